@@ -1,0 +1,78 @@
+"""Penalties on a critic's slope. Each is an object: penalty(critic, real, fake, y) returns one scalar, already weighted.
+
+`every` says how often a lazy player pays it. All run in float32, and need a second derivative of the critic.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganvas import rng
+
+Score = Callable[[Tensor, Tensor | None], Tensor]
+"""A critic: (x, y) to scores."""
+
+
+class Penalty(ABC):
+    """A term of a critic's loss that looks at its slope."""
+
+    name: str
+    every: int
+
+    @abstractmethod
+    def __call__(self, critic: Score, real: Tensor, fake: Tensor, y: Tensor | None = None) -> Tensor:
+        """real, fake: (N, ...). Returns a scalar."""
+
+
+@dataclass(frozen=True)
+class GradientPenalty(Penalty):
+    """weight · E (‖∇f(x̂)‖ − 1)², x̂ uniformly between a real and a fake example. Gulrajani et al. 2017, eq. 3."""
+
+    weight: float = 10.0
+    every: int = 1
+    name = "gradient penalty"
+
+    def __call__(self, critic: Score, real: Tensor, fake: Tensor, y: Tensor | None = None) -> Tensor:
+        share = rng.rand(len(real), *[1] * (real.dim() - 1), like=real)
+        between = torch.lerp(real.detach(), fake.detach(), share)
+        return self.weight * (slope(critic, between, y) - 1).square().mean()
+
+
+@dataclass(frozen=True)
+class R1(Penalty):
+    """γ/2 · E ‖∇D(x)‖² on real data. Mescheder et al. 2018, eq. 9."""
+
+    gamma: float = 1.0
+    every: int = 1
+    name = "R1"
+
+    def __call__(self, critic: Score, real: Tensor, fake: Tensor, y: Tensor | None = None) -> Tensor:
+        return 0.5 * self.gamma * squared_slope(critic, real, y).mean()
+
+
+@dataclass(frozen=True)
+class R2(Penalty):
+    """γ/2 · E ‖∇D(x̃)‖² on generated data. Mescheder et al. 2018, eq. 10."""
+
+    gamma: float = 1.0
+    every: int = 1
+    name = "R2"
+
+    def __call__(self, critic: Score, real: Tensor, fake: Tensor, y: Tensor | None = None) -> Tensor:
+        return 0.5 * self.gamma * squared_slope(critic, fake, y).mean()
+
+
+def squared_slope(critic: Score, x: Tensor, y: Tensor | None = None) -> Tensor:
+    """‖∇_x f(x)‖² of each example, (N,), differentiable in the critic's parameters. x: (N, ...), taken as given."""
+    x = x.detach().float().requires_grad_()
+    with torch.autocast(x.device.type, enabled=False):
+        (gradient,) = torch.autograd.grad(critic(x, y).sum(), x, create_graph=True)
+    return gradient.flatten(1).square().sum(1)
+
+
+def slope(critic: Score, x: Tensor, y: Tensor | None = None) -> Tensor:
+    """‖∇_x f(x)‖ of each example, (N,). The root's own slope is infinite at 0, hence the 1e-12."""
+    return (squared_slope(critic, x, y) + 1e-12).sqrt()

@@ -1,0 +1,60 @@
+"""Generative Adversarial Nets: one network invents, another tells its inventions from the data."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from ganvas.batch import Batch
+from ganvas.losses.adversarial import Adversarial, NonSaturating
+from ganvas.losses.penalties import Penalty
+from ganvas.model import Lazy, Model, Player, Round, Terms
+
+
+class GAN(Model):
+    """min_G max_D  E log D(x) + E log(1 − D(G(z))),  z ~ p(z), and its descendants.
+
+    generator: (z (N, L), y) to examples (N, ...). critic: (x, y) to scores (N,).
+    loss: what the two minimise, a pair of `losses.adversarial`; the default is the non-saturating one.
+    penalties: on the critic's slope, of `losses.penalties`; WGAN-GP is `loss=Wasserstein(), penalties=[GradientPenalty()]`.
+    critic_steps: the critic's turns for each of the generator's.
+
+    References: Goodfellow et al. 2014, "Generative Adversarial Nets", https://arxiv.org/abs/1406.2661
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        critic: nn.Module,
+        prior: nn.Module,
+        loss: Adversarial | None = None,
+        penalties: Sequence[Penalty] = (),
+        critic_steps: int = 1,
+    ) -> None:
+        super().__init__()
+        self.generator, self.critic, self.prior = generator, critic, prior
+        self.loss = loss or NonSaturating()
+        self.penalties = tuple(penalties)
+        self.critic_steps = critic_steps
+
+    def players(self) -> Sequence[Player]:
+        lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]
+        return (
+            Player("critic", [self.critic], self.critic_loss, lazy=lazy),
+            Player("generator", [self.generator], self.generator_loss, every=self.critic_steps),
+        )
+
+    def forward(self, batch: Batch) -> Round:
+        return Round(x=batch.x, y=batch.y, fake=self.generate(self.prior().sample((len(batch),)), batch.y))
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.generator(z, y)
+
+    def critic_loss(self, r: Round) -> Terms:
+        return {"adversarial": self.loss.critic(self.critic(r.x, r.y), self.critic(r.fake, r.y))}
+
+    def generator_loss(self, r: Round) -> Terms:
+        real = self.critic(r.x, r.y) if self.loss.paired else None
+        return {"adversarial": self.loss.generator(real, self.critic(r.fake, r.y))}
+
+    def penalty(self, penalty: Penalty):
+        return lambda r: {penalty.name: penalty(self.critic, r.x, r.fake, r.y)}

@@ -1,0 +1,59 @@
+"""Randomness that a seed creates, and that leaves the caller's own generators as they were."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+
+_share: ContextVar[tuple[int, int]] = ContextVar("share", default=(0, 1))
+
+
+def derive(*parts: object) -> int:
+    """A 63-bit seed that depends on every part and on nothing else: derive(seed, "step", 12)."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+@contextmanager
+def seeded(*parts: object) -> Iterator[None]:
+    """Everything drawn inside comes from `derive(*parts)`; afterwards torch's generators stand where they stood."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(derive(*parts))
+        yield
+
+
+def generator(*parts: object) -> torch.Generator:
+    """A CPU generator of its own, seeded by `derive(*parts)`."""
+    return torch.Generator().manual_seed(derive(*parts))
+
+
+@contextmanager
+def share(rank: int, world_size: int) -> Iterator[None]:
+    """Inside, `randn` and `rand` return this process's rows of what one process alone would have drawn for the whole
+    batch, provided that all processes were seeded alike. So noise does not depend on how many processes there are."""
+    token = _share.set((rank, world_size))
+    try:
+        yield
+    finally:
+        _share.reset(token)
+
+
+def randn(*shape: int, like: Tensor) -> Tensor:
+    """Standard normal noise (N, ...) with the type and device of `like`."""
+    return _rows(torch.randn, shape, like)
+
+
+def rand(*shape: int, like: Tensor) -> Tensor:
+    """Uniform noise in [0, 1), (N, ...), with the type and device of `like`."""
+    return _rows(torch.rand, shape, like)
+
+
+def _rows(draw: Callable[..., Tensor], shape: tuple[int, ...], like: Tensor) -> Tensor:
+    rank, world_size = _share.get()
+    if world_size == 1 or not shape:
+        return draw(shape, dtype=like.dtype, device=like.device)
+    everybody = draw((shape[0] * world_size, *shape[1:]), dtype=like.dtype, device=like.device)
+    return everybody[rank * shape[0] : (rank + 1) * shape[0]]

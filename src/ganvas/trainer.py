@@ -1,0 +1,288 @@
+"""One trainer for every model: it knows players, never models."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ganvas import distributed, rng
+from ganvas.batch import Batch
+from ganvas.ema import EMA
+from ganvas.errors import GanvasError
+from ganvas.model import Model, Player, Round, Terms
+from ganvas.schedules import Constant, Schedule
+
+OptimizerFactory = Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer]
+
+
+class NotFinite(GanvasError):
+    """Too many steps in a row had a term or a gradient that is not a number."""
+
+
+class Callback(Protocol):
+    """Something that happens every `every` images, at the start (images seen 0) and at the end."""
+
+    every: int
+
+    def __call__(self, trainer: "Trainer") -> None: ...
+
+
+@dataclass
+class Seat:
+    """A player with what the trainer keeps for it."""
+
+    player: Player
+    parameters: list[nn.Parameter]
+    others: list[nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    learning_rates: list[float]
+
+
+class Mean:
+    """Running means of named scalars that stay on their device until they are read."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, dict[str, Tensor | float]] = {}
+        self.counts: dict[str, dict[str, int]] = {}
+
+    def add(self, group: str, values: Mapping[str, Tensor]) -> None:
+        sums, counts = self.sums.setdefault(group, {}), self.counts.setdefault(group, {})
+        for name, value in values.items():
+            sums[name] = sums.get(name, 0.0) + value.detach().double()
+            counts[name] = counts.get(name, 0) + 1
+
+    def to_json(self) -> dict[str, dict[str, tuple[float, int]]]:
+        """Sums and counts as numbers that JSON keeps exactly."""
+        return {g: {n: (float(s), self.counts[g][n]) for n, s in sums.items()} for g, sums in self.sums.items()}
+
+    def from_json(self, saved: Mapping[str, Mapping[str, tuple[float, int]]]) -> None:
+        """The opposite of `to_json`."""
+        self.sums = {group: {name: s for name, (s, _) in pairs.items()} for group, pairs in saved.items()}
+        self.counts = {group: {name: n for name, (_, n) in pairs.items()} for group, pairs in saved.items()}
+
+    def read(self) -> dict[str, dict[str, float]]:
+        """The means since the last reading."""
+        means = {g: {n: float(s) / self.counts[g][n] for n, s in sums.items()} for g, sums in self.sums.items()}
+        self.sums, self.counts = {}, {}
+        return means
+
+
+class Trainer:
+    """Plays a model's players, turn by turn.
+
+    model: moved to `device`; its convolutions to channels_last.
+    optimizers: for each player's name, from parameters to a torch optimiser.
+    learning_rate: a factor on every optimiser's rate, of the images seen.
+    ema_half_life: images; None keeps no average.
+    transform: from a batch on the device to a batch (augmentation, binarisation).
+    seed: with the number of the step it determines all that is random in that step.
+    patience: so many steps in a row may fail to be finite; they are not taken. Then `NotFinite` is raised.
+
+    Two rules: a player moves by the gradient of its own loss in its own parameters and nothing else; and during a turn
+    everybody else is frozen, so that a critic's turn builds no graph of the generator. (Models that are `simultaneous`
+    share one graph, and the first rule alone holds everybody apart.)
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        optimizers: Mapping[str, OptimizerFactory],
+        *,
+        learning_rate: Schedule = Constant(1.0),
+        ema_half_life: float | None = None,
+        transform: Callable[[Batch], Batch] | None = None,
+        seed: int = 0,
+        device: str = "cpu",
+        place: distributed.Place = distributed.Place(),
+        patience: int = 10,
+    ) -> None:
+        self.model = model.to(device=device).to(memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
+        self.device, self.seed, self.place, self.patience = device, seed, place, patience
+        self.learning_rate, self.transform = learning_rate, transform
+        self.seats = take_seats(model.players(), optimizers)
+        self.ema = EMA(model, ema_half_life) if ema_half_life else None
+        self.steps = 0
+        self.images_seen = 0
+        self.terms, self.gradient_norms = Mean(), Mean()
+        self.failures: list[str] = []
+        self.skipped_steps = 0
+        self.stopping = False
+
+    @property
+    def best_model(self) -> Model:
+        """What samples should come from: the average where there is one."""
+        return self.ema.model if self.ema else self.model
+
+    def fit(self, batches: Iterable[Batch], images: int, callbacks: Sequence[Callback] = ()) -> None:
+        """Steps until `images` images were seen in all, or `stop` was called.
+
+        batches: from where `images_seen` stands; this process's share of each batch.
+        """
+        if self.images_seen == 0:
+            for callback in callbacks:
+                callback(self)
+        with rng.seeded(self.seed):  # each step seeds torch anew; afterwards the caller's generators are as they were
+            for batch in batches if self.images_seen < images else ():
+                before = self.images_seen
+                self.step(batch)
+                last = self.stopping or self.images_seen >= images
+                for callback in callbacks:
+                    if last or self.images_seen // callback.every > before // callback.every:
+                        callback(self)
+                if last:
+                    break
+
+    def stop(self) -> None:
+        """Ends `fit` after the current step, with every callback called as at the end."""
+        self.stopping = True
+
+    def step(self, batch: Batch) -> None:
+        """Every player that is due plays one turn on `batch`, this process's share of the step's images."""
+        self.model.images_seen = self.images_seen
+        # All that is random in a step follows from the seed and the step: nothing else need be kept to resume exactly.
+        torch.manual_seed(rng.derive(self.seed, "step", self.steps))
+        with rng.share(self.place.rank, self.place.world_size):
+            if self.transform:
+                batch = self.transform(batch)
+            due = [seat for seat in self.seats if seat.player.turn(self.steps) is not None]
+            failures = self._together(due, batch) if self.model.simultaneous else self._alternately(due, batch)
+        self._note_failures(failures)
+        self.steps += 1
+        self.images_seen += len(batch) * self.place.world_size
+        if self.ema:
+            self.ema.update(self.images_seen, len(batch) * self.place.world_size)
+
+    def _alternately(self, due: Sequence[Seat], batch: Batch) -> list[str]:
+        failures: list[str] = []
+        for seat in due:
+            for loss, factor in self._losses(seat):
+                with frozen(seat.others):
+                    terms = scaled(loss(self.model(batch)), factor)
+                    gradients = gradient(terms, seat.parameters)
+                failures += self._move(seat, terms, gradients)
+        return failures
+
+    def _together(self, due: Sequence[Seat], batch: Batch) -> list[str]:
+        r: Round = self.model(batch)
+        moves: list[tuple[Seat, Terms, list[Tensor | None]]] = []
+        for seat in due:
+            for loss, factor in self._losses(seat):
+                terms = scaled(loss(r), factor)
+                moves.append((seat, terms, gradient(terms, seat.parameters, keep=True)))
+        del r
+        return [failure for move in moves for failure in self._move(*move)]
+
+    def _losses(self, seat: Seat) -> Iterator[tuple[Callable[[Round], Terms], int]]:
+        """What a seat descends in this turn, each by a move of its own: its loss, then the lazy penalties that are due.
+
+        Penalties of every turn are terms of the loss.
+        """
+        player = seat.player
+        turn = player.turn(self.steps)
+        assert turn is not None
+        always = [lazy.penalty for lazy in player.lazy if lazy.every == 1]
+
+        def loss(r: Round) -> Terms:
+            terms = dict(player.loss(r))
+            for penalty in always:
+                terms |= penalty(r)
+            return terms
+
+        yield loss, 1
+        for lazy in player.lazy:
+            if lazy.every > 1 and turn % lazy.every == 0:
+                yield lazy.penalty, lazy.every
+
+    def _move(self, seat: Seat, terms: Terms, gradients: list[Tensor | None]) -> list[str]:
+        """One step of the seat's optimiser, unless something is not finite; then a sentence that says what."""
+        present = [g for g in gradients if g is not None]
+        loss = total(terms).detach()
+        distributed.average([*present, loss])  # with the loss, so that all processes agree on whether it is finite
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(present))) if present else torch.zeros(())
+        if not torch.isfinite(norm + loss):
+            return [self._failure(seat, terms)]
+        for group, rate in zip(seat.optimizer.param_groups, seat.learning_rates, strict=True):
+            group["lr"] = rate * self.learning_rate(self.images_seen)
+        for parameter, g in zip(seat.parameters, gradients, strict=True):
+            parameter.grad = g
+        seat.optimizer.step()
+        for parameter in seat.parameters:
+            parameter.grad = None
+        self.terms.add(seat.player.name, terms)
+        self.gradient_norms.add("gradient", {seat.player.name: norm})
+        return []
+
+    def _failure(self, seat: Seat, terms: Terms) -> str:
+        broken = [f"{name} is {float(value.detach())}" for name, value in terms.items() if not torch.isfinite(value)]
+        what = ", ".join(broken) or f"the gradient of {' + '.join(terms)} is not finite"
+        return f"step {self.steps}, player {seat.player.name}: {what}"
+
+    def _note_failures(self, failures: list[str]) -> None:
+        if not failures:
+            self.failures = []
+            return
+        self.failures += failures
+        self.skipped_steps += 1
+        if len(self.failures) >= self.patience:
+            raise NotFinite(
+                f"{len(self.failures)} steps in a row gave numbers that are not finite; the last: {failures[-1]}.",
+                "None of them was taken. Try a smaller learning rate, or a larger batch.",
+            )
+
+
+def take_seats(players: Sequence[Player], optimizers: Mapping[str, OptimizerFactory]) -> list[Seat]:
+    """Each player with an optimiser of its own over its parameters."""
+    names = [p.name for p in players]
+    assert len(set(names)) == len(names), f"two players share a name: {names}"
+    assert set(optimizers) == set(names), f"optimisers are for {sorted(optimizers)}, players are {sorted(names)}"
+    everybody = {id(q): q for player in players for q in player.parameters()}
+    seats: list[Seat] = []
+    for player in players:
+        own = player.parameters()
+        optimizer = optimizers[player.name](own)
+        correct_for_laziness(optimizer, [lazy.every for lazy in player.lazy if lazy.every > 1])
+        others = [q for key, q in everybody.items() if key not in {id(o) for o in own}]
+        seats.append(Seat(player, own, others, optimizer, [group["lr"] for group in optimizer.param_groups]))
+    return seats
+
+
+def correct_for_laziness(optimizer: torch.optim.Optimizer, periods: Sequence[int]) -> None:
+    """A penalty paid every k-th turn is a (k + 1)-th step in k turns, so rate and betas are taken to c = k / (k + 1).
+
+    Karras et al. 2020, appendix B.
+    """
+    steps_per_turn = 1 + sum(1 / k for k in periods)
+    for group in optimizer.param_groups:
+        group["lr"] /= steps_per_turn
+        if "betas" in group:
+            group["betas"] = tuple(beta ** (1 / steps_per_turn) for beta in group["betas"])
+
+
+def gradient(terms: Terms, parameters: Sequence[nn.Parameter], keep: bool = False) -> list[Tensor | None]:
+    """The gradient of the terms' sum in these parameters, and in nothing else."""
+    return list(torch.autograd.grad(total(terms), parameters, allow_unused=True, retain_graph=keep))
+
+
+def total(terms: Terms) -> Tensor:
+    assert terms, "a loss must have at least one term"
+    return torch.stack([value.float() if value.dtype.itemsize < 4 else value for value in terms.values()]).sum()
+
+
+def scaled(terms: Terms, factor: int) -> Terms:
+    return terms if factor == 1 else {name: factor * value for name, value in terms.items()}
+
+
+@contextmanager
+def frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Inside, these parameters take part in no graph."""
+    free = [p for p in parameters if p.requires_grad]
+    for p in free:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in free:
+            p.requires_grad_(True)
