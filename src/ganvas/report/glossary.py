@@ -1,0 +1,114 @@
+"""What the names on the page mean, for a reader who has never trained such a model."""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """unit: of the axis, where there is one. text: one or two plain sentences."""
+
+    unit: str
+    text: str
+
+
+_PENALTY = Meaning(
+    "",
+    "Keeps the critic smooth: the price of slopes that are too steep. Near zero means that the critic is gentle; "
+    "a sudden rise often comes before training breaks down.",
+)
+
+TERMS: dict[str, Meaning] = {
+    "distortion": Meaning(
+        "nats per example",
+        "How far the decoded picture is from the original: minus the log-probability of the original under the "
+        "decoder. Lower is a more faithful copy; for continuous data it may go below zero.",
+    ),
+    "rate": Meaning(
+        "nats per example",
+        "How much the code says about the picture: the divergence of the encoder's code from the prior. "
+        "Near zero means that the code is ignored; high means detailed copies, but a prior that is harder to sample.",
+    ),
+    "adversarial": Meaning(
+        "",
+        "The contest. For a critic: how badly it tells real from generated. For the network it judges: how badly that "
+        "one fools it. The two pull against each other, so neither goes to zero in a healthy run.",
+    ),
+    "feature distance": Meaning(
+        "",
+        "How different original and copy look to the critic's inner layers. It forgives a pixel that moved, which a "
+        "pixel-by-pixel distance does not.",
+    ),
+    "reconstruction": Meaning("", "How far the copy is from the original. Lower is a more faithful copy."),
+    "penalty": _PENALTY,
+    "gradient penalty": _PENALTY,
+    "r1": Meaning("", "The squared slope of the critic at real pictures (R1). " + _PENALTY.text),
+    "r2": Meaning("", "The squared slope of the critic at generated pictures (R2). " + _PENALTY.text),
+    "drift": Meaning("", "Keeps the critic's scores near zero, since only their differences matter."),
+    "path length": Meaning("", "How unevenly a step in the code changes the picture. Lower is a smoother code space."),
+    "perceptual": Meaning("", "How different two pictures look to a network trained to recognise things."),
+    "commitment": Meaning("", "How far the encoder's output is from the codebook entry that replaces it."),
+    "codebook": Meaning("", "How far the codebook's entries are from the encoder's outputs that use them."),
+    "classification": Meaning("nats per example", "How badly the class is guessed. Lower is better."),
+    "sum of terms": Meaning("", "Everything this player descends, added up."),
+}
+
+_ALIASES = {
+    "kl": "rate",
+    "kl divergence": "rate",
+    "feature matching": "feature distance",
+    "features": "feature distance",
+    "slope": "gradient penalty",
+    "slope penalty": "gradient penalty",
+    "r1 penalty": "r1",
+    "r2 penalty": "r2",
+}
+
+PLAYERS: dict[str, str] = {
+    "autoencoder": "An encoder that writes a short code for each picture and a decoder that draws it back; "
+    "they learn together.",
+    "encoder": "Turns a picture into a short code.",
+    "decoder": "Turns a code into a picture.",
+    "generator": "Turns random numbers into a picture that should pass for a real one.",
+    "critic": "Scores pictures, high for real ones, so that the network it judges can learn from the score.",
+    "discriminator": "Guesses whether a picture is real or generated, so that the other side learns to fool it.",
+    "code critic": "Scores codes: does this one come from the prior or from the encoder?",
+    "code discriminator": "Guesses whether a code comes from the prior or from the encoder.",
+}
+
+METRICS: dict[str, Meaning] = {
+    "fid": Meaning("", "Fréchet distance between features of real and generated pictures. Lower is better."),
+    "kid": Meaning("", "Kernel distance between features of real and generated pictures. Lower is better."),
+    "precision": Meaning("", "The share of generated pictures that lie among the real ones. Higher is better."),
+    "recall": Meaning("", "The share of real pictures that the model can come near. Higher is better."),
+    "elbo": Meaning("nats per example", "A lower bound on the log-probability of the data. Higher is better."),
+    "bits per dimension": Meaning("bits", "What one channel of one pixel costs to store. Lower is better."),
+}
+
+_UNKNOWN = Meaning("", "")
+
+
+def words(name: str) -> str:
+    """feature_distance -> feature distance."""
+    return re.sub(r"[\s_-]+", " ", name).strip()
+
+
+def term(name: str) -> Meaning:
+    """What a loss term is; an empty meaning for a name that is not the field's."""
+    key = words(name).lower()
+    return TERMS.get(_ALIASES.get(key, key), _UNKNOWN)
+
+
+def metric(name: str) -> Meaning:
+    """What a measure is; an empty meaning for a name that is not the field's."""
+    return METRICS.get(words(name).lower(), _UNKNOWN)
+
+
+def metric_name(name: str) -> str:
+    """FID for fid; other names in words."""
+    return words(name).upper() if words(name).lower() in ("fid", "kid", "elbo") else words(name)
+
+
+def player(name: str) -> str:
+    """What a player does, or nothing for a name that is not the field's."""
+    return PLAYERS.get(words(name).lower(), "")
