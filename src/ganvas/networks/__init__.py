@@ -1,0 +1,31 @@
+"""Whole networks: bodies (mlp, dcgan, resnet), and the encoders, decoders, generators and critics made of them."""
+
+from ganvas.networks.body import Analysis, Body, Latent, Shape, Synthesis
+from ganvas.networks.critics import CodeCritic, Critic, JointCritic, SumPooled, WithStddev
+from ganvas.networks.dcgan import Dcgan
+from ganvas.networks.encoders import Encoder, GridEncoder
+from ganvas.networks.generators import Decoder, Generator
+from ganvas.networks.mlp import Mlp
+from ganvas.networks.packing import Packed
+from ganvas.networks.resnet import Resnet
+
+__all__ = [
+    "Analysis",
+    "Body",
+    "CodeCritic",
+    "Critic",
+    "Dcgan",
+    "Decoder",
+    "Encoder",
+    "Generator",
+    "GridEncoder",
+    "JointCritic",
+    "Latent",
+    "Mlp",
+    "Packed",
+    "Resnet",
+    "Shape",
+    "SumPooled",
+    "Synthesis",
+    "WithStddev",
+]

@@ -1,0 +1,133 @@
+"""Residual networks. Miyato et al. 2018; Brock et al. 2019. Initialise with `nn.init.xavier_init`."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from ganvas.errors import GanvasError
+from ganvas.networks.body import Analysis, Latent, Shape, Synthesis, resolutions
+from ganvas.networks.seed import Seed
+from ganvas.nn.attention import SelfAttention
+from ganvas.nn.blocks import FirstBlock, down_block, plain_block, up_block
+from ganvas.nn.conditioning import ClassChannel
+from ganvas.nn.norms import Norm, batch_norm, no_norm
+
+
+class ResnetAnalysis(Analysis):
+    """Residual blocks that halve the resolution, one that keeps it, ReLU.
+
+    widths: channels at each resolution, from the first block's. attention: at this resolution, if any.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        widths: list[int],
+        norm: Norm = no_norm,
+        num_classes: int | None = None,
+        attention: int | None = None,
+    ) -> None:
+        sizes = [shape[-1] >> (i + 1) for i in range(len(widths))]
+        super().__init__(shape, (widths[-1], sizes[-1], sizes[-1]), num_classes)
+        self.class_channel = ClassChannel(num_classes, *shape[1:])
+        self.first = FirstBlock(shape[0] + self.class_channel.num_added, widths[0])
+        self.blocks = nn.ModuleList(down_block(a, b, norm, num_classes) for a, b in pairwise(widths))
+        self.attentions = _attentions(widths, sizes, attention)
+        self.last = plain_block(widths[-1], norm, num_classes)
+        self.norm = norm(widths[-1], 2, num_classes)
+        self.activation = nn.ReLU()
+
+    def maps(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        h = self.attentions[0](self.first(self.class_channel(x, y)))
+        for block, attention in zip(self.blocks, list(self.attentions)[1:], strict=True):
+            h = attention(block(h, y))
+        return self.activation(self.norm(self.last(h, y), y))
+
+
+class ResnetSynthesis(Synthesis):
+    """A dense layer to the coarsest map, residual blocks that double the resolution, norm, ReLU and `output`.
+
+    sizes, widths: side and channels of each map, from the coarsest to the image's.
+    attention: at this resolution, if any.
+    """
+
+    def __init__(
+        self,
+        latent: Latent,
+        shape: Shape,
+        sizes: list[int],
+        widths: list[int],
+        channels_per: int = 1,
+        norm: Norm = batch_norm,
+        num_classes: int | None = None,
+        attention: int | None = None,
+    ) -> None:
+        super().__init__(latent, shape, channels_per, num_classes)
+        self.seed = Seed(latent, widths[0], sizes[0], num_classes)
+        self.blocks = nn.ModuleList(
+            up_block(a, b, size, norm, num_classes) for a, b, size in zip(widths, widths[1:], sizes[1:], strict=False)
+        )
+        self.attentions = _attentions(widths[1:], sizes[1:], attention)
+        self.norm = norm(widths[-1], 2, num_classes)
+        self.activation = nn.ReLU()
+        self.output = nn.Conv2d(widths[-1], shape[0] * channels_per, 3, padding=1)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        h = self.seed(z, y)
+        for block, attention in zip(self.blocks, self.attentions, strict=True):
+            h = attention(block(h, y))
+        return self.output(self.activation(self.norm(h, y)))
+
+
+@dataclass(frozen=True)
+class Resnet:
+    """Residual networks for square images of 8x8 or more.
+
+    width: channels at the finest resolution, doubled at each halving up to growth times (SNGAN on CIFAR-10: 128 or 256,
+    growth 1; on ImageNet: 64, growth 16). attention: the resolution that attends to itself (SAGAN: 32).
+    halvings: how often the resolution halves; by default until 4 to 7 pixels remain.
+    """
+
+    width: int = 16
+    growth: int = 8
+    attention: int | None = None
+    halvings: int | None = None
+
+    def analysis(self, shape: Shape, num_classes: int | None = None, norm: Norm = no_norm) -> ResnetAnalysis:
+        sizes = self._sizes(shape)
+        return ResnetAnalysis(shape, self._widths(len(sizes) - 1), norm, num_classes, self.attention)
+
+    def synthesis(
+        self,
+        latent: Latent,
+        shape: Shape,
+        channels_per: int = 1,
+        num_classes: int | None = None,
+        norm: Norm = batch_norm,
+    ) -> ResnetSynthesis:
+        sizes = self._sizes(shape)
+        widths = self._widths(len(sizes))
+        return ResnetSynthesis(
+            latent, shape, sizes[::-1], widths[::-1], channels_per, norm, num_classes, self.attention
+        )
+
+    def _sizes(self, shape: Shape) -> list[int]:
+        sizes = resolutions("resnet", shape, self.halvings)
+        inner = sizes[1:-1]
+        if self.attention is not None and self.attention not in inner:
+            raise GanvasError(
+                f"A network for {sizes[0]}x{sizes[0]} images has no resolution {self.attention} for attention.",
+                f"There is: {', '.join(map(str, inner))}." if inner else "Leave attention out.",
+            )
+        return sizes
+
+    def _widths(self, num: int) -> list[int]:
+        return [self.width * min(2**i, self.growth) for i in range(num)]
+
+
+def _attentions(widths: list[int], sizes: list[int], attention: int | None) -> nn.ModuleList:
+    """For maps of these widths and sides: self-attention where the side is `attention`, nothing elsewhere."""
+    return nn.ModuleList(
+        SelfAttention(width) if size == attention else nn.Identity() for width, size in zip(widths, sizes, strict=True)
+    )

@@ -1,0 +1,103 @@
+"""Layers between a single operation and a whole network."""
+
+import torch
+from torch import Tensor, nn
+
+from ganvas.nn.norms import Norm
+
+
+class Maxout(nn.Module):
+    """The largest of `pieces` affine maps, unit by unit. x: (N, in_features). Returns (N, out_features).
+
+    Goodfellow et al. 2013.
+    """
+
+    def __init__(self, in_features: int, out_features: int, pieces: int = 5) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.linear = nn.Linear(in_features, out_features * pieces)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x).unflatten(1, (-1, self.pieces)).amax(dim=2)
+
+
+class MinibatchStddev(nn.Module):
+    """How much a batch varies, as one more channel. Karras et al. 2018, section 3.
+
+    h: (N, C, ...). Returns (N, C + 1, ...): the added channel holds everywhere the standard deviation over the batch,
+    averaged over channels and pixels.
+    """
+
+    def forward(self, h: Tensor) -> Tensor:
+        # 1e-8 keeps the square root's slope finite where all examples agree.
+        spread = (h.var(dim=0, correction=0) + 1e-8).sqrt().mean()
+        return torch.cat([h, spread.expand_as(h[:, :1])], dim=1)
+
+
+class ResidualBlock(nn.Module):
+    """shortcut(h) + conv(act(norm(conv(up(act(norm(h))))))), then averaged down. Miyato et al. 2018, figure 8.
+
+    h: (N, in_channels, H, W); y: (N,), for conditional norms. Returns (N, out_channels, H', W').
+    up, down: what changes the resolution before the first and after the last convolution.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        out_channels: int,
+        up: nn.Module,
+        down: nn.Module,
+        norm: Norm,
+        num_classes: int | None,
+    ) -> None:
+        super().__init__()
+        self.norm1 = norm(in_channels, 2, num_classes)
+        self.conv1 = nn.Conv2d(in_channels, hidden_channels, 3, padding=1)
+        self.norm2 = norm(hidden_channels, 2, num_classes)
+        self.conv2 = nn.Conv2d(hidden_channels, out_channels, 3, padding=1)
+        self.up, self.down = up, down
+        self.activation = nn.ReLU()
+        plain = in_channels == out_channels and isinstance(up, nn.Identity) and isinstance(down, nn.Identity)
+        self.skip = nn.Identity() if plain else nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, h: Tensor, y: Tensor | None = None) -> Tensor:
+        r = self.conv1(self.up(self.activation(self.norm1(h, y))))
+        r = self.conv2(self.activation(self.norm2(r, y)))
+        # A 1x1 convolution commutes with either resampling, and is cheaper at the lower resolution.
+        return self.up(self.skip(self.down(h))) + self.down(r)
+
+
+def up_block(in_channels: int, out_channels: int, size: int, norm: Norm, num_classes: int | None) -> ResidualBlock:
+    """Enlarges to size x size by nearest neighbours. (N, in, H, W) -> (N, out, size, size)."""
+    up = nn.Upsample(size=(size, size))
+    return ResidualBlock(in_channels, out_channels, out_channels, up, nn.Identity(), norm, num_classes)
+
+
+def down_block(in_channels: int, out_channels: int, norm: Norm, num_classes: int | None) -> ResidualBlock:
+    """Halves the resolution. (N, in, H, W) -> (N, out, H // 2, W // 2)."""
+    return ResidualBlock(in_channels, in_channels, out_channels, nn.Identity(), nn.AvgPool2d(2), norm, num_classes)
+
+
+def plain_block(channels: int, norm: Norm, num_classes: int | None) -> ResidualBlock:
+    """Keeps the resolution. (N, C, H, W) -> (N, C, H, W)."""
+    return ResidualBlock(channels, channels, channels, nn.Identity(), nn.Identity(), norm, num_classes)
+
+
+class FirstBlock(nn.Module):
+    """A critic's first residual block, which sees pixels and so begins with a convolution instead of an activation.
+
+    x: (N, in_channels, H, W). Returns (N, out_channels, H // 2, W // 2).
+    "OptimizedBlock" in the code of Miyato et al. 2018.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.skip = nn.Conv2d(in_channels, out_channels, 1)
+        self.activation = nn.ReLU()
+        self.down = nn.AvgPool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.skip(self.down(x)) + self.down(self.conv2(self.activation(self.conv1(x))))

@@ -1,0 +1,210 @@
+"""Vector quantisation: a vector becomes the nearest entry of a learned codebook."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import final
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What a quantiser returns for z_e (N, D) or (N, D, H, W).
+
+    z: the codes, shaped as z_e; its gradient goes to z_e unchanged (straight through).
+    indices: which entries, (N,) or (N, H, W), int64.
+    commitment: ||z_e - sg[e]||², summed over dimensions, (N,).
+    codebook: ||sg[z_e] - e||², summed over dimensions, (N,); zero where the codebook follows by averaging.
+    counts: how often each entry was used, over all processes when it learns, else here, (num_codes,).
+    """
+
+    z: Tensor
+    indices: Tensor
+    commitment: Tensor
+    codebook: Tensor
+    counts: Tensor
+
+    @property
+    def perplexity(self) -> Tensor:
+        """exp of the entropy of the counts: so many entries, used equally often, would be as varied. 1 to num_codes."""
+        share = self.counts / self.counts.sum()
+        return torch.special.entr(share).sum().exp()
+
+
+class VectorQuantizer(nn.Module, ABC):
+    """The common part of both quantisers: nearest entry, k-means start, revival of dead entries.
+
+    z_e: (N, code_size) or (N, code_size, H, W). Computed in float32.
+
+    The codebook learns only in training mode, with gradients enabled and z_e part of a graph: a turn in which the
+    encoder is frozen leaves it alone. Then the first batch starts it by k-means, and an entry whose averaged use falls
+    below `revive_below` of its equal share is put on an encoder output of the batch, chosen at random (the random
+    restarts of Dhariwal et al. 2020). Processes share their statistics, and take the start and the revivals from the
+    first of them.
+    """
+
+    codebook: Tensor
+    usage: Tensor
+    initialised: Tensor
+
+    def __init__(self, num_codes: int, code_size: int, decay: float = 0.99, revive_below: float = 0.1) -> None:
+        super().__init__()
+        self.num_codes, self.code_size, self.decay, self.revive_below = num_codes, code_size, decay, revive_below
+        self.register_buffer("usage", torch.zeros(num_codes))
+        self.register_buffer("initialised", torch.zeros((), dtype=torch.bool))
+
+    @abstractmethod
+    def place(self, entries: Tensor, chosen: Tensor) -> None:
+        """Puts the `chosen` (K,) entries of the codebook at `entries` (K, D); `usage` is already theirs."""
+
+    @abstractmethod
+    def follow(self, sums: Tensor) -> None:
+        """Moves the codebook after `usage` was updated; `sums` (K, D) are the vectors that each entry was given."""
+
+    @abstractmethod
+    def codebook_term(self, squared: Tensor) -> Tensor:
+        """What the codebook itself descends, given ||sg[z_e] - e||² (N,)."""
+
+    @final
+    def forward(self, z_e: Tensor) -> Quantized:
+        with torch.autocast(z_e.device.type, enabled=False):
+            vectors = z_e.movedim(1, -1).float()
+            flat = vectors.detach().reshape(-1, self.code_size)
+            learns = self.training and torch.is_grad_enabled() and z_e.requires_grad
+            if learns and not self.initialised:
+                self._start(flat)
+            indices = nearest(flat, self.codebook)
+            e = F.embedding(indices, self.codebook).reshape(vectors.shape)
+            commitment = (vectors - e.detach()).square().flatten(1).sum(1)
+            codebook = self.codebook_term((vectors.detach() - e).square().flatten(1).sum(1))
+            z = vectors + (e - vectors).detach()
+            counts = torch.bincount(indices, minlength=self.num_codes).to(flat.dtype)
+            if learns:
+                counts = self._learn(flat, indices, counts)
+        z = z.movedim(-1, 1).to(z_e.dtype)
+        return Quantized(z, indices.reshape(vectors.shape[:-1]), commitment, codebook, counts)
+
+    @final
+    def codes(self, indices: Tensor) -> Tensor:
+        """The entries for indices (N,) or (N, H, W): (N, D) or (N, D, H, W)."""
+        return F.embedding(indices, self.codebook).movedim(-1, 1)
+
+    @torch.no_grad()
+    def _start(self, flat: Tensor) -> None:
+        centres, counts = k_means(flat, self.num_codes)
+        _from_first(centres)
+        _from_first(counts)
+        self.usage.copy_(counts)
+        self.place(centres, torch.ones_like(counts, dtype=torch.bool))
+        self.initialised.fill_(True)
+
+    @torch.no_grad()
+    def _learn(self, flat: Tensor, indices: Tensor, counts: Tensor) -> Tensor:
+        sums = torch.zeros_like(self.codebook).index_add_(0, indices, flat)
+        _sum_over_processes(counts)
+        _sum_over_processes(sums)
+        self.usage.lerp_(counts, 1 - self.decay)
+        self.follow(sums)
+        share = counts.sum() / self.num_codes
+        dead = self.usage < self.revive_below * share
+        candidates = flat[torch.randint(len(flat), (self.num_codes,), device=flat.device)]
+        _from_first(candidates)
+        # An equal share to begin with gives a revived entry time to find its vectors.
+        self.usage.copy_(torch.where(dead, share, self.usage))
+        self.place(candidates, dead)
+        return counts
+
+
+@final
+class EMAQuantizer(VectorQuantizer):
+    """A codebook that follows the encoder by moving averages. van den Oord et al. 2017, appendix A.1.
+
+    N_i <- γ N_i + (1 - γ) n_i,   m_i <- γ m_i + (1 - γ) Σ_j z_ij,   e_i = m_i / N_i        (eq. 6-8)
+    """
+
+    sums: Tensor
+
+    def __init__(self, num_codes: int, code_size: int, decay: float = 0.99, revive_below: float = 0.1) -> None:
+        super().__init__(num_codes, code_size, decay, revive_below)
+        self.register_buffer("codebook", torch.randn(num_codes, code_size))
+        self.register_buffer("sums", torch.zeros(num_codes, code_size))
+
+    def place(self, entries: Tensor, chosen: Tensor) -> None:
+        self.codebook.copy_(torch.where(chosen[:, None], entries, self.codebook))
+        self.sums.copy_(torch.where(chosen[:, None], entries * self.usage[:, None], self.sums))
+
+    def follow(self, sums: Tensor) -> None:
+        self.sums.lerp_(sums, 1 - self.decay)
+        # An entry that is never used keeps its place: the quotient loses its meaning as both averages vanish.
+        used = self.usage[:, None] > 1e-5
+        self.codebook.copy_(torch.where(used, self.sums / self.usage[:, None].clamp(min=1e-5), self.codebook))
+
+    def codebook_term(self, squared: Tensor) -> Tensor:
+        return torch.zeros_like(squared)
+
+
+@final
+class GradientQuantizer(VectorQuantizer):
+    """A codebook that descends its own term, ||sg[z_e] - e||². van den Oord et al. 2017, eq. 3."""
+
+    def __init__(self, num_codes: int, code_size: int, decay: float = 0.99, revive_below: float = 0.1) -> None:
+        super().__init__(num_codes, code_size, decay, revive_below)
+        self.codebook = nn.Parameter(torch.randn(num_codes, code_size))
+
+    def place(self, entries: Tensor, chosen: Tensor) -> None:
+        self.codebook.copy_(torch.where(chosen[:, None], entries, self.codebook))
+
+    def follow(self, sums: Tensor) -> None:
+        """Nothing: the optimiser moves it."""
+
+    def codebook_term(self, squared: Tensor) -> Tensor:
+        return squared
+
+
+def nearest(flat: Tensor, codebook: Tensor) -> Tensor:
+    """The index of the nearest row of codebook (K, D) for each row of flat (M, D): (M,) int64."""
+    with torch.no_grad():
+        # ||z - e||² without ||z||², which is the same for every e.
+        return (codebook.square().sum(1) - 2 * flat @ codebook.T).argmin(dim=1)
+
+
+@torch.no_grad()
+def k_means(flat: Tensor, k: int, rounds: int = 10) -> tuple[Tensor, Tensor]:
+    """Lloyd's algorithm from a k-means++ start (Arthur & Vassilvitskii 2007). flat: (M, D).
+
+    Returns centres (k, D) and how many rows each has, (k,), scaled to M in all. Works on at most 16 k rows.
+    """
+    rows = flat[torch.randperm(len(flat), device=flat.device)[: 16 * k]]
+    centres = _spread_start(rows, k)
+    counts = torch.zeros(k, device=flat.device)
+    for _ in range(rounds):
+        indices = nearest(rows, centres)
+        counts = torch.bincount(indices, minlength=k).to(rows.dtype)
+        sums = torch.zeros_like(centres).index_add_(0, indices, rows)
+        centres = torch.where(counts[:, None] > 0, sums / counts[:, None].clamp(min=1), centres)
+    return centres, counts * (len(flat) / len(rows))
+
+
+def _spread_start(rows: Tensor, k: int) -> Tensor:
+    """k rows, each drawn with a probability proportional to its squared distance from those before it."""
+    chosen = [rows[torch.randint(len(rows), (), device=rows.device)]]
+    distance = (rows - chosen[0]).square().sum(1)
+    for _ in range(k - 1):
+        # With fewer distinct rows than entries every distance is 0 in the end: then any row will do.
+        weights = torch.where(distance.sum() > 0, distance, torch.ones_like(distance))
+        chosen.append(rows[torch.multinomial(weights, 1).squeeze(0)])
+        distance = torch.minimum(distance, (rows - chosen[-1]).square().sum(1))
+    return torch.stack(chosen)
+
+
+def _sum_over_processes(values: Tensor) -> None:
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(values)
+
+
+def _from_first(values: Tensor) -> None:
+    if dist.is_available() and dist.is_initialized():
+        dist.broadcast(values, src=0)

@@ -1,0 +1,11 @@
+from collections.abc import Iterator
+
+import pytest
+
+from ganvas import rng
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> Iterator[None]:
+    with rng.seeded(0):
+        yield
