@@ -80,6 +80,7 @@ def test_the_page_tells_the_run(finished: Path) -> None:
     assert "vaegan on glyphs" in page.text("")
     for words in ("28 × 28 grey images in 47 classes", "Larsen", "1.54 million", "1 min 46 s", "finished"):
         assert words in page.text("")
+    assert "images a second 471" in page.text("")  # 50,000 in the 49,920 / 470 s up to the last line: 470.75
     titles = {svg["aria-label"].split(" over images")[0] for svg in page.all("svg") if svg["aria-label"]}
     assert titles >= {"rate", "distortion", "adversarial", "feature distance", "gradient penalty", "gradient norms"}
     assert titles >= {"throughput", "FID", "sum of terms"}

@@ -129,12 +129,11 @@ class Facts:
 
 def facts(run: Run) -> Facts:
     history = run.history
-    speeds = [rate for _, rate in history.throughput if math.isfinite(rate)]
     return Facts(
         data=_describe_data(run.recipe.data_info),
         players=_enumerate([glossary.words(name) for name in history.terms]),
         took=duration(history.seconds) if history.seconds else "",
-        speed=plain(sum(speeds) / len(speeds), 3) if speeds else "",
+        speed=plain(history.images / history.seconds, 3) if history.seconds else "",
         parameters=_parameters(sum(run.networks.values())) if run.networks else "",
     )
 
