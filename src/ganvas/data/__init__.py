@@ -1,0 +1,30 @@
+"""Data: named sources, what is known of them, batches that a seed determines, and pictures of them."""
+
+from ganvas.data.batches import batches
+from ganvas.data.dataset import Data, DataInfo, Modes, Skipped, Split
+from ganvas.data.grid import image_grid, picture, points_picture, to_uint8
+from ganvas.data.images import ImageOptions, read_image
+from ganvas.data.sources import open_data, source_names
+from ganvas.data.summary import summary
+from ganvas.data.transforms import Binarize, Compose, HorizontalFlip
+
+__all__ = [
+    "Binarize",
+    "Compose",
+    "Data",
+    "DataInfo",
+    "HorizontalFlip",
+    "ImageOptions",
+    "Modes",
+    "Skipped",
+    "Split",
+    "batches",
+    "image_grid",
+    "open_data",
+    "picture",
+    "points_picture",
+    "read_image",
+    "source_names",
+    "summary",
+    "to_uint8",
+]

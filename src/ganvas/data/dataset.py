@@ -1,0 +1,170 @@
+"""What a data source gives: examples in two splits, and what a recipe needs to know of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganvas.batch import Batch
+from ganvas.errors import GanvasError
+
+
+@dataclass(frozen=True)
+class Modes:
+    """The components of a mixture of equally likely spherical Gaussians. centres: K points; sigma: their one scale."""
+
+    centres: tuple[tuple[float, ...], ...]
+    sigma: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {"centres": [list(c) for c in self.centres], "sigma": self.sigma}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Modes":
+        return cls(tuple(tuple(float(v) for v in c) for c in stored["centres"]), float(stored["sigma"]))
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What a recipe needs to size its networks.
+
+    shape: of one example, (C, H, W), or (D,) for points.
+    classes: the classes' names, in the order of their numbers; empty when unlabelled.
+    captions: whether examples have texts.
+    num_train: how many training examples there are: an epoch.
+    mean: the mean training example, shaped as one, in the space of batches ([-1, 1] for images). It is not stored.
+    modes: of a mixture, its components.
+    """
+
+    shape: tuple[int, ...]
+    classes: tuple[str, ...] = ()
+    captions: bool = False
+    num_train: int = 0
+    mean: Tensor | None = field(default=None, compare=False, repr=False)
+    modes: Modes | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "shape": list(self.shape),
+            "classes": list(self.classes),
+            "captions": self.captions,
+            "num_train": self.num_train,
+            "modes": self.modes.to_json() if self.modes else None,
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "DataInfo":
+        return cls(
+            shape=tuple(int(n) for n in stored["shape"]),
+            classes=tuple(stored["classes"]),
+            captions=bool(stored["captions"]),
+            num_train=int(stored["num_train"]),
+            modes=Modes.from_json(stored["modes"]) if stored["modes"] else None,
+        )
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that could not be used, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Examples at rest.
+
+    x: images, uint8 (N, C, H, W); or points, float32 (N, D).
+    y: class numbers, int64 (N,), -1 where an example has none. text: one caption an example, "" where it has none.
+    factors: of drawn data, the number of each factor's value, int64 (N, K).
+    """
+
+    x: Tensor
+    y: Tensor | None = None
+    text: tuple[str, ...] | None = None
+    factors: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        assert all(part is None or len(part) == len(self.x) for part in (self.y, self.text, self.factors))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(self, indices: Tensor, device: torch.device | str = "cpu") -> Batch:
+        """The examples at `indices` (int64, (B,)) as a batch on `device`, images scaled to [-1, 1]."""
+        x = self.x.index_select(0, indices).to(device)
+        if x.dtype == torch.uint8:
+            x = x.float().div_(127.5).sub_(1)
+        y = None if self.y is None else self.y.index_select(0, indices).to(device)
+        text = None if self.text is None else tuple(self.text[i] for i in indices.tolist())
+        return Batch(x, y, text)
+
+    def select(self, indices: Tensor) -> "Split":
+        """The examples at `indices` (int64, (B,)), still at rest."""
+        return Split(
+            self.x.index_select(0, indices),
+            None if self.y is None else self.y.index_select(0, indices),
+            None if self.text is None else tuple(self.text[i] for i in indices.tolist()),
+            None if self.factors is None else self.factors.index_select(0, indices),
+        )
+
+    def mean(self) -> Tensor:
+        """The mean example, shaped as one, float32 in the space of batches."""
+        if self.x.dtype == torch.uint8:
+            # Whole numbers below 2^24 are exact in float32, so the order of summing does not matter.
+            total = torch.stack([part.float().sum(0).double() for part in self.x.split(4096)]).sum(0)
+            return (total / len(self) / 127.5 - 1).float()
+        return self.x.mean(0, dtype=torch.float64).float()
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A source that was read.
+
+    skipped: what could not be used. factor_names, factor_sizes: of `Split.factors`' columns, where there are any.
+    """
+
+    source: str
+    train: Split
+    held_out: Split
+    info: DataInfo
+    skipped: tuple[Skipped, ...] = ()
+    factor_names: tuple[str, ...] = ()
+    factor_sizes: tuple[int, ...] = ()
+
+
+def gather(
+    source: str,
+    train: Split,
+    held_out: Split,
+    *,
+    classes: Sequence[str] = (),
+    modes: Modes | None = None,
+    skipped: Sequence[Skipped] = (),
+    factors: dict[str, int] | None = None,
+) -> Data:
+    """A `Data` whose info is worked out from its splits. factors: their names and numbers of values."""
+    info = DataInfo(
+        shape=tuple(train.x.shape[1:]),
+        classes=tuple(classes),
+        captions=train.text is not None,
+        num_train=len(train),
+        mean=train.mean(),
+        modes=modes,
+    )
+    names = factors or {}
+    return Data(source, train, held_out, info, tuple(skipped), tuple(names), tuple(names.values()))
+
+
+def check_limit(limit: int | None) -> None:
+    """Raises GanvasError unless `limit` is None or at least 1."""
+    if limit is not None and limit < 1:
+        raise GanvasError(f"A limit of {limit} examples leaves nothing to train on.", "Give 1 or more.")
+
+
+def renamed(data: Data, source: str) -> Data:
+    """The same data under the name the user gave it."""
+    return replace(data, source=source)

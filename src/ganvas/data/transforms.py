@@ -1,0 +1,49 @@
+"""What is done to a batch before a model sees it: callables from a batch to a batch.
+
+They draw from torch's current generators, which the trainer seeds at every step.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ganvas.batch import Batch
+
+
+@dataclass(frozen=True)
+class Binarize:
+    """Each pixel drawn anew as black (-1) or white (1), white with probability (x + 1) / 2: dynamic binarisation.
+
+    Salakhutdinov & Murray 2008; used for MNIST by Burda et al. 2016.
+    """
+
+    def __call__(self, batch: Batch) -> Batch:
+        white = torch.rand_like(batch.x) < (batch.x + 1) / 2
+        return batch.replace(x=white.to(batch.x.dtype).mul_(2).sub_(1))
+
+
+@dataclass(frozen=True)
+class HorizontalFlip:
+    """Each image mirrored left to right with this probability."""
+
+    probability: float = 0.5
+
+    def __call__(self, batch: Batch) -> Batch:
+        flip = torch.rand(len(batch), device=batch.x.device) < self.probability
+        return batch.replace(x=torch.where(flip[:, None, None, None], batch.x.flip(-1), batch.x))
+
+
+class Compose:
+    """Transforms one after the other."""
+
+    def __init__(self, *transforms: Callable[[Batch], Batch]) -> None:
+        self.transforms = transforms
+
+    def __call__(self, batch: Batch) -> Batch:
+        for transform in self.transforms:
+            batch = transform(batch)
+        return batch
+
+    def __repr__(self) -> str:
+        return f"Compose({', '.join(map(repr, self.transforms))})"
