@@ -22,10 +22,13 @@ class Place:
         return self.rank == 0
 
 
+ALONE = Place()
+
+
 def join(device: str) -> Place:
     """Joins the others when `torchrun` started this process; alone, it is the whole world."""
     if "WORLD_SIZE" not in os.environ:
-        return Place()
+        return ALONE
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     return Place(dist.get_rank(), dist.get_world_size())

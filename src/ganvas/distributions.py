@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -14,20 +15,31 @@ LOG_VARIANCE_BOUNDS = (-20.0, 10.0)
 """Beyond these a variance or its inverse leaves float16's, and soon float32's, range."""
 
 
-class DiagonalNormal(Distribution):
+Size = torch.Size | list[int] | tuple[int, ...]
+
+
+class Unchecked(Distribution):
+    """A distribution whose arguments are not checked at each construction, which would cost a pass over them."""
+
+    arg_constraints = MappingProxyType({})  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
+
+    def __init__(self, batch_shape: torch.Size, event_shape: torch.Size) -> None:
+        super().__init__(batch_shape, event_shape, validate_args=False)
+
+
+class DiagonalNormal(Unchecked):
     """N(loc, diag exp(log_variance)). loc: (*batch, *event); log_variance: broadcastable to it.
 
     event_dim: how many trailing dimensions make one event; the log density sums over them. In nats.
     """
 
-    arg_constraints = {}
     has_rsample = True
 
     def __init__(self, loc: Tensor, log_variance: Tensor, event_dim: int | None = None) -> None:
         self.loc = loc
         self.log_variance = log_variance.clamp(*LOG_VARIANCE_BOUNDS)
         batch_dim = 1 if event_dim is None else loc.dim() - event_dim
-        super().__init__(loc.shape[:batch_dim], loc.shape[batch_dim:], validate_args=False)
+        super().__init__(loc.shape[:batch_dim], loc.shape[batch_dim:])
 
     @property
     def mean(self) -> Tensor:
@@ -45,7 +57,7 @@ class DiagonalNormal(Distribution):
     def stddev(self) -> Tensor:
         return (0.5 * self.log_variance).exp().expand_as(self.loc)
 
-    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def rsample(self, sample_shape: Size = ()) -> Tensor:
         noise = _noise(rng.randn, sample_shape, self.loc)
         return torch.addcmul(self.loc, (0.5 * self.log_variance).exp(), noise)
 
@@ -66,24 +78,22 @@ def _kl_diagonal_normal(q: DiagonalNormal, p: DiagonalNormal) -> Tensor:  # pyri
     return _sum_event(0.5 * (difference.exp() + square - 1 - difference), q.event_shape)
 
 
-class BernoulliImage(Distribution):
+class BernoulliImage(Unchecked):
     """Pixels that are −1 or 1, independent. logits: (N, C, H, W), of a pixel being 1.
 
     Grey values between −1 and 1 are taken for probabilities, so that −log p is the binary cross-entropy of common VAE
     programs: exact on binarised images, on grey ones the usual surrogate (not a density). In nats.
     """
 
-    arg_constraints = {}
-
     def __init__(self, logits: Tensor) -> None:
         self.logits = logits
-        super().__init__(logits.shape[:1], logits.shape[1:], validate_args=False)
+        super().__init__(logits.shape[:1], logits.shape[1:])
 
     @property
     def mean(self) -> Tensor:
         return torch.tanh(0.5 * self.logits)  # 2 sigmoid(l) − 1
 
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def sample(self, sample_shape: Size = ()) -> Tensor:
         uniform = _noise(rng.rand, sample_shape, self.logits)
         return (uniform < torch.sigmoid(self.logits)).to(self.logits.dtype) * 2 - 1
 
@@ -91,24 +101,22 @@ class BernoulliImage(Distribution):
         return _sum_event(0.5 * (value + 1) * self.logits - F.softplus(self.logits), self.event_shape)
 
 
-class DiscretizedLogistic(Distribution):
+class DiscretizedLogistic(Unchecked):
     """Pixels of 256 levels under a logistic integrated over each level's bin. Kingma et al. 2016, eq. 11.
 
     loc, log_scale: (N, C, H, W) in units of [−1, 1]; the first and the last bin take the tails. In nats.
     """
 
-    arg_constraints = {}
-
     def __init__(self, loc: Tensor, log_scale: Tensor) -> None:
         self.loc = loc
         self.log_scale = log_scale.clamp(-7.0, 5.0)
-        super().__init__(loc.shape[:1], loc.shape[1:], validate_args=False)
+        super().__init__(loc.shape[:1], loc.shape[1:])
 
     @property
     def mean(self) -> Tensor:
         return self.loc.clamp(-1, 1)
 
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def sample(self, sample_shape: Size = ()) -> Tensor:
         uniform = _noise(rng.rand, sample_shape, self.loc).clamp(1e-5, 1 - 1e-5)
         value = self.loc + self.log_scale.exp() * torch.logit(uniform)
         return ((value.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
@@ -125,21 +133,19 @@ class DiscretizedLogistic(Distribution):
         return _sum_event(density, self.event_shape)
 
 
-class CategoricalImage(Distribution):
+class CategoricalImage(Unchecked):
     """Pixels of 256 levels, each level with a probability of its own. logits: (N, 256, C, H, W). In nats."""
-
-    arg_constraints = {}
 
     def __init__(self, logits: Tensor) -> None:
         self.logits = F.log_softmax(logits, dim=1)
-        super().__init__(logits.shape[:1], logits.shape[2:], validate_args=False)
+        super().__init__(logits.shape[:1], logits.shape[2:])
 
     @property
     def mean(self) -> Tensor:
         levels = torch.linspace(-1, 1, 256, dtype=self.logits.dtype, device=self.logits.device)
         return torch.einsum("nl...,l->n...", self.logits.exp(), levels)
 
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def sample(self, sample_shape: Size = ()) -> Tensor:
         gumbel = -torch.log(-torch.log(_noise(rng.rand, sample_shape, self.logits).clamp(1e-20, 1 - 1e-7)))
         return (self.logits + gumbel).argmax(dim=len(sample_shape) + 1) / 127.5 - 1
 
@@ -152,7 +158,7 @@ def _sum_event(density: Tensor, event_shape: torch.Size) -> Tensor:
     return density.flatten(density.dim() - len(event_shape)).sum(-1) if event_shape else density
 
 
-def _noise(draw: Callable[..., Tensor], sample_shape: torch.Size | tuple[int, ...], like: Tensor) -> Tensor:
+def _noise(draw: Callable[..., Tensor], sample_shape: Size, like: Tensor) -> Tensor:
     """Noise (*sample_shape, *like.shape), drawn with the batch first: that dimension is what processes share out."""
     num = len(sample_shape)
     if num == 0 or like.dim() < 2:

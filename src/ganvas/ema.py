@@ -3,6 +3,7 @@
 import copy
 
 import torch
+from torch import Tensor
 
 from ganvas.model import Model
 
@@ -17,7 +18,7 @@ class EMA:
     def __init__(self, model: Model, half_life: float, ramp: float = 0.05) -> None:
         self.half_life, self.ramp = half_life, ramp
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
-        self._pairs = (list(self.model.parameters()), list(model.parameters()))
+        self._pairs: tuple[list[Tensor], list[Tensor]] = ([*self.model.parameters()], [*model.parameters()])
         self._buffers = (list(self.model.buffers()), list(model.buffers()))
 
     @torch.no_grad()
@@ -26,6 +27,6 @@ class EMA:
         half_life = min(self.half_life, self.ramp * images_seen)
         keep = 0.5 ** (batch_size / half_life) if half_life > 0 else 0.0
         slow, fast = self._pairs
-        torch._foreach_lerp_(slow, fast, 1 - keep)
+        torch._foreach_lerp_(slow, fast, 1 - keep)  # pyright: ignore[reportPrivateUsage]
         for copy_, buffer in zip(*self._buffers, strict=True):
             copy_.copy_(buffer)

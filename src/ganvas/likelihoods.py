@@ -45,16 +45,20 @@ class Gaussian(nn.Module):
 
 
 class SharedScaleGaussian(nn.Module):
-    """N(mean, scale²) with one learned scale for all pixels: the σ-VAE. Rybkin et al. 2021, section 4.1."""
+    """N(mean, scale²) with one learned scale for all pixels: the σ-VAE. Rybkin et al. 2021, section 4.1.
+
+    The log variance is 30 times its parameter: one number that should follow the mean error would crawl at a rate that is
+    right for weights.
+    """
 
     num_parameters = 1
 
     def __init__(self, scale: float = 0.5) -> None:
         super().__init__()
-        self.log_variance = nn.Parameter(2 * torch.tensor(scale).log())
+        self.share = nn.Parameter(2 * torch.tensor(scale).log() / 30)
 
     def forward(self, features: Tensor) -> DiagonalNormal:
-        return DiagonalNormal(features.float(), self.log_variance.clamp_min(MIN_LOG_VARIANCE))
+        return DiagonalNormal(features.float(), (30 * self.share).clamp_min(MIN_LOG_VARIANCE))
 
 
 class PixelScaleGaussian(nn.Module):

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import final
+from typing import Protocol, final
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -57,6 +57,17 @@ class Player:
         """How many turns it had before `step`, or None when it does not play then."""
         since = step - self.after
         return since // self.every if since >= 0 and since % self.every == 0 else None
+
+
+class FeatureCritic(Protocol):
+    """A critic whose last hidden layer can be looked at: critic(x, y) = head(features(x, y), y), scores (N,)."""
+
+    def features(self, x: Tensor, y: Tensor | None = None) -> Tensor: ...
+
+    @property
+    def head(self) -> nn.Module: ...
+
+    def __call__(self, x: Tensor, y: Tensor | None = None) -> Tensor: ...
 
 
 class Model(nn.Module, ABC):

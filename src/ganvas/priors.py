@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ganvas import rng
-from ganvas.distributions import DiagonalNormal
+from ganvas.distributions import DiagonalNormal, Size, Unchecked
 
 
 class Normal(nn.Module):
@@ -36,20 +36,18 @@ class Uniform(nn.Module):
         return UniformCube(self.zeros)
 
 
-class UniformCube(Distribution):
+class UniformCube(Unchecked):
     """U(−1, 1) in each dimension. like: (L,), for size, type and device."""
-
-    arg_constraints = {}
 
     def __init__(self, like: Tensor) -> None:
         self.like = like
-        super().__init__(torch.Size(), like.shape, validate_args=False)
+        super().__init__(torch.Size(), like.shape)
 
     @property
     def mean(self) -> Tensor:
         return torch.zeros_like(self.like)
 
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def sample(self, sample_shape: Size = ()) -> Tensor:
         return rng.rand(*sample_shape, *self.like.shape, like=self.like) * 2 - 1
 
     def log_prob(self, value: Tensor) -> Tensor:

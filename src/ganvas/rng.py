@@ -1,7 +1,7 @@
 """Randomness that a seed creates, and that leaves the caller's own generators as they were."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -18,7 +18,7 @@ def derive(*parts: object) -> int:
 
 
 @contextmanager
-def seeded(*parts: object) -> Iterator[None]:
+def seeded(*parts: object) -> Generator[None]:
     """Everything drawn inside comes from `derive(*parts)`; afterwards torch's generators stand where they stood."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(derive(*parts))
@@ -31,7 +31,7 @@ def generator(*parts: object) -> torch.Generator:
 
 
 @contextmanager
-def share(rank: int, world_size: int) -> Iterator[None]:
+def share(rank: int, world_size: int) -> Generator[None]:
     """Inside, `randn` and `rand` return this process's rows of what one process alone would have drawn for the whole
     batch, provided that all processes were seeded alike. So noise does not depend on how many processes there are."""
     token = _share.set((rank, world_size))

@@ -1,6 +1,6 @@
 """One trainer for every model: it knows players, never models."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,14 +18,20 @@ from ganvas.schedules import Constant, Schedule
 OptimizerFactory = Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer]
 
 
+UNCHANGED = Constant(1.0)
+
+
 class NotFinite(GanvasError):
     """Too many steps in a row had a term or a gradient that is not a number."""
 
 
 class Callback(Protocol):
-    """Something that happens every `every` images, at the start (images seen 0) and at the end."""
+    """Something that happens when it is due, and also at the start (images seen 0) and at the end."""
 
-    every: int
+    @property
+    def when(self) -> Callable[[int, int], bool]:
+        """Whether it is due when the images seen went from the first number to the second."""
+        ...
 
     def __call__(self, trainer: "Trainer") -> None: ...
 
@@ -63,9 +69,13 @@ class Mean:
         self.sums = {group: {name: s for name, (s, _) in pairs.items()} for group, pairs in saved.items()}
         self.counts = {group: {name: n for name, (_, n) in pairs.items()} for group, pairs in saved.items()}
 
-    def read(self) -> dict[str, dict[str, float]]:
+    def peek(self) -> dict[str, dict[str, float]]:
         """The means since the last reading."""
-        means = {g: {n: float(s) / self.counts[g][n] for n, s in sums.items()} for g, sums in self.sums.items()}
+        return {g: {n: float(s) / self.counts[g][n] for n, s in sums.items()} for g, sums in self.sums.items()}
+
+    def read(self) -> dict[str, dict[str, float]]:
+        """The means since the last reading, which begin anew."""
+        means = self.peek()
         self.sums, self.counts = {}, {}
         return means
 
@@ -91,12 +101,12 @@ class Trainer:
         model: Model,
         optimizers: Mapping[str, OptimizerFactory],
         *,
-        learning_rate: Schedule = Constant(1.0),
+        learning_rate: Schedule = UNCHANGED,
         ema_half_life: float | None = None,
         transform: Callable[[Batch], Batch] | None = None,
         seed: int = 0,
         device: str = "cpu",
-        place: distributed.Place = distributed.Place(),
+        place: distributed.Place = distributed.ALONE,
         patience: int = 10,
     ) -> None:
         self.model = model.to(device=device).to(memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
@@ -106,6 +116,7 @@ class Trainer:
         self.ema = EMA(model, ema_half_life) if ema_half_life else None
         self.steps = 0
         self.images_seen = 0
+        self.before = 0  # the images seen before the last step
         self.terms, self.gradient_norms = Mean(), Mean()
         self.failures: list[str] = []
         self.skipped_steps = 0
@@ -126,11 +137,11 @@ class Trainer:
                 callback(self)
         with rng.seeded(self.seed):  # each step seeds torch anew; afterwards the caller's generators are as they were
             for batch in batches if self.images_seen < images else ():
-                before = self.images_seen
+                self.before = self.images_seen
                 self.step(batch)
                 last = self.stopping or self.images_seen >= images
                 for callback in callbacks:
-                    if last or self.images_seen // callback.every > before // callback.every:
+                    if last or callback.when(self.before, self.images_seen):
                         callback(self)
                 if last:
                     break
@@ -201,7 +212,7 @@ class Trainer:
         present = [g for g in gradients if g is not None]
         loss = total(terms).detach()
         distributed.average([*present, loss])  # with the loss, so that all processes agree on whether it is finite
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(present))) if present else torch.zeros(())
+        norm = norm_of(present)
         if not torch.isfinite(norm + loss):
             return [self._failure(seat, terms)]
         for group, rate in zip(seat.optimizer.param_groups, seat.learning_rates, strict=True):
@@ -271,12 +282,19 @@ def total(terms: Terms) -> Tensor:
     return torch.stack([value.float() if value.dtype.itemsize < 4 else value for value in terms.values()]).sum()
 
 
+def norm_of(tensors: list[Tensor]) -> Tensor:
+    """The Euclidean norm of all of them together; 0 of none."""
+    if not tensors:
+        return torch.zeros(())
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))  # pyright: ignore[reportPrivateUsage]
+
+
 def scaled(terms: Terms, factor: int) -> Terms:
     return terms if factor == 1 else {name: factor * value for name, value in terms.items()}
 
 
 @contextmanager
-def frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+def frozen(parameters: Sequence[nn.Parameter]) -> Generator[None]:
     """Inside, these parameters take part in no graph."""
     free = [p for p in parameters if p.requires_grad]
     for p in free:

@@ -1,6 +1,7 @@
 """Autoencoding beyond pixels: a VAE whose error is measured by a GAN's discriminator, which learns to see as it is fooled."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from torch.distributions import Distribution, kl_divergence
 
 from ganvas.batch import Batch
 from ganvas.losses.adversarial import Adversarial, NonSaturating
-from ganvas.model import Autoencoder, Player, Round, Terms
+from ganvas.model import Autoencoder, FeatureCritic, Player, Round, Terms
 from ganvas.schedules import Schedule, as_schedule
 
 
@@ -22,7 +23,9 @@ class VAEGAN(Autoencoder):
     (algorithm 1; the squared distance is −log N(D_l(x); D_l(x̂), I) up to a constant, eq. 7). As in the authors' program
     the real half and the generated half weigh the same in D's loss, and γ weighs against 1 − γ.
 
-    encoder: (x, y) to q(z|x). decoder: (z, y) to x. critic: with features(x), head(h, y) and score = head(features(x)).
+    encoder: (x, y) to q(z|x). decoder: (z, y) to x.
+    critic: with features(x, y) and head(h, y). Its features need a scale of their own (batch normalisation, as in the
+        paper): the rate competes with distances between them.
     gamma: how much the decoder minds reconstruction against fooling the discriminator.
     pixel_weight: of ½‖x − x̂‖² beside the feature distance in the encoder's and decoder's loss; 0 is the paper.
 
@@ -64,10 +67,18 @@ class VAEGAN(Autoencoder):
         # What fooling D asks of the codes never reaches the encoder: it has a player of its own, whose loss has no such term.
         reconstruction = self.decoder(q.rsample(), y)
         sample = self.decoder(self.prior().sample((n,)), y)
-        h = self.critic.features(torch.cat([x, reconstruction, sample]))
-        score = self.critic.head(h, None if y is None else y.repeat(3))
-        real, fake = score[:n].repeat(2), score[n:]  # as many real scores as generated ones, so that losses can pair them
+        h, score = self.look(torch.cat([x, reconstruction, sample]), None if y is None else y.repeat(3))
+        real, fake = (
+            score[:n].repeat(2),
+            score[n:],
+        )  # as many real scores as generated ones, so that losses can pair them
         return Round(x=x, reconstruction=reconstruction, q=q, h=h[:n], h_hat=h[n : 2 * n], real=real, fake=fake)
+
+    def look(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """D_l(x) and D's score, from one pass."""
+        critic = cast(FeatureCritic, self.critic)
+        h = critic.features(x, y)
+        return h, critic.head(h, y)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         return self.encoder(x, y)

@@ -1,0 +1,141 @@
+"""What happens during training besides training: when, and what."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from ganvas import checkpoint, rng
+from ganvas.batch import Batch
+from ganvas.model import Model
+from ganvas.trainer import Mean, Trainer
+
+When = Callable[[int, int], bool]
+"""Whether something is due when the images seen went from the first number to the second."""
+
+
+@dataclass(frozen=True)
+class Every:
+    """Each time another `images` were seen."""
+
+    images: int
+
+    def __call__(self, before: int, after: int) -> bool:
+        return after // self.images > before // self.images
+
+
+@dataclass(frozen=True)
+class OneTwoFive:
+    """At 1, 2, 5, 10, 20, 50 ... times `first` images: early changes are the quick ones."""
+
+    first: int
+
+    def __call__(self, before: int, after: int) -> bool:
+        return self.passed(after) > self.passed(before)
+
+    def passed(self, images: int) -> int:
+        """How many of these marks lie at or below `images`."""
+        count, decade = 0, self.first
+        while decade <= images:
+            count += sum(images >= decade * factor for factor in (1, 2, 5))
+            decade *= 10
+        return count
+
+
+class Record(Protocol):
+    """Takes one line of a run's metrics."""
+
+    def __call__(self, line: Mapping[str, object]) -> None: ...
+
+
+class Log:
+    """Each player's mean terms and gradient norm since the last line, and the speed."""
+
+    def __init__(self, when: When, record: Record, clock: Callable[[], float]) -> None:
+        self.when, self.record, self.clock = when, record, clock
+        self.last: tuple[int, float] | None = None
+
+    def __call__(self, trainer: Trainer) -> None:
+        now = self.clock()
+        images, seconds = self.last or (0, 0.0)
+        self.last = (trainer.images_seen, now)
+        due = self.when(trainer.before, trainer.images_seen)
+        # A line that only the end of training calls for leaves the means as they are, for a run that is resumed.
+        players = trainer.terms.read() if due else trainer.terms.peek()
+        norms = trainer.gradient_norms.read() if due else trainer.gradient_norms.peek()
+        if not players:
+            return
+        self.record(
+            {
+                "images": trainer.images_seen,
+                "step": trainer.steps,
+                "seconds": now,
+                "images_per_second": (trainer.images_seen - images) / max(now - seconds, 1e-9),
+                "split": "train",
+                "players": players,
+                "gradient_norms": norms.get("gradient", {}),
+                "skipped_steps": trainer.skipped_steps,
+                "partial": not due,
+            }
+        )
+
+
+class Validate:
+    """Each player's terms on held-out data: the same losses, of the model that samples come from, with nothing moved.
+
+    batches: makes the held-out batches anew.
+    """
+
+    def __init__(self, when: When, record: Record, batches: Callable[[], list[Batch]]) -> None:
+        self.when, self.record, self.batches = when, record, batches
+
+    def __call__(self, trainer: Trainer) -> None:
+        if trainer.images_seen > 0:
+            players = held_out_terms(trainer, self.batches())
+            self.record({"images": trainer.images_seen, "step": trainer.steps, "split": "held_out", "players": players})
+
+
+def held_out_terms(trainer: Trainer, batches: list[Batch]) -> dict[str, dict[str, float]]:
+    """Every player's mean terms over `batches`, drawn with the same noise whenever it is called."""
+    model = trainer.best_model
+    model.images_seen = trainer.images_seen
+    means = Mean()
+    was_training = model.training
+    model.eval()
+    with rng.seeded(trainer.seed, "held out"), torch.no_grad():
+        for batch in batches:
+            if trainer.transform:
+                batch = trainer.transform(batch)
+            r = model(batch)
+            for player in model.players():
+                means.add(player.name, player.loss(r))
+    model.train(was_training)
+    return means.read()
+
+
+class Checkpoint:
+    """All that is needed to go on from here, in `folder`; the newest `keep` stay."""
+
+    def __init__(self, when: When, folder: Path, keep: int = 2) -> None:
+        self.when, self.folder, self.keep = when, folder, keep
+
+    def __call__(self, trainer: Trainer) -> None:
+        if trainer.images_seen > 0:
+            checkpoint.save(trainer, self.folder, self.keep)
+
+
+class Picture:
+    """Hands the model that samples come from to `draw`, in evaluation mode, with the images seen."""
+
+    def __init__(self, when: When, draw: Callable[[Model, int], None]) -> None:
+        self.when, self.draw = when, draw
+
+    def __call__(self, trainer: Trainer) -> None:
+        model = trainer.best_model
+        was_training = model.training
+        model.eval()
+        with rng.seeded(trainer.seed, "pictures"), torch.inference_mode():
+            self.draw(model, trainer.images_seen)
+        model.train(was_training)

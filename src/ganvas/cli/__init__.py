@@ -1,0 +1,73 @@
+"""The command `ganvas`. Nothing heavy is imported before a verb is known to need it."""
+
+import difflib
+import sys
+from collections.abc import Sequence
+
+VERBS: dict[str, str] = {
+    "recipes": "what can be trained, one line each with its paper",
+    "data": "look at a data source: counts, sizes, labels, captions, what cannot be read",
+    "check": "one dry step of a model of your own",
+    "train": "train a recipe on a data source",
+    "sample": "draw samples from a run",
+    "reconstruct": "examples beside what a run makes of them",
+    "interpolate": "a walk between two images, as a strip or a film",
+    "encode": "codes of a data source's examples",
+    "report": "write a run's report.html again",
+}
+
+EXAMPLES = """\
+  ganvas train vaegan --data glyphs            a VAE-GAN on characters, with pictures and a report
+  ganvas train vae --data path/to/images --size 64
+  ganvas sample runs/vaegan-glyphs --num 64 --out grid.png
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one verb and leaves with 0, or with 2 after one message about what the user can mend."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(overview())
+        return
+    if given[0] == "--version":
+        from ganvas import __version__
+
+        print(f"ganvas {__version__}")
+        return
+    verb, rest = given[0], given[1:]
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        fail(f"There is no command {verb!r}.", f"Did you mean {near[0]!r}?" if near else "See: ganvas --help")
+    from ganvas.errors import GanvasError
+
+    try:
+        from ganvas.cli.verbs import run
+
+        run(verb, rest)
+    except GanvasError as error:
+        fail(error.message, error.hint)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+
+
+def overview() -> str:
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {what}" for verb, what in VERBS.items()]
+    return "\n".join(
+        [
+            "ganvas: GANs, VAEs and everything between them, under one trainer.",
+            "",
+            "usage: ganvas COMMAND ...      ganvas COMMAND --help",
+            "",
+            *lines,
+            "",
+            EXAMPLES.rstrip(),
+        ]
+    )
+
+
+def fail(message: str, hint: str = "") -> None:
+    print(f"ganvas: {message}" + (f"\n{hint}" if hint else ""), file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,69 @@
+"""What verbs print, for people and as JSON."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ganvas.contract import Facts
+from ganvas.service import RecipeFacts
+
+
+def show_recipes(facts: Sequence[RecipeFacts], as_json: bool) -> None:
+    """One line a recipe with its paper."""
+    if as_json:
+        print(json.dumps([dataclasses.asdict(f) for f in facts], indent=2))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    for heading in ("recipe", "what it is", "encodes", "paper"):
+        table.add_column(heading, overflow="fold")
+    for f in facts:
+        table.add_row(f.name, f.summary.partition(": ")[2] or f.summary, "yes" if f.encodes else "", short(f.paper))
+    Console().print(table)
+    print("\nA recipe's own options: ganvas train RECIPE --help")
+
+
+def short(paper: str) -> str:
+    """Authors and year."""
+    return paper.partition(",")[0]
+
+
+def show_data(facts: Mapping[str, Any], as_json: bool) -> None:
+    """A source's facts, one a line."""
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    for name, value in facts.items():
+        if value not in (None, [], {}, ""):
+            print(f"{name.replace('_', ' '):<14} {in_words(value)}")
+
+
+def in_words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {in_words(item)}" for key, item in value.items())
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return "".join(f"\n  {in_words(item)}" for item in value)
+    if isinstance(value, list):
+        return ", ".join(map(in_words, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def show_check(facts: Facts, as_json: bool) -> None:
+    """Players with their terms, and what is wrong."""
+    if as_json:
+        print(json.dumps(dataclasses.asdict(facts), indent=2))
+        return
+    for player in facts.players:
+        when = "" if player.every == 1 else f", plays every {player.every} steps"
+        when += f", joins at step {player.after}" if player.after else ""
+        print(f"{player.name}: moves {player.parameters:,} parameters{when}")
+        for name, value in {**player.terms, **player.penalties}.items():
+            print(f"    {name} = {value:.4g}")
+    for title, names in (("no term reaches", facts.unreached), ("nobody moves", facts.unmoved)):
+        if names:
+            print(f"{title}: {', '.join(names)}")
+    if not facts.unreached and not facts.unmoved:
+        print("Every parameter is moved by a player and reached by one of its terms.")

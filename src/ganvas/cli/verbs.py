@@ -1,0 +1,241 @@
+"""Each verb: its flags, and one call of the service."""
+
+import dataclasses
+import inspect
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.conf import Positional, arg
+
+from ganvas import recipe as recipe_module
+from ganvas import service
+from ganvas.cli import fail
+from ganvas.cli.show import show_check, show_data, show_recipes
+from ganvas.data import ImageOptions
+
+Json = Annotated[bool, arg(help="print JSON", help_behavior_hint="")]
+Size = Annotated[int | None, arg(help="side of a square in pixels, to which images are scaled")]
+Crop = Annotated[Literal["center", "none"], arg(help="what happens to an image that is not square")]
+Channels = Annotated[int | None, arg(help="1 grey, 3 RGB, 4 RGB and alpha")]
+RunPath = Annotated[Positional[Path], arg(help="a run's directory")]
+File = Annotated[str | None, arg(help="your own Python file, for a run that was made from one; it is executed")]
+Device = Annotated[str, arg(help="cpu, cuda, mps or auto")]
+
+
+def recipes(*, json: Json = False) -> None:
+    """What can be trained, one line each with its paper."""
+    show_recipes(service.recipes(), as_json=json)
+
+
+def data(
+    source: Annotated[
+        Positional[str], arg(help="glyphs, digits, sprites, ring8, grid25, a folder, idx:DIR, npz:FILE, hf:NAME")
+    ],
+    *,
+    out: Annotated[Path | None, arg(help="a picture of the first examples")] = None,
+    num: Annotated[int, arg(help="how many are on the picture")] = 100,
+    size: Size = None,
+    crop: Crop = "center",
+    channels: Channels = None,
+    json: Json = False,
+) -> None:
+    """Look at a data source: count, size, channels, labels, captions, and the files that cannot be read."""
+    options = ImageOptions(size=size, crop=crop, channels=channels)
+    show_data(service.data(source, out=out, num=num, image_options=options), as_json=json)
+    said(out)
+
+
+def check(
+    file: Annotated[Positional[str], arg(help="your Python file, or a recipe's name")],
+    *,
+    data: Annotated[str, arg(help="a data source")] = "glyphs",
+    size: Size = None,
+    crop: Crop = "center",
+    channels: Channels = None,
+    json: Json = False,
+) -> None:
+    """One dry step of a model: its players, their terms, and the parameters that no term reaches."""
+    options = ImageOptions(size=size, crop=crop, channels=channels)
+    show_check(service.check(file, data=data, image_options=options), as_json=json)
+
+
+def sample(
+    run: RunPath,
+    *,
+    out: Annotated[Path, arg(help="grid.png, a folder, or samples.npz")],
+    num: int = 64,
+    seed: int = 0,
+    file: File = None,
+    device: Device = "cpu",
+) -> None:
+    """Draw samples from a run."""
+    said(service.sample(service.open_run(run, file=file, device=device), out, num=num, seed=seed))
+
+
+def reconstruct(
+    run: RunPath,
+    *,
+    data: Annotated[str, arg(help="a data source; its held-out examples are taken")],
+    out: Path,
+    num: int = 32,
+    file: File = None,
+    device: Device = "cpu",
+) -> None:
+    """Examples of a data source, each row above what the run makes of it."""
+    said(service.reconstruct(service.open_run(run, file=file, device=device), data, out, num=num))
+
+
+def interpolate(
+    run: RunPath,
+    *,
+    out: Annotated[Path, arg(help="strip.png or walk.gif")],
+    start: Annotated[Path | None, arg(name="from", help="an image; without it the walk is between two samples")] = None,
+    end: Annotated[Path | None, arg(name="to", help="an image")] = None,
+    num: Annotated[int, arg(help="pictures on the way, both ends included")] = 11,
+    seed: int = 0,
+    file: File = None,
+    device: Device = "cpu",
+) -> None:
+    """A walk between two images, or between two samples."""
+    opened = service.open_run(run, file=file, device=device)
+    said(service.interpolate(opened, out, start=start, end=end, num=num, seed=seed))
+
+
+def encode(
+    run: RunPath,
+    *,
+    data: Annotated[str, arg(help="a data source")],
+    out: Annotated[Path, arg(help="codes.npz: mean, scale (N, L), labels")],
+    split: Literal["train", "held-out"] = "train",
+    file: File = None,
+    device: Device = "cpu",
+) -> None:
+    """Codes of a data source's examples: the posterior's mean and scale, with the labels."""
+    said(service.encode(service.open_run(run, file=file, device=device), data, out, split=split))
+
+
+def report(run: RunPath) -> None:
+    """Write a run's report.html again."""
+    said(service.report(run))
+
+
+@dataclasses.dataclass
+class Training:
+    """The flags of `train` that every recipe has."""
+
+    data: Annotated[
+        str | None, arg(help="a data source: glyphs (taken if none is named), digits, ring8, a folder ...")
+    ] = None
+    out: Annotated[Path | None, arg(help="the run's directory; runs/RECIPE-DATA if none is named")] = None
+    images: Annotated[int | None, arg(help="how many images to see in all")] = None
+    batch_size: Annotated[int | None, arg(help="images in a step")] = None
+    seed: int = 0
+    device: Device = "cpu"
+    size: Size = None
+    crop: Crop = "center"
+    channels: Channels = None
+    log_every: Annotated[int | None, arg(help="images between two lines of metrics")] = None
+    validate_every: Annotated[int | None, arg(help="images between two looks at held-out data")] = None
+    checkpoint_every: Annotated[int, arg(help="images between two checkpoints")] = 10_000
+    overwrite: Annotated[bool, arg(help="replace the run that is at --out")] = False
+    quiet: Annotated[bool, arg(help="print nothing")] = False
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train a recipe on a data source. The recipe's own options are flags, too."""
+    given = list(arguments)
+    name = given.pop(0) if given and not given[0].startswith("-") else None
+    resume = take_resume(given)
+    if resume is not None:
+        parsed = tyro.cli(Resume, args=given, prog="ganvas train --resume RUN", description=Resume.__doc__)
+        resume = resume or parsed.out
+        if resume is None:
+            fail("Which run should go on?", "Name it: ganvas train --resume RUN")
+        service.train(name, resume=resume, images=parsed.images, device=parsed.device, quiet=parsed.quiet)
+        return
+    if name is None:
+        if any(flag in given for flag in ("-h", "--help")):
+            print(TRAIN_HELP)
+            return
+        fail("What should be trained?", "Name a recipe, or your own file: ganvas train vae --data glyphs")
+    assert name is not None
+    function, _ = service.find_recipe(name)
+    known = recipe_module.options(function)
+    kind = dataclasses.make_dataclass("Options", fields_of(function), bases=(Training,), kw_only=True)
+    about = recipe_module.card(function)
+    parsed = tyro.cli(kind, args=given, prog=f"ganvas train {name}", description=f"{about.summary}. {about.paper}")
+    values = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(parsed)}
+    options = {key: values.pop(key) for key in known}
+    image_options = ImageOptions(**{key: values.pop(key) for key in ("size", "crop", "channels")})
+    service.train(name, image_options=image_options, **values, **options)
+
+
+@dataclasses.dataclass
+class Resume:
+    """Go on with a run. Its data, batch size and options stay as they were."""
+
+    out: Annotated[Path | None, arg(help="the run, if --resume does not name it")] = None
+    images: Annotated[int | None, arg(help="how many images to see in all, if more than planned")] = None
+    device: Device = "cpu"
+    quiet: Annotated[bool, arg(help="print nothing")] = False
+
+
+TRAIN_HELP = """\
+usage: ganvas train RECIPE|FILE [--data SOURCE] [--out DIR] [--images N] [--batch-size B] [--seed S] [--device D] ...
+       ganvas train RECIPE --help         all flags, with the recipe's own
+       ganvas train --resume RUN          go on where a run stopped
+       ganvas recipes                     what RECIPE can be; FILE is a Python file of yours"""
+
+
+def take_resume(arguments: list[str]) -> Path | str | None:
+    """Takes `--resume [RUN]` out of the arguments: None where it is not, "" where it names no run."""
+    for index, argument in enumerate(arguments):
+        if argument == "--resume":
+            named = index + 1 < len(arguments) and not arguments[index + 1].startswith("-")
+            run = arguments[index + 1] if named else ""
+            del arguments[index : index + 1 + named]
+            return run
+        if argument.startswith("--resume="):
+            return arguments.pop(index).partition("=")[2]
+    return None
+
+
+def fields_of(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
+    """A recipe's arguments as fields of a dataclass, each with its line of the docstring's `Args:` as help."""
+    text = inspect.getdoc(function) or ""
+    lines = dict(re.findall(r"^ {4}(\w+): (.+)$", text.partition("Args:")[2], re.MULTILINE))
+    return [
+        (o.name, Annotated[o.type, arg(help=lines.get(o.name, ""))], dataclasses.field(default=o.default))
+        for o in recipe_module.options(function).values()
+    ]
+
+
+def said(path: Path | None) -> None:
+    if path is not None:
+        print(path)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "recipes": recipes,
+    "data": data,
+    "check": check,
+    "sample": sample,
+    "reconstruct": reconstruct,
+    "interpolate": interpolate,
+    "encode": encode,
+    "report": report,
+}
+
+
+def run(verb: str, arguments: Sequence[str]) -> None:
+    """Parses a verb's arguments and does it."""
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=__import__("sys").stderr)
+    if verb == "train":
+        train(arguments)
+    else:
+        command = COMMANDS[verb]
+        tyro.cli(command, args=list(arguments), prog=f"ganvas {verb}")

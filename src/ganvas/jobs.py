@@ -1,0 +1,193 @@
+"""A training run, from its first step or its next one to its last."""
+
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from ganvas import checkpoint, distributed
+from ganvas.batch import Batch
+from ganvas.callbacks import Checkpoint, Every, Log, OneTwoFive, Picture, Validate
+from ganvas.data import Data, batches
+from ganvas.devices import resolve_device
+from ganvas.errors import GanvasError
+from ganvas.model import Autoencoder, Model
+from ganvas.pictures import PAIR_COLUMNS, beside, save_picture
+from ganvas.progress import Progress
+from ganvas.recipe import Recipe
+from ganvas.report import write_report
+from ganvas.runs import Directory, Run, Settings, line_walk, prior_walk
+from ganvas.trainer import Callback, Trainer
+
+HELD_OUT_LIMIT = 1_000
+"""So many held-out examples are enough to watch a run by; `evaluate` takes as many as it is asked for."""
+
+
+@dataclass
+class Job:
+    """A training run that is about to start, or to go on from its newest checkpoint."""
+
+    path: Path
+    settings: Settings
+    recipe: Recipe
+    data: Data
+    fresh: bool
+    place: distributed.Place
+    quiet: bool = False
+
+    def run(self) -> Run:
+        training, directory = self.settings.training, Directory(self.path)
+        trainer = Trainer(
+            self.recipe.model,
+            self.recipe.optimizers,
+            learning_rate=self.recipe.learning_rate,
+            ema_half_life=self.recipe.ema_half_life,
+            transform=self.recipe.transform,
+            seed=training.seed,
+            device=resolve_device(training.device),
+            place=self.place,
+        )
+        stream = batches(
+            self.data.train,
+            training.batch_size,
+            training.seed,
+            self.restore(trainer, directory),
+            self.place.rank,
+            self.place.world_size,
+            trainer.device,
+        )
+        if self.place.leads:
+            self.prepare(directory, trainer)
+        start = time.monotonic() - directory.seconds()
+        title = f"{self.settings.recipe} on {self.settings.source}"
+        silent = self.quiet or not self.place.leads
+        with stopped_by_signals(trainer), Progress(training.images, title, quiet=silent) as progress:
+            progress.start(trainer.images_seen)
+            happenings = self.happenings(trainer, directory, progress, lambda: time.monotonic() - start)
+            trainer.fit(stream, training.images, happenings if self.place.leads else ())
+        if self.place.leads:
+            self.finish(trainer, directory, time.monotonic() - start)
+        return Run(self.path, self.settings, self.recipe, trainer.device)
+
+    def restore(self, trainer: Trainer, directory: Directory) -> int:
+        """Takes the newest checkpoint, if the run goes on; returns the images seen so far."""
+        if not self.fresh:
+            found = checkpoint.newest(directory.checkpoints, warn=lambda text: print(text, file=sys.stderr))
+            if found is not None:
+                checkpoint.restore(trainer, found[1], found[0])
+        return trainer.images_seen
+
+    def prepare(self, directory: Directory, trainer: Trainer) -> None:
+        """The run's files as they should be before the first step."""
+        try:
+            if self.fresh:
+                directory.erase()
+                directory.create(self.settings, self.recipe)
+            else:
+                directory.rewind(trainer.images_seen)
+                directory.write("recipe.json", self.settings.to_json())
+        except OSError as error:
+            raise GanvasError(f"The run cannot be written to {directory.path}: {error}.") from error
+
+    def happenings(
+        self, trainer: Trainer, directory: Directory, progress: Progress, clock: Callable[[], float]
+    ) -> list[Callback]:
+        training = self.settings.training
+        record = Recorder(directory, progress)
+        held_out = self.data.held_out
+        rows = torch.arange(min(len(held_out), HELD_OUT_LIMIT))
+
+        def validation() -> list[Batch]:
+            return [held_out.batch(part, trainer.device) for part in rows.split(training.batch_size)]
+
+        def draw(model: Model, images: int) -> None:
+            draw_progress(model, self.recipe, self.data, directory.samples, images, trainer.device)
+
+        return [
+            Log(Every(training.log_every), record, clock),
+            Validate(Every(training.validate_every), record, validation),
+            Picture(OneTwoFive(1_000), draw),
+            Checkpoint(Every(training.checkpoint_every), directory.checkpoints),
+        ]
+
+    def finish(self, trainer: Trainer, directory: Directory, seconds: float) -> None:
+        """Notes how the run ended, writes its report, and says both."""
+        seen, done = trainer.images_seen, trainer.images_seen >= self.settings.training.images
+        event = "finished" if done else "stopped"
+        message = f"{event} after {seen:,} images and {duration(seconds)}"
+        directory.record({"images": seen, "event": event, "message": message, "seconds": seconds, "partial": True})
+        page = write_report(directory.path)
+        if not self.quiet:
+            print(f"{message[0].upper()}{message[1:]}.")
+            if not done:
+                print(f"Go on with: ganvas train --resume {shlex.quote(str(self.path))}")
+            print(f"Report: {page}")
+
+
+class Recorder:
+    """Writes each line of metrics to the run, and shows it."""
+
+    def __init__(self, directory: Directory, progress: Progress) -> None:
+        self.directory, self.progress = directory, progress
+
+    def __call__(self, line: Mapping[str, Any]) -> None:
+        self.directory.record(line)
+        if line.get("split") == "train":
+            self.progress.update(line["images"], line["images_per_second"], line["players"])
+
+
+def draw_progress(model: Model, recipe: Recipe, data: Data, folder: Path, images: int, device: str) -> None:
+    """The pictures that a run keeps of itself: prior samples, reconstructions, a walk between two held-out examples."""
+    info, number = data.info, f"{images:09d}"
+    is_image = len(info.shape) == 3
+    num = 64 if is_image else 2_500
+    y = torch.arange(num, device=device) % recipe.num_classes if recipe.num_classes else None
+    save_picture(model.sample(num, y).cpu(), folder / f"prior-{number}.png", info)
+    if not is_image:
+        return
+    shown = data.held_out.batch(torch.arange(min(2 * PAIR_COLUMNS, len(data.held_out))), device)
+    if isinstance(model, Autoencoder):
+        reconstruction = model.reconstruct(shown.x, shown.y)
+        pairs = beside(shown.x, reconstruction).cpu()
+        save_picture(pairs, folder / f"reconstruction-{number}.png", info, columns=PAIR_COLUMNS)
+        walk = line_walk(model, shown.x[:1], shown.x[1:2], None if shown.y is None else shown.y[:1], steps=11)
+    else:
+        walk = prior_walk(model, None if y is None else y[:1], steps=11)
+    save_picture(walk.cpu(), folder / f"walk-{number}.png", info, columns=11)
+
+
+def duration(seconds: float) -> str:
+    """12 s, 3 min 20 s, 2 h 5 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+@contextmanager
+def stopped_by_signals(trainer: Trainer) -> Generator[None]:
+    """SIGINT and SIGTERM end training after the current step, with everything saved; a second one ends it at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if trainer.stopping:
+            raise KeyboardInterrupt
+        trainer.stop()
+
+    try:
+        old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # only the main thread can be told of signals
+        old = {}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

@@ -1,0 +1,63 @@
+"""What can be trained by name. A recipe from a user's own file is found by `from_file`."""
+
+import importlib.util
+import inspect
+import sys
+import traceback
+from pathlib import Path
+
+from ganvas.errors import GanvasError
+from ganvas.recipe import Recipe, RecipeFunction, recipe_name
+from ganvas.recipes.article import article_gan, article_vae
+from ganvas.recipes.gan import dcgan, gan, wgan_gp
+from ganvas.recipes.vae import iwae_mnist, vae
+from ganvas.recipes.vaegan import vaegan
+
+_ALL: tuple[RecipeFunction, ...] = (vae, vaegan, gan, dcgan, wgan_gp, iwae_mnist, article_gan, article_vae)
+
+RECIPES: dict[str, RecipeFunction] = {recipe_name(function): function for function in _ALL}
+
+
+def from_file(path: Path, name: str | None = None) -> RecipeFunction:
+    """The recipe in a Python file, which is executed: the function that is annotated to return `Recipe`.
+
+    name: which, where there are several. Raises GanvasError when there is none, or the file itself fails.
+    """
+    if not path.is_file():
+        raise GanvasError(f"There is no file {path}.", "A recipe's file is a Python program; see examples/my_gan.py.")
+    spec = importlib.util.spec_from_file_location(f"ganvas_recipe_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise GanvasError(f"{path} fails when it is run: {own_error(error, path)}") from error
+    found = {
+        recipe_name(f): f
+        for f in vars(module).values()
+        if inspect.isfunction(f) and f.__module__ == module.__name__ and returns_recipe(f)
+    }
+    if not found:
+        raise GanvasError(
+            f"{path} has no recipe.", "Write `def my_model(data: DataInfo, *, latent: int = 64) -> Recipe:`."
+        )
+    if name is None and len(found) > 1:
+        raise GanvasError(f"{path} has several recipes: {', '.join(found)}.", "Keep one in each file.")
+    if name is not None and name not in found:
+        raise GanvasError(f"{path} has no recipe {name!r}; it has {', '.join(found)}.")
+    return found[name] if name else next(iter(found.values()))
+
+
+def returns_recipe(function: RecipeFunction) -> bool:
+    annotation = inspect.signature(function).return_annotation
+    return annotation is Recipe or (isinstance(annotation, str) and annotation.split(".")[-1] == "Recipe")
+
+
+def own_error(error: BaseException, path: Path) -> str:
+    """What went wrong in a user's file, and at which of its lines."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.absolute()]
+    if isinstance(error, SyntaxError):
+        lines = [error.lineno]
+    where = f"line {lines[-1]}: " if lines else ""
+    return f"{where}{type(error).__name__}: {error}"

@@ -1,0 +1,127 @@
+"""Recipes of plain adversarial models."""
+
+from ganvas.data import DataInfo
+from ganvas.losses.adversarial import Wasserstein
+from ganvas.losses.penalties import R1, R2, GradientPenalty, Penalty
+from ganvas.models.gan import GAN
+from ganvas.networks import Critic, Generator
+from ganvas.nn.norms import batch_norm, layer_norm, no_norm
+from ganvas.nn.spectral import spectral
+from ganvas.priors import Normal
+from ganvas.recipe import Recipe
+from ganvas.recipes.choices import LOSSES, LossName, NetworkName, adam, body, initialised, latent_length
+
+
+def gan(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 64,
+    loss: LossName = "non-saturating",
+    critic_steps: int = 1,
+    r1: float = 0.0,
+    r2: float = 0.0,
+    penalty_every: int = 1,
+    spectral_norm: bool = False,
+    learning_rate: float = 2e-4,
+    critic_learning_rate: float = 2e-4,
+    beta1: float = 0.5,
+    ema: float = 5_000,
+) -> Recipe:
+    """GAN: a generator against a critic, with the loss and the penalties of your choice.
+
+    Paper: Goodfellow et al. 2014, "Generative Adversarial Nets", https://arxiv.org/abs/1406.2661
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the code.
+        loss: what critic and generator minimise.
+        critic_steps: the critic's turns for each of the generator's.
+        r1: weight γ of the slope penalty on real data; 0 for none.
+        r2: weight γ of the slope penalty on generated data; 0 for none.
+        penalty_every: the slope penalties are paid every so many turns of the critic.
+        spectral_norm: whether the critic's weights are spectrally normalised.
+        learning_rate: Adam's rate for the generator.
+        critic_learning_rate: Adam's rate for the critic.
+        beta1: Adam's β1.
+        ema: half-life of the generator's average in images; 0 keeps none.
+    """
+    family = body(network, data, width)
+    generator = initialised(Generator(family.synthesis(latent_length(latent), data.shape, norm=batch_norm)), family)
+    critic = initialised(Critic(family.analysis(data.shape)), family)
+    penalties: list[Penalty] = [kind(g, penalty_every) for kind, g in ((R1, r1), (R2, r2)) if g > 0]
+    model = GAN(
+        generator,
+        spectral(critic) if spectral_norm else critic,
+        Normal(latent),
+        loss=LOSSES[loss](),
+        penalties=penalties,
+        critic_steps=critic_steps,
+    )
+    return Recipe(
+        model,
+        {"critic": adam(critic_learning_rate, beta1), "generator": adam(learning_rate, beta1)},
+        images=200_000,
+        ema_half_life=ema or None,
+    )
+
+
+def dcgan(data: DataInfo, *, width: int = 32, latent: int = 100, learning_rate: float = 2e-4, ema: float = 0) -> Recipe:
+    """DCGAN: convolutions and batch normalisation in both networks.
+
+    Paper: Radford et al. 2016, "Unsupervised Representation Learning with DCGANs", https://arxiv.org/abs/1511.06434
+
+    Args:
+        width: channels at half the image's resolution; the paper's 64x64 networks have 64.
+        latent: dimensions of the code.
+        learning_rate: Adam's, with β1 = 0.5.
+        ema: half-life of the generator's average in images; the paper keeps none.
+    """
+    family = body("dcgan", data, width)
+    model = GAN(
+        initialised(Generator(family.synthesis(latent_length(latent), data.shape, norm=batch_norm)), family),
+        initialised(Critic(family.analysis(data.shape, norm=batch_norm)), family),
+        Normal(latent),
+    )
+    optimizers = {"critic": adam(learning_rate, 0.5), "generator": adam(learning_rate, 0.5)}
+    return Recipe(model, optimizers, images=200_000, batch_size=128, ema_half_life=ema or None)
+
+
+def wgan_gp(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 64,
+    penalty: float = 10.0,
+    critic_steps: int = 5,
+    learning_rate: float = 1e-4,
+    ema: float = 5_000,
+) -> Recipe:
+    """WGAN-GP: the critic estimates an earth mover's distance, its slope held near 1.
+
+    Paper: Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", https://arxiv.org/abs/1704.00028
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the code.
+        penalty: λ, the weight of the gradient penalty.
+        critic_steps: the critic's turns for each of the generator's.
+        learning_rate: Adam's, with β = (0, 0.9) as in the paper.
+        ema: half-life of the generator's average in images; 0 keeps none.
+    """
+    family = body(network, data, width)
+    points = len(data.shape) != 3
+    model = GAN(
+        Generator(family.synthesis(latent_length(latent), data.shape, norm=no_norm if points else batch_norm)),
+        Critic(family.analysis(data.shape, norm=no_norm if points else layer_norm)),
+        Normal(latent),
+        loss=Wasserstein(),
+        penalties=[GradientPenalty(penalty)],
+        critic_steps=critic_steps,
+    )
+    optimizers = {"critic": adam(learning_rate, 0.0, 0.9), "generator": adam(learning_rate, 0.0, 0.9)}
+    return Recipe(model, optimizers, images=400_000, ema_half_life=ema or None)

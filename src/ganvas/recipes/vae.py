@@ -1,0 +1,97 @@
+"""Recipes of variational autoencoders."""
+
+import functools
+
+import torch
+from torch import nn
+
+from ganvas.data import Binarize, DataInfo
+from ganvas.likelihoods import Bernoulli
+from ganvas.models.vae import VAE
+from ganvas.networks import Decoder, Encoder, Mlp
+from ganvas.nn.init import xavier_init
+from ganvas.priors import Normal
+from ganvas.recipe import Recipe
+from ganvas.recipes import choices
+from ganvas.recipes.choices import LikelihoodName, NetworkName, adam, body, decoder, latent_length
+from ganvas.schedules import Linear, PowerPerEpoch
+
+
+def vae(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 32,
+    likelihood: LikelihoodName = "auto",
+    scale: float = 0.5,
+    binarize: bool = False,
+    beta: float = 1.0,
+    warmup: int = 0,
+    free_bits: float = 0.0,
+    learning_rate: float = 1e-3,
+    ema: float = 0,
+) -> Recipe:
+    """VAE: an encoder and a decoder that raise a lower bound on the data's likelihood (β-VAE with --beta).
+
+    Paper: Kingma & Welling 2014, "Auto-Encoding Variational Bayes", https://arxiv.org/abs/1312.6114
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the code.
+        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
+        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts.
+        binarize: whether pixels are drawn black or white with their grey as probability, anew each time.
+        beta: weight of the rate; 1 is the bound itself.
+        warmup: images over which the rate's weight grows from 0.
+        free_bits: nats of rate that cost nothing.
+        learning_rate: Adam's.
+        ema: half-life of the networks' average in images; 0 keeps none.
+    """
+    family = body(network, data, width)
+    model = VAE(
+        Encoder(family.analysis(data.shape), latent_length(latent)),
+        decoder(family, latent, data, choices.likelihood(likelihood, data, scale)),
+        Normal(latent),
+        beta=Linear(0.0, beta, warmup) if warmup else beta,
+        free_bits=free_bits,
+    )
+    return Recipe(
+        model,
+        {"autoencoder": adam(learning_rate)},
+        images=300_000,
+        batch_size=128,
+        ema_half_life=ema or None,
+        transform=Binarize() if binarize else None,
+    )
+
+
+def iwae_mnist(data: DataInfo, *, epochs: int = 50, latent: int = 50, width: int = 200) -> Recipe:
+    """The VAE of the IWAE paper's nets on binarised images, in a protocol of 50 epochs.
+
+    Paper: Burda et al. 2016, "Importance Weighted Autoencoders", https://arxiv.org/abs/1509.00519
+
+    784-200-200-50 with tanh, Xavier initialisation, the output's bias at the data's log-odds; batch 100, Adadelta with rate
+    (1 - epoch / epochs)^0.9; pixels drawn anew at every step.
+
+    Args:
+        epochs: how long the learning rate takes to fall to 0, and the budget.
+        latent: dimensions of the code.
+        width: of both hidden layers.
+    """
+    family = Mlp(width=width, depth=2, activation=nn.Tanh())
+    encoder = xavier_init(Encoder(family.analysis(data.shape), latent_length(latent)))
+    synthesis = xavier_init(family.synthesis(latent, data.shape))
+    if data.mean is not None:
+        share = ((data.mean + 1) / 2).clamp(1e-3, 1 - 1e-3)
+        with torch.no_grad():
+            synthesis.output.bias.copy_(torch.logit(share).flatten())
+    return Recipe(
+        VAE(encoder, Decoder(synthesis, Bernoulli()), Normal(latent)),
+        {"autoencoder": functools.partial(torch.optim.Adadelta, lr=1.0)},
+        images=epochs * data.num_train,
+        batch_size=100,
+        learning_rate=PowerPerEpoch(epochs, data.num_train, 0.9),
+        transform=Binarize(),
+    )

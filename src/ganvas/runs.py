@@ -1,0 +1,364 @@
+"""A run: a directory that holds what was trained and how, and the model in it, ready to use."""
+
+import dataclasses
+import json
+import os
+import platform
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import ganvas
+from ganvas import checkpoint, rng
+from ganvas.data import DataInfo, ImageOptions
+from ganvas.errors import GanvasError, did_you_mean
+from ganvas.model import Autoencoder, Model
+from ganvas.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Training:
+    """The options of a training run that are not its recipe's. Periods are in images seen."""
+
+    images: int
+    batch_size: int
+    seed: int = 0
+    device: str = "cpu"
+    log_every: int = 1_000
+    validate_every: int = 10_000
+    checkpoint_every: int = 10_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `recipe.json` holds: enough to build the same model and to train it again.
+
+    recipe: a name of `ganvas recipes`, or of a function in `file`. arguments: all of the recipe's.
+    """
+
+    recipe: str
+    file: str | None
+    summary: str
+    paper: str
+    arguments: dict[str, Any]
+    source: str
+    options: ImageOptions
+    info: DataInfo
+    training: Training
+    command: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "recipe": self.recipe,
+            "file": self.file,
+            "summary": self.summary,
+            "paper": self.paper,
+            "arguments": self.arguments,
+            "data": {
+                "source": self.source,
+                "options": dataclasses.asdict(self.options),
+                "info": self.info.to_json(),
+            },
+            "training": dataclasses.asdict(self.training),
+            "ganvas": ganvas.__version__,
+            "command": self.command,
+        }
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> "Settings":
+        data = given["data"]
+        return cls(
+            recipe=text(given["recipe"]),
+            file=None if given["file"] is None else text(given["file"]),
+            summary=text(given["summary"]),
+            paper=text(given["paper"]),
+            arguments={text(k): tuple(v) if isinstance(v, list) else v for k, v in dict(given["arguments"]).items()},
+            source=text(data["source"]),
+            options=ImageOptions(**data["options"]),
+            info=DataInfo.from_json(data["info"]),
+            training=training_from_json(given["training"]),
+            command=text(given["command"]),
+        )
+
+
+def text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} should be text")
+    return value
+
+
+def training_from_json(given: Mapping[str, Any]) -> Training:
+    training = Training(**given)
+    for field in dataclasses.fields(Training):
+        value = getattr(training, field.name)
+        if field.name == "device":
+            text(value)
+        elif not isinstance(value, int) or isinstance(value, bool) or (value < 1 and field.name != "seed"):
+            raise TypeError(f"training option {field.name} cannot be {value!r}")
+    return training
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The files of a run."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.json"
+
+    def create(self, settings: Settings, recipe: Recipe) -> None:
+        """Writes what is known before the first step."""
+        self.samples.mkdir(parents=True, exist_ok=True)
+        self.checkpoints.mkdir(exist_ok=True)
+        self.write("recipe.json", settings.to_json())
+        self.write("environment.json", environment(settings.training.device))
+        self.write("networks.json", networks(recipe.model))
+        self.metrics.touch()
+
+    def write(self, name: str, content: object) -> None:
+        checkpoint.atomically(self.path / name, lambda part: part.write_text(json.dumps(content, indent=2)))
+
+    def settings(self) -> Settings:
+        """Reads `recipe.json`. Raises GanvasError when this is no run, or not one of ours."""
+        if not self.path.exists():
+            raise GanvasError(f"There is no run at {self.path}.", nearest_runs(self.path))
+        if not self.recipe.is_file():
+            raise GanvasError(f"{self.path} is not a run: it has no recipe.json.", nearest_runs(self.path))
+        try:
+            return Settings.from_json(json.loads(self.recipe.read_text()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise GanvasError(
+                f"{self.recipe} is damaged, or no ganvas run's: {type(error).__name__}: {error}."
+            ) from error
+
+    def record(self, line: Mapping[str, object]) -> None:
+        """Adds one line to `metrics.jsonl`."""
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def seconds(self) -> float:
+        """How long the run was trained so far, by its metrics."""
+        lines = self.metrics.read_text().splitlines() if self.metrics.exists() else []
+        times = [json.loads(line).get("seconds", 0.0) for line in lines if belongs(line, sys.maxsize)]
+        return max(times, default=0.0)
+
+    def erase(self) -> None:
+        """Removes an old run's files, and only those that a run writes."""
+        for pattern in RUN_FILES:
+            for old in self.path.glob(pattern):
+                old.unlink()
+
+    def rewind(self, images: int) -> None:
+        """Drops the metrics that a run wrote after the checkpoint at `images`, or because it ended there."""
+        lines = self.metrics.read_text().splitlines(keepends=True) if self.metrics.exists() else []
+        kept = [line for line in lines if belongs(line, images)]
+        checkpoint.atomically(self.metrics, lambda part: part.write_text("".join(kept)))
+        for picture in self.samples.glob("*-*.png"):
+            seen = picture.stem.rpartition("-")[2]
+            if seen.isdigit() and int(seen) > images:
+                picture.unlink()
+
+
+RUN_FILES = (
+    "samples/*.png",
+    "checkpoints/*.json",
+    "checkpoints/*.safetensors",
+    "recipe.json",
+    "environment.json",
+    "networks.json",
+    "metrics.jsonl",
+    "report.html",
+)
+
+
+def belongs(line: str, images: int) -> bool:
+    try:
+        fact = json.loads(line)
+        return fact["images"] <= images and not fact.get("partial", False)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False  # a line that a crash cut short
+
+
+class Run:
+    """A trained model with its settings.
+
+    x: images (N, C, H, W) in [−1, 1], or points (N, D). All methods leave torch's own generators as they were.
+    """
+
+    def __init__(self, path: Path, settings: Settings, recipe: Recipe, device: str = "cpu") -> None:
+        self.path, self.settings, self.recipe, self.device = path, settings, recipe, device
+        self.directory = Directory(path)
+
+    @property
+    def info(self) -> DataInfo:
+        return self.settings.info
+
+    @cached_property
+    def model(self) -> Model:
+        """The model of the newest checkpoint, averaged where the run kept an average, ready to be used."""
+        model = self.recipe.model
+        found = checkpoint.newest(self.directory.checkpoints, warn=warn)
+        if found is None:
+            raise GanvasError(f"The run {self.path} has no checkpoint yet.", "Train it further with --resume.")
+        facts, tensors = found
+        averaged = any(name.startswith("ema/") for name in tensors)
+        checkpoint.fill(model, tensors, "ema/" if averaged else "model/")
+        model.images_seen = facts["images_seen"]
+        return model.to(self.device).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def sample(self, num: int = 64, *, y: Tensor | None = None, seed: int = 0, batch_size: int = 256) -> Tensor:
+        """`num` examples from the prior, (num, ...) on the CPU. y: (num,) classes for a conditional model."""
+        y = self.labels(num, y, seed)
+        with rng.seeded(seed, "sample"):
+            parts = [
+                self.model.sample(len(rows), None if y is None else y[rows].to(self.device)).cpu()
+                for rows in torch.arange(num).split(batch_size)
+            ]
+        return torch.cat(parts)
+
+    def labels(self, num: int, y: Tensor | None, seed: int) -> Tensor | None:
+        """The classes to sample: the given ones, or for a conditional model that was given none, random ones."""
+        classes = self.recipe.num_classes
+        if y is not None and not classes:
+            raise GanvasError(
+                f"Run {self.path} is not conditional: it cannot be asked for a class.",
+                "Train a conditional recipe on labelled data.",
+            )
+        if y is not None and (len(y) != num or int(y.min()) < 0 or int(y.max()) >= classes):
+            raise GanvasError(f"Classes must be {num} numbers from 0 to {classes - 1}.")
+        if y is None and classes:
+            return torch.randint(classes, (num,), generator=rng.generator(seed, "classes"))
+        return y
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, y: Tensor | None = None, batch_size: int = 256) -> Tensor:
+        """x through the code's mean and back, shaped as x, on the CPU."""
+        model = self.autoencoder("reconstruct")
+        return torch.cat([model.reconstruct(a, b).cpu() for a, b in self.portions(x, y, batch_size)])
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, y: Tensor | None = None, batch_size: int = 256) -> tuple[Tensor, Tensor]:
+        """The posterior's mean and standard deviation for each example, each (N, L), on the CPU."""
+        model = self.autoencoder("encode")
+        codes = [model.encode(a, b) for a, b in self.portions(x, y, batch_size)]
+        return torch.cat([q.mean.cpu() for q in codes]), torch.cat([q.stddev.cpu() for q in codes])
+
+    @torch.no_grad()
+    def interpolate(self, a: Tensor | None = None, b: Tensor | None = None, steps: int = 11, seed: int = 0) -> Tensor:
+        """A walk of `steps` examples from a to b (each (1, ...)), along the line between their codes.
+
+        Without a and b the walk goes between two codes of the prior, along the arc, whose points are as likely as its ends.
+        """
+        y = self.labels(1, None, seed)
+        y = None if y is None else y.to(self.device)
+        if a is None or b is None:
+            with rng.seeded(seed, "walk"):
+                return prior_walk(self.model, y, steps).cpu()
+        return line_walk(self.autoencoder("encode"), a.to(self.device), b.to(self.device), y, steps).cpu()
+
+    def autoencoder(self, verb: str) -> Autoencoder:
+        """The model, if it has an encoder."""
+        if not isinstance(self.model, Autoencoder):
+            raise GanvasError(
+                f"Recipe {self.settings.recipe!r} cannot {verb}: it has no encoder, only a way from codes to examples.",
+                "Recipes with an encoder can; `ganvas recipes` marks them.",
+            )
+        return self.model
+
+    def portions(self, x: Tensor, y: Tensor | None, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        if tuple(x.shape[1:]) != self.info.shape:
+            raise GanvasError(
+                f"The run was trained on examples of shape {self.info.shape}, not {tuple(x.shape[1:])}.",
+                "Images are (N, C, H, W) in [-1, 1].",
+            )
+        for rows in torch.arange(len(x)).split(size):
+            yield x[rows].to(self.device), None if y is None else y[rows].to(self.device)
+
+
+def line_walk(model: Autoencoder, a: Tensor, b: Tensor, y: Tensor | None, steps: int) -> Tensor:
+    """`steps` examples whose codes lie on the line from a's to b's. a, b: (1, ...); y: (1,), the class of all."""
+    start, end = model.encode(a, y).mean, model.encode(b, y).mean
+    share = torch.linspace(0, 1, steps, device=start.device).view(-1, *[1] * (start.dim() - 1))
+    return model.generate(torch.lerp(start, end, share), None if y is None else y.expand(steps))
+
+
+def prior_walk(model: Model, y: Tensor | None, steps: int) -> Tensor:
+    """`steps` examples whose codes lie on the arc between two draws from the prior. y: (1,), the class of all.
+
+    White 2016, "Sampling Generative Networks", https://arxiv.org/abs/1609.04468
+    """
+    a, b = model.prior().sample((2,))
+    share = torch.linspace(0, 1, steps, device=a.device).unsqueeze(1)
+    cosine = torch.dot(a, b) / (a.norm() * b.norm())
+    angle = torch.acos(cosine.clamp(-1 + 1e-6, 1 - 1e-6))
+    z = (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / torch.sin(angle)
+    return model.generate(z, None if y is None else y.expand(steps))
+
+
+def warn(message: str) -> None:
+    warnings.warn(message, stacklevel=2)
+
+
+def environment(device: str) -> dict[str, str | int]:
+    """Where a run was trained."""
+    return {
+        "ganvas": ganvas.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "processor": processor(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def networks(model: Model) -> dict[str, dict[str, int]]:
+    """Each network's number of parameters."""
+    counts = {name: sum(p.numel() for p in child.parameters()) for name, child in model.named_children()}
+    return {name: {"parameters": count} for name, count in counts.items() if count}
+
+
+def nearest_runs(path: Path) -> str:
+    """Runs near a place where somebody looked for one."""
+    folders = {path.parent, path, Path("runs")}
+    runs = sorted({str(p.parent) for f in folders if f.is_dir() for p in f.glob("*/recipe.json")})
+    return did_you_mean(str(path), runs) if runs else "Train one with: ganvas train vae --data glyphs"
+
+
+def free_path(parent: Path, stem: str) -> Path:
+    """parent/stem, or parent/stem-2, -3 ...: the first that does not exist."""
+    numbers: Sequence[str] = ["", *(f"-{n}" for n in range(2, 10_000))]
+    return next(parent / f"{stem}{n}" for n in numbers if not (parent / f"{stem}{n}").exists())

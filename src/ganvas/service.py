@@ -1,0 +1,300 @@
+"""Each thing a user does, as one function. The command line, Python users and the web page call these and nothing else."""
+
+import shlex
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganvas import distributed
+from ganvas.contract import Facts, dry_step
+from ganvas.data import Data, DataInfo, ImageOptions, batches, open_data, read_image, summary
+from ganvas.devices import resolve_device
+from ganvas.errors import GanvasError, did_you_mean
+from ganvas.jobs import Job
+from ganvas.model import Autoencoder
+from ganvas.pictures import PAIR_COLUMNS, beside, save_arrays, save_film, save_folder, save_picture, to_arrays
+from ganvas.recipe import RecipeFunction, build, card, resolved
+from ganvas.recipes import RECIPES, from_file
+from ganvas.report import write_report
+from ganvas.runs import Directory, Run, Settings, Training, free_path
+from ganvas.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class RecipeFacts:
+    """A line of `ganvas recipes`. encodes: whether its model goes from examples to codes as well."""
+
+    name: str
+    summary: str
+    paper: str
+    players: tuple[str, ...]
+    encodes: bool
+    options: dict[str, Any]
+
+
+def recipes() -> list[RecipeFacts]:
+    """What can be trained."""
+    example = DataInfo(shape=(1, 28, 28), classes=("a", "b"), num_train=1_000)
+    facts: list[RecipeFacts] = []
+    for function in RECIPES.values():
+        about, model = card(function), build(function, example, {}).model
+        players = tuple(player.name for player in model.players())
+        encodes = isinstance(model, Autoencoder)
+        facts.append(RecipeFacts(about.name, about.summary, about.paper, players, encodes, resolved(function, {})))
+    return facts
+
+
+def data(
+    source: str, *, out: Path | None = None, num: int = 100, image_options: ImageOptions = ImageOptions()
+) -> dict[str, Any]:
+    """Facts about a data source, and in `out` a picture of its first `num` examples."""
+    at_least(num, 1, "--num")
+    loaded = open_data(source, image_options)
+    if out is not None:
+        shown = num if len(loaded.info.shape) == 3 else len(loaded.train)
+        save_picture(loaded.train.batch(torch.arange(min(shown, len(loaded.train)))).x, out, loaded.info)
+    return summary(loaded)
+
+
+def check(file: str, *, data: str = "glyphs", image_options: ImageOptions = ImageOptions()) -> Facts:
+    """One dry step of a recipe on a data source: players, terms, and the parameters that no term reaches."""
+    function, _ = find_recipe(file)
+    loaded = open_data(data, image_options)
+    recipe = build(function, loaded.info, {})
+    trainer = Trainer(recipe.model, recipe.optimizers, transform=recipe.transform)
+    return dry_step(trainer, next(batches(loaded.train, min(recipe.batch_size, len(loaded.train)), seed=0)))
+
+
+def train(
+    recipe: str | None = None,
+    *,
+    data: str | None = None,
+    out: str | Path | None = None,
+    images: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    image_options: ImageOptions = ImageOptions(),
+    log_every: int | None = None,
+    validate_every: int | None = None,
+    checkpoint_every: int = 10_000,
+    overwrite: bool = False,
+    resume: str | Path | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> Run:
+    """Trains a recipe on a data source (by default `glyphs`), and returns the run.
+
+    recipe: a name of `recipes()`, or a Python file. out: the run's directory, by default runs/RECIPE-SOURCE.
+    images: how many to see in all. resume: a run to go on with; all but `images` and `device` are then as they were.
+    log_every, validate_every, checkpoint_every: periods in images seen.
+    options: the recipe's own. Raises GanvasError for all that a user can get wrong.
+    """
+    resolve_device(device)
+    place = distributed.join(device)
+    if resume is not None:
+        if options or data is not None or batch_size is not None:
+            raise GanvasError(
+                "A run that is resumed goes on with its own data, batch size and options.",
+                "Give only --images and --device with --resume.",
+            )
+        return resumed(Path(resume), recipe, images, device, place, quiet).run()
+    if recipe is None:
+        raise GanvasError("What should be trained?", "Name a recipe: ganvas train vae --data glyphs")
+    function, file = find_recipe(recipe)
+    source = data or "glyphs"
+    path = Path(out) if out else free_path(Path("runs"), f"{card(function).name}-{slug(source)}")
+    check_free(path, overwrite)
+    loaded = open_data(source, image_options)
+    built = build(function, loaded.info, options)
+    training = Training(
+        images=images if images is not None else built.images,
+        batch_size=batch_size if batch_size is not None else built.batch_size,
+        seed=seed,
+        device=device,
+        log_every=log_every or built.report_every or 1_000,
+        validate_every=validate_every or built.report_every or 10_000,
+        checkpoint_every=checkpoint_every,
+    )
+    check_sizes(training, loaded, place)
+    settings = Settings(
+        recipe=card(function).name,
+        file=str(file) if file else None,
+        summary=card(function).summary,
+        paper=card(function).paper,
+        arguments=resolved(function, options),
+        source=source,
+        options=image_options,
+        info=loaded.info,
+        training=training,
+        command=command_line(),
+    )
+    return Job(path, settings, built, loaded, fresh=True, place=place, quiet=quiet).run()
+
+
+def resumed(
+    path: Path, recipe: str | None, images: int | None, device: str, place: distributed.Place, quiet: bool
+) -> Job:
+    """The job that goes on with a run."""
+    settings = Directory(path).settings()
+    file = recipe if recipe is not None and recipe.endswith(".py") else None
+    if recipe is not None and file is None and recipe != settings.recipe:
+        raise GanvasError(f"The run {path} is of recipe {settings.recipe!r}, not {recipe!r}.")
+    function = recipe_of(settings, path, file)
+    loaded = open_data(settings.source, settings.options)
+    if loaded.info != settings.info:
+        raise GanvasError(
+            f"The data {settings.source!r} is not what the run was trained on: then {described(settings.info)},"
+            f" now {described(loaded.info)}.",
+            "Put the data back as it was, or start a new run.",
+        )
+    training = replace(settings.training, images=images or settings.training.images, device=device)
+    check_sizes(training, loaded, place)
+    recipe_again = build(function, loaded.info, settings.arguments)
+    return Job(path, replace(settings, training=training), recipe_again, loaded, fresh=False, place=place, quiet=quiet)
+
+
+def open_run(path: str | Path, *, file: str | None = None, device: str = "cpu") -> Run:
+    """A trained run, ready to be used. file: the user's own Python file, for a run that was made from one."""
+    settings = Directory(Path(path)).settings()
+    function = recipe_of(settings, Path(path), file)
+    return Run(Path(path), settings, build(function, settings.info, settings.arguments), resolve_device(device))
+
+
+def sample(run: Run, out: Path, *, num: int = 64, seed: int = 0) -> Path:
+    """`num` samples: a grid (.png), arrays (.npz; images are uint8 (N, H, W, C)), or a folder of one file each."""
+    at_least(num, 1, "--num")
+    if not out.suffix and len(run.info.shape) != 3:
+        raise GanvasError("Points are no pictures: a folder cannot hold them.", "Write --out samples.npz or points.png")
+    x = run.sample(num, seed=seed)
+    if out.suffix == ".npz":
+        return save_arrays(out, **{"images" if x.dim() == 4 else "points": to_arrays(x)})
+    return save_picture(x, out, run.info) if out.suffix else save_folder(x, out)
+
+
+def reconstruct(run: Run, data: str, out: Path, *, num: int = 32) -> Path:
+    """A grid of held-out examples of a source, each row of originals above the row of their reconstructions."""
+    at_least(num, 1, "--num")
+    run.autoencoder("reconstruct")
+    split = as_trained(run, data).held_out
+    batch = split.batch(torch.arange(min(num, len(split))))
+    pairs = beside(batch.x, run.reconstruct(batch.x, batch.y))
+    return save_picture(pairs, out, run.info, columns=min(PAIR_COLUMNS, len(batch)))
+
+
+def interpolate(
+    run: Run, out: Path, *, start: Path | None = None, end: Path | None = None, num: int = 11, seed: int = 0
+) -> Path:
+    """A walk of `num` pictures between two images, or two draws from the prior: a strip (.png) or a film (.gif)."""
+    at_least(num, 2, "--num")
+    if len(run.info.shape) != 3:
+        raise GanvasError("The run was trained on points, and a walk is a row of pictures.")
+    if (start is None) != (end is None):
+        raise GanvasError("A walk has two ends.", "Give both --from and --to, or neither.")
+    a, b = (None if path is None else read_image(path, run.info.shape).unsqueeze(0) for path in (start, end))
+    walk = run.interpolate(a, b, num, seed)
+    return save_film(walk, out, run.info) if out.suffix == ".gif" else save_picture(walk, out, run.info, columns=num)
+
+
+def encode(run: Run, data: str, out: Path, *, split: str = "train") -> Path:
+    """Codes of a source's examples in an .npz: the posterior's `mean` and `scale` (N, L), and `labels` where known."""
+    run.autoencoder("encode")
+    loaded = as_trained(run, data)
+    examples = {"train": loaded.train, "held-out": loaded.held_out}[split]
+    parts = [examples.batch(rows) for rows in torch.arange(len(examples)).split(1_000)]
+    codes = [run.encode(part.x, part.y) for part in parts]
+    arrays = {"mean": torch.cat([m for m, _ in codes]).numpy(), "scale": torch.cat([s for _, s in codes]).numpy()}
+    if examples.y is not None:
+        arrays |= {"labels": examples.y.numpy(), "class_names": np.array(loaded.info.classes)}
+    return save_arrays(out, **arrays)
+
+
+def report(path: str | Path) -> Path:
+    """Writes a run's report.html again."""
+    Directory(Path(path)).settings()
+    return write_report(Path(path))
+
+
+def find_recipe(name: str) -> tuple[RecipeFunction, Path | None]:
+    """A recipe by its name, or from a Python file, which is executed."""
+    if name.endswith(".py"):
+        return from_file(Path(name)), Path(name)
+    if name not in RECIPES:
+        raise GanvasError(f"No recipe is called {name!r}.", did_you_mean(name, RECIPES))
+    return RECIPES[name], None
+
+
+def recipe_of(settings: Settings, path: Path, file: str | None) -> RecipeFunction:
+    """A run's recipe function. The code of a user's file is executed only when the user names the file."""
+    if settings.file is None:
+        return find_recipe(settings.recipe)[0]
+    if file is None:
+        raise GanvasError(
+            f"The run {path} was made from the file {settings.file}, whose code is never executed unasked.",
+            "If you trust that file, name it: --file FILE (ganvas train FILE --resume RUN; in Python open(run, file=FILE)).",
+        )
+    return from_file(Path(file), settings.recipe)
+
+
+def as_trained(run: Run, source: str) -> Data:
+    """A source with its images brought to the shape that the run was trained on."""
+    shape, options = run.info.shape, run.settings.options
+    if len(shape) == 3:
+        options = replace(options, size=shape[1], channels=shape[0])
+    loaded = open_data(source, options)
+    if loaded.info.shape != shape:
+        raise GanvasError(f"{source!r} has examples of shape {loaded.info.shape}; the run was trained on {shape}.")
+    return loaded
+
+
+def check_sizes(training: Training, loaded: Data, place: distributed.Place) -> None:
+    for name in ("images", "batch_size", "log_every", "validate_every", "checkpoint_every"):
+        at_least(getattr(training, name), 1, "--" + name.replace("_", "-"))
+    num = len(loaded.train)
+    if training.batch_size > num:
+        raise GanvasError(
+            f"A batch of {training.batch_size} is larger than the data, which has {num} training examples.",
+            f"Use --batch-size {num} or less.",
+        )
+    if training.batch_size % place.world_size:
+        raise GanvasError(
+            f"A batch of {training.batch_size} cannot be shared out evenly among {place.world_size} processes."
+        )
+
+
+def check_free(path: Path, overwrite: bool) -> None:
+    """Raises GanvasError when something is at `path` that must not be lost."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not (path / "recipe.json").is_file():
+        raise GanvasError(f"{path} exists and is not a run, so it will not be touched.", "Name another --out.")
+    if not overwrite:
+        raise GanvasError(
+            f"A run exists at {path}, and what was trained is never overwritten unasked.",
+            f"Go on with it (--resume {path}), replace it (--overwrite), or name another --out.",
+        )
+
+
+def at_least(value: int, least: int, flag: str) -> None:
+    if value < least:
+        raise GanvasError(f"{flag} must be at least {least}, not {value}.")
+
+
+def described(info: DataInfo) -> str:
+    return f"{info.num_train} examples of shape {info.shape} in {len(info.classes)} classes"
+
+
+def slug(source: str) -> str:
+    """A source's name as part of a folder's."""
+    name = Path(source.partition(":")[2] or source).name.removesuffix(".npz") or "data"
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+
+
+def command_line() -> str:
+    """How this was started, if from the command line."""
+    started = Path(sys.argv[0]).name in ("ganvas", "__main__.py")
+    return shlex.join(["ganvas", *sys.argv[1:]]) if started else ""
