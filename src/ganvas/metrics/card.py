@@ -1,0 +1,121 @@
+"""A number and the protocol that made it, which never travel apart."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from ganvas.errors import GanvasError
+
+Better = Literal["lower", "higher"]
+
+PACKAGES = ("ganvas", "torch", "torchmetrics", "scikit-learn", "numpy")
+
+PROTOCOL = {
+    "metric": "the metric",
+    "data": "the evaluation data",
+    "split": "the split",
+    "features": "the feature network",
+    "features_hash": "the feature network's weights",
+    "resize": "the resize",
+    "num_samples": "the number of samples",
+    "num_reference": "the number of reference examples",
+    "settings": "the settings",
+}
+"""What two numbers must have in common to be compared, and how it is called in the explanation."""
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that a number depends on."""
+    return {package: _version(package) for package in PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # run from its sources
+        return "unknown"
+
+
+@dataclass(frozen=True)
+class Card:
+    """How a number was made.
+
+    metric: its name in the catalog.
+    data: hash of the reference examples. split: which they are, "held-out" or "train".
+    features, features_hash: the feature network and the sha256 of its weights; None where the metric has none.
+    resize: what the feature network did to the images' size.
+    num_samples: examples drawn or encoded; num_reference: real examples they were compared with, None for none.
+    settings: the metric's own constants, such as k.
+    seed, versions: what else is needed to get the same number again. notes: warnings to be shown beside it.
+    """
+
+    metric: str
+    data: str
+    split: str
+    num_samples: int
+    num_reference: int | None = None
+    features: str | None = None
+    features_hash: str | None = None
+    resize: str | None = None
+    settings: dict[str, float | int | str] = field(default_factory=dict[str, float | int | str])
+    seed: int = 0
+    versions: dict[str, str] = field(default_factory=versions)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number. error: its standard error or deviation as the metric defines it, None where it has none."""
+
+    name: str
+    value: float
+    error: float | None
+    better: Better
+    card: Card
+
+    def to_json(self) -> str:
+        """Strict JSON; an infinite value is written as a string."""
+        return json.dumps(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `to_json` writes."""
+        return asdict(self) | {"value": self.value if math.isfinite(self.value) else str(self.value)}
+
+    @classmethod
+    def from_json(cls, text: str) -> "Score":
+        """The score that `to_json` wrote; GanvasError when it is none."""
+        try:
+            return cls.from_dict(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise GanvasError(f"this is not a score: {error}") from error
+
+    @classmethod
+    def from_dict(cls, what: dict[str, Any]) -> "Score":
+        """The score that `to_dict` wrote; GanvasError when it is none."""
+        try:
+            fields: dict[str, Any] = {**what["card"], "notes": tuple(what["card"]["notes"])}
+            card = Card(**fields)
+            return cls(what["name"], float(what["value"]), what["error"], what["better"], card)
+        except (TypeError, KeyError, ValueError) as error:
+            raise GanvasError(
+                f"this is not a score: {error}", "Was it written by another version of ganvas?"
+            ) from error
+
+
+def comparable(cards: Sequence[Card]) -> str | None:
+    """Why these numbers cannot stand in one column; None when they can. Seeds, versions and notes may differ."""
+    for attribute, name in PROTOCOL.items():
+        found = list(dict.fromkeys(_shown(getattr(card, attribute)) for card in cards))
+        if len(found) > 1:
+            return f"{name} differs: {' against '.join(found)}"
+    return None
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={v}" for k, v in sorted(value.items())) or "none"  # pyright: ignore[reportUnknownVariableType]
+    text = "none" if value is None else str(value)
+    return f"{text[:12]}…" if len(text) == 64 else text

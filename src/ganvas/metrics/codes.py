@@ -1,0 +1,50 @@
+"""What an encoder says of many examples, a batch at a time."""
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ganvas.metrics.images import as_float
+from ganvas.model import Autoencoder
+
+BATCH = 250
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Generator[None]:
+    """Inside, the model is in eval mode and no gradients are kept; afterwards each module is as it was."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def batches(model: nn.Module, x: Tensor, y: Tensor | None, size: int = BATCH) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """x (N, ...) as float, with its labels (N,), `size` at a time, on the model's device."""
+    device = device_of(model)
+    for start in range(0, len(x), size):
+        rows = slice(start, start + size)
+        yield as_float(x[rows].to(device)), None if y is None else y[rows].to(device)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's weights are; the processor for a model of none."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+
+def posteriors(model: Autoencoder, x: Tensor, y: Tensor | None = None) -> list[Distribution]:
+    """q(z|x) of all examples, a list of batches. x: (N, ...) uint8 or float in [−1, 1]; y: (N,)."""
+    with evaluating(model):
+        return [model.encode(*batch) for batch in batches(model, x, y)]
+
+
+def means(model: Autoencoder, x: Tensor, y: Tensor | None = None) -> Tensor:
+    """The codes' means E_q[z], (N, L) float32."""
+    return torch.cat([q.mean.flatten(1).float().cpu() for q in posteriors(model, x, y)])

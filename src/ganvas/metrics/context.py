@@ -1,0 +1,309 @@
+"""What a metric may ask for: real data, samples, codes, reconstructions, features, each made when first wanted."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from ganvas.metrics import codes
+from ganvas.metrics.coverage import Mixture
+from ganvas.metrics.features import Classifier, FeatureNetwork, extract
+from ganvas.metrics.images import as_float
+from ganvas.metrics.likelihood import Bound, negative_elbo, negative_log_likelihood
+from ganvas.model import Autoencoder, LatentVariableModel, Model
+from ganvas.rng import generator, seeded
+
+SAMPLE_BATCH = 250
+
+
+class Examples(Protocol):
+    """One split of real data. x: uint8 or float in [−1, 1], (N, C, H, W), or points (N, D).
+
+    y: classes (N,) int64, −1 where unlabelled. factors: the known factors of variation, (N, K).
+    """
+
+    @property
+    def x(self) -> Tensor: ...
+
+    @property
+    def y(self) -> Tensor | None: ...
+
+    @property
+    def factors(self) -> Tensor | None: ...
+
+
+class Need(StrEnum):
+    """What a metric cannot do without."""
+
+    SAMPLES = "samples"
+    FEATURES = "features"
+    CLASSIFIER = "classifier"
+    ENCODER = "encoder"
+    LIKELIHOOD = "likelihood"
+    LABELS = "labels"
+    FACTORS = "factors"
+    MODES = "modes"
+
+
+@dataclass
+class EvaluationContext:
+    """One model, before one data set, under one protocol.
+
+    train, held_out: real data; scores are taken on `held_out`.
+    model: None when only samples are to be judged.
+    features: the network for FID, KID and their like.
+    classifier: for the Inception Score; default: `features`, where that is one.
+    mixture, channel_classifier: what the modes are, of points and of stacked digits.
+    draw: from a number to that many examples, (num, ...) in [−1, 1]; default: the model's own `sample`.
+    num: examples drawn, and held-out examples used at most (a seeded choice of them). seed: of all draws.
+    importance_samples: codes an example for −log p. k: neighbours for precision and recall.
+    conditional: whether the model is told labels; samples are then drawn for random training labels.
+    shared: features of real data, by the network's weights; `floor` and `untrained` hand it on.
+    """
+
+    train: Examples
+    held_out: Examples
+    model: Model | None = None
+    features: FeatureNetwork | None = None
+    classifier: Classifier | None = None
+    mixture: Mixture | None = None
+    channel_classifier: Classifier | None = None
+    draw: Callable[[int], Tensor] | None = None
+    num: int = 10_000
+    seed: int = 0
+    importance_samples: int = 5_000
+    k: int = 5
+    conditional: bool = False
+    extra_notes: tuple[str, ...] = ()
+    shared: dict[tuple[str, str], Tensor] = field(default_factory=dict[tuple[str, str], Tensor], repr=False)
+
+    def lacks(self, need: Need) -> tuple[str, str] | None:
+        """Why `need` cannot be had here, and what would help; None when it can."""
+        if _HAS[need](self):
+            return None
+        reason, hint = _LACKS[need]
+        return reason.format(model=type(self.model).__name__ if self.model else "this evaluation"), hint
+
+    def untrained(self, model: Model) -> "EvaluationContext":
+        """The same protocol on another model, such as the same networks before training."""
+        return replace(self, model=model, draw=None)
+
+    @cached_property
+    def floor(self) -> "EvaluationContext":
+        """The same protocol on the best generator there is: real training examples, chosen by the seed."""
+
+        def real(num: int) -> Tensor:
+            return as_float(self.train.x[_choice(len(self.train.x), num, self.seed, "floor")])
+
+        return replace(self, model=None, draw=real, extra_notes=("the floor: training data in place of samples",))
+
+    @cached_property
+    def reference(self) -> Tensor:
+        """Which held-out examples are used, indices (R,), R at most `num`."""
+        return _choice(len(self.held_out.x), self.num, self.seed, "reference")
+
+    @cached_property
+    def x(self) -> Tensor:
+        """The held-out examples used, (R, ...), as they are stored."""
+        return self.held_out.x[self.reference]
+
+    @cached_property
+    def y(self) -> Tensor | None:
+        """Their labels, (R,)."""
+        return None if self.held_out.y is None else self.held_out.y[self.reference]
+
+    @cached_property
+    def told(self) -> Tensor | None:
+        """The labels that the model itself is told with `x`."""
+        return self.y if self.conditional else None
+
+    @cached_property
+    def data(self) -> str:
+        """sha256 of the held-out examples used, in the order in which they are stored."""
+        x = self.held_out.x[self.reference.sort().values].contiguous()
+        return hashlib.sha256(f"{x.dtype} {tuple(x.shape)}".encode() + x.numpy().tobytes()).hexdigest()
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """Warnings about the protocol: held-out examples that are training examples."""
+        seen = _hashes(self.train.x)
+        share = sum(h in seen for h in _row_hashes(self.x)) / len(self.x)
+        if share == 1:
+            return ("the evaluation set is the training set: scores do not show generalisation", *self.extra_notes)
+        if share > 0:
+            return (f"{share:.1%} of the evaluation examples are also training examples", *self.extra_notes)
+        return self.extra_notes
+
+    @cached_property
+    def samples(self) -> Tensor:
+        """`num` examples from the model, float in [−1, 1], (num, ...)."""
+        with seeded(self.seed, "evaluation samples"):
+            samples = self.draw(self.num) if self.draw else self._drawn_from_model()
+        assert len(samples) <= self.num
+        return samples
+
+    def _drawn_from_model(self) -> Tensor:
+        assert self.model is not None
+        device = codes.device_of(self.model)
+        labels: list[Tensor | None] = [None] * -(-self.num // SAMPLE_BATCH)
+        if self.conditional and self.train.y is not None:
+            labels = list(self.train.y[torch.randint(len(self.train.y), (self.num,))].to(device).split(SAMPLE_BATCH))
+        left, drawn = self.num, list[Tensor]()
+        with codes.evaluating(self.model):
+            for y in labels:
+                drawn.append(self.model.sample(min(left, SAMPLE_BATCH), y).float().cpu())
+                left -= len(drawn[-1])
+        return torch.cat(drawn)
+
+    @cached_property
+    def sample_features(self) -> Tensor:
+        """Features of the samples, (num, F)."""
+        return extract(self._features, self.samples)
+
+    @cached_property
+    def reference_features(self) -> Tensor:
+        """Features of the held-out examples used, (R, F)."""
+        return self._shared("reference", self.x)
+
+    @cached_property
+    def train_features(self) -> Tensor:
+        """Features of all training examples, (N, F)."""
+        return self._shared("train", self.train.x)
+
+    @cached_property
+    def naming(self) -> Classifier | None:
+        """The classifier, or the feature network where that is one."""
+        return self.classifier or (self.features if isinstance(self.features, Classifier) else None)
+
+    @cached_property
+    def posteriors(self) -> list[Distribution]:
+        """q(z|x) of the held-out examples used, a list of batches."""
+        return codes.posteriors(self.autoencoder, self.x, self.told)
+
+    @cached_property
+    def codes(self) -> Tensor:
+        """Posterior means of the held-out examples used, (R, L)."""
+        return torch.cat([q.mean.flatten(1).float().cpu() for q in self.posteriors])
+
+    @cached_property
+    def train_reference(self) -> Tensor:
+        """Which training examples are encoded, for metrics that fit something to codes: indices, at most `num`."""
+        return _choice(len(self.train.x), self.num, self.seed, "training reference")
+
+    @cached_property
+    def train_codes(self) -> Tensor:
+        """Posterior means of those training examples, (T, L)."""
+        labels = self.train.y[self.train_reference] if self.conditional and self.train.y is not None else None
+        return codes.means(self.autoencoder, self.train.x[self.train_reference], labels)
+
+    @cached_property
+    def reconstructions(self) -> Tensor:
+        """The held-out examples used, through the code and back, float in [−1, 1], (R, ...)."""
+        model = self.autoencoder
+        with codes.evaluating(model):
+            return torch.cat([model.reconstruct(*b).float().cpu() for b in codes.batches(model, self.x, self.told)])
+
+    @cached_property
+    def bound(self) -> Bound:
+        """Distortion and rate of the held-out examples used."""
+        return negative_elbo(self.latent_variable_model, self.x, self.told, seed=self.seed)
+
+    @cached_property
+    def nll(self) -> Tensor:
+        """−log p of the held-out examples used, (R,), by `importance_samples` codes each."""
+        return negative_log_likelihood(
+            self.latent_variable_model, self.x, self.told, samples=self.importance_samples, seed=self.seed
+        )
+
+    @property
+    def likelihood_notes(self) -> tuple[str, ...]:
+        """Said where p(x|z) is a density: its nats depend on the pixels' unit."""
+        model = self.latent_variable_model
+        with codes.evaluating(model):
+            x, y = next(codes.batches(model, self.x[:1], None if self.told is None else self.told[:1]))
+            density = model.decode(model.encode(x, y).mean, y).has_rsample
+        return ("p(x|z) is a density in units of [−1, 1], not a probability of grey levels",) if density else ()
+
+    @property
+    def autoencoder(self) -> Autoencoder:
+        """The model, known to have an encoder."""
+        assert isinstance(self.model, Autoencoder)
+        return self.model
+
+    @property
+    def latent_variable_model(self) -> LatentVariableModel:
+        """The model, known to have a likelihood."""
+        assert isinstance(self.model, LatentVariableModel)
+        return self.model
+
+    @property
+    def _features(self) -> FeatureNetwork:
+        assert self.features is not None
+        return self.features
+
+    def _shared(self, split: str, x: Tensor) -> Tensor:
+        key = (split, self._features.name + self._features.fingerprint)
+        if key not in self.shared:
+            self.shared[key] = extract(self._features, x)
+        return self.shared[key]
+
+
+def _choice(num: int, wanted: int, seed: int, what: str) -> Tensor:
+    """At most `wanted` of `num` indices, in random order, so that any first part of them is a fair choice again."""
+    return torch.randperm(num, generator=generator(seed, what))[:wanted]
+
+
+def _row_hashes(x: Tensor) -> list[bytes]:
+    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in x.contiguous().numpy()]
+
+
+def _hashes(x: Tensor) -> set[bytes]:
+    return set(_row_hashes(x))
+
+
+def _labelled(y: Tensor | None) -> bool:
+    return y is not None and bool((y >= 0).any())
+
+
+_HAS: dict[Need, Callable[[EvaluationContext], bool]] = {
+    Need.SAMPLES: lambda c: c.draw is not None or c.model is not None,
+    Need.FEATURES: lambda c: c.features is not None,
+    Need.CLASSIFIER: lambda c: c.naming is not None,
+    Need.ENCODER: lambda c: isinstance(c.model, Autoencoder),
+    Need.LIKELIHOOD: lambda c: isinstance(c.model, LatentVariableModel),
+    Need.LABELS: lambda c: _labelled(c.train.y) and _labelled(c.held_out.y),
+    Need.FACTORS: lambda c: c.train.factors is not None and c.held_out.factors is not None,
+    Need.MODES: lambda c: c.mixture is not None or c.channel_classifier is not None,
+}
+
+_LACKS = {
+    Need.SAMPLES: ("there is no model to draw from", "Every model can give samples."),
+    Need.FEATURES: (
+        "no feature network was given",
+        "There are: lenet, random, inception, efficientnet, or a module of your own.",
+    ),
+    Need.CLASSIFIER: (
+        "no classifier was given",
+        "The lenet features are one on labelled data; inception and efficientnet are others.",
+    ),
+    Need.ENCODER: (
+        "{model} has no encoder",
+        "Autoencoders have one: VAEs, adversarial autoencoders, VAE-GANs, ALI and BiGAN.",
+    ),
+    Need.LIKELIHOOD: (
+        "{model} has no likelihood p(x|z)",
+        "Latent-variable models have one: VAEs and those built on them. A GAN gives samples, not densities.",
+    ),
+    Need.LABELS: ("the data have no labels in both splits", "Data sets with classes have them."),
+    Need.FACTORS: (
+        "the data have no known factors of variation in both splits",
+        "Data made from known factors have them, such as sprites.",
+    ),
+    Need.MODES: ("the data have no known modes", "The mixtures (ring, grid) and stacked MNIST have them."),
+}

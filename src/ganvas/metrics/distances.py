@@ -1,0 +1,27 @@
+"""Pairwise distances of many points in bounded memory."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+ENTRIES = 1 << 23
+"""Distances held at once: 64 MiB in float64."""
+
+
+def squared_distances(a: Tensor, b: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """|aᵢ − bⱼ|² in float64, some rows at a time: (rows, (len(rows), M)). a: (N, F), b: (M, F)."""
+    centre = b.double().mean(0)  # the expansion |a|² − 2ab + |b|² loses digits far from the origin
+    b = b.double() - centre
+    b_norm = b.square().sum(1)
+    rows = max(1, ENTRIES // len(b))
+    for start in range(0, len(a), rows):
+        part = a[start : start + rows].double() - centre
+        product = torch.addmm(part.square().sum(1, keepdim=True) + b_norm, part, b.T, alpha=-2)
+        yield slice(start, start + len(part)), product.clamp_min_(0)
+
+
+def nearest(queries: Tensor, references: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    """Distances to, and indices of, each query's k nearest references, nearest first: (N, k) each."""
+    found = [part.topk(k, dim=1, largest=False, sorted=True) for _, part in squared_distances(queries, references)]
+    return torch.cat([f.values for f in found]).sqrt(), torch.cat([f.indices for f in found])

@@ -1,0 +1,247 @@
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+import torch
+from linear_vae import LinearVAE, StandardNormal
+
+from ganvas.errors import GanvasError
+from ganvas.metrics.catalog import METRICS, evaluate, metric
+from ganvas.metrics.context import EvaluationContext
+from ganvas.metrics.cost import multiply_adds, num_parameters, peak_memory
+from ganvas.metrics.coverage import Mixture
+from ganvas.metrics.features import Classifier, ModuleFeatures
+from ganvas.model import Model
+
+
+@dataclass
+class Split:
+    x: torch.Tensor
+    y: torch.Tensor | None = None
+    factors: torch.Tensor | None = None
+
+
+class Generator(Model):
+    """Images of noise of a given scale: a GAN in all that metrics can see."""
+
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(scale))
+        self.prior = StandardNormal(12)
+
+    def players(self):
+        return ()
+
+    def forward(self, batch):
+        return SimpleNamespace()
+
+    def generate(self, z, y=None):
+        return (z * self.scale).view(-1, 1, 3, 4)
+
+
+class Signs(Classifier):
+    """Pixels as features; four classes by the signs of two of them."""
+
+    name = "signs"
+
+    def forward(self, x):
+        return x.flatten(1).float()
+
+    def logits(self, x):
+        a, b = x.flatten(1)[:, :2].float().T
+        return torch.stack([a + b, a - b, b - a, -a - b], 1)
+
+
+def split(num, seed):
+    """Images of the linear VAE, with labels and factors that can be read from its codes."""
+    x = LinearVAE().draw(num, seed).float()
+    codes = LinearVAE().encode(x).mean
+    return Split(x, (codes[:, 2] > 0).long(), torch.stack([codes[:, 0] > 0, codes[:, 1] > 0], 1).long())
+
+
+def context(**changes):
+    given = {
+        "train": split(300, 2),
+        "held_out": split(200, 3),
+        "model": LinearVAE(),
+        "features": Signs(),
+        "num": 150,
+        "importance_samples": 20,
+    }
+    return EvaluationContext(**(given | changes))
+
+
+NAMES = [
+    "fid", "kid", "prdc", "is", "swd", "memorisation", "modes",
+    "elbo", "nll", "bpd", "mse", "psnr", "ssim", "ms-ssim", "lpd",
+    "active-units", "dimension-rates", "mutual-information", "probe", "knn",
+    "mig", "sap", "dci", "beta-vae-score", "factor-vae-score",
+]  # fmt: skip
+
+
+def test_the_catalog_is_whole():
+    assert sorted(METRICS) == sorted(NAMES)
+    for name, entry in METRICS.items():
+        assert entry.name == name
+        assert entry.summary and entry.paper and entry.needs
+        assert entry.better in ("lower", "higher")
+
+
+DENSITY = ("p(x|z) is a density in units of [−1, 1], not a probability of grey levels",)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"ssim", "ms-ssim", "modes"}))
+def test_every_metric_gives_scores_with_a_card(name, monkeypatch):
+    from ganvas.metrics import disentanglement
+
+    monkeypatch.setattr(disentanglement, "NUM_TRAIN", 300)
+    monkeypatch.setattr(disentanglement, "NUM_EVALUATED", 200)
+    scores = METRICS[name].compute(context())
+    assert scores
+    for score in scores:
+        assert score.card.metric == name
+        assert score.card.split == "held-out"
+        assert score.card.num_samples == 150
+        assert score.card.notes == (DENSITY if name in ("elbo", "nll", "bpd") else ())
+        assert abs(score.value) < 1e6
+        if score.card.features:
+            assert score.card.features_hash and score.card.resize == "none"
+    again = METRICS[name].compute(context())
+    assert [s.value for s in again] == [s.value for s in scores]
+
+
+def test_small_images_have_no_ssim_through_the_catalog_either():
+    with pytest.raises(GanvasError, match="at least 11 pixels"):
+        METRICS["ssim"].compute(context())
+
+
+def test_directions():
+    better = {s.name: s.better for name in ("elbo", "fid", "prdc") for s in METRICS[name].compute(context())}
+    assert better == {
+        "elbo": "higher", "distortion": "lower", "rate": "lower", "fid": "lower",
+        "precision": "higher", "recall": "higher", "density": "higher", "coverage": "higher",
+    }  # fmt: skip
+
+
+def test_elbo_is_what_its_halves_say_and_bpd_follows_nll():
+    (elbo, distortion, rate), (nll,), (bpd,) = (METRICS[n].compute(context()) for n in ("elbo", "nll", "bpd"))
+    assert elbo.value == pytest.approx(-distortion.value - rate.value)
+    assert nll.error is not None and nll.error > 0
+    assert nll.card.settings == {"importance samples": 20}
+    assert bpd.value == pytest.approx(nll.value / 12 / 0.6931471805599453)
+
+
+def test_a_perfect_fit_beats_the_untrained_and_nears_the_floor():
+    trained = context()
+    rows = evaluate(trained, ["fid", "swd", "elbo"], trained.untrained(LinearVAE(stretch=3.0)))
+    by_name = {row.score.name: row for row in rows}
+    fid = by_name["fid"]
+    assert fid.floor is not None and fid.untrained is not None
+    assert fid.score.value < 0.2 * fid.untrained.value
+    assert fid.floor.value < 0.2 * fid.untrained.value
+    assert fid.floor.card.notes == ("the floor: training data in place of samples",)
+    assert by_name["elbo"].floor is None
+
+
+def test_real_features_are_extracted_once():
+    calls = []
+
+    class Counted(Signs):
+        def forward(self, x):
+            calls.append(len(x))
+            return super().forward(x)
+
+    c = context(features=Counted())
+    evaluate(c, ["fid", "prdc", "memorisation"], c.untrained(LinearVAE(stretch=3.0)))
+    # 150 samples each of the model, the floor and the untrained, and the real data once
+    assert sum(calls) == 3 * 150 + 150 + 300
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "reason"),
+    [
+        ("nll", {"model": Generator()}, r"'nll' cannot be had: Generator has no likelihood p\(x\|z\)"),
+        ("mse", {"model": Generator()}, "Generator has no encoder"),
+        ("mse", {"model": None}, "this evaluation has no encoder"),
+        ("fid", {"model": None}, "no model to draw from"),
+        ("fid", {"features": None}, "no feature network"),
+        ("is", {"features": ModuleFeatures(torch.nn.Identity(), "pixels")}, "no classifier"),
+        ("probe", {"held_out": Split(split(200, 3).x)}, "no labels"),
+        ("mig", {"train": Split(split(300, 2).x)}, "no known factors"),
+        ("modes", {}, "no known modes"),
+        ("fid", {"num": 12}, "at least 13 are needed"),
+    ],
+)
+def test_a_metric_that_cannot_be_had_says_why(name, changes, reason):
+    with pytest.raises(GanvasError, match=reason):
+        METRICS[name].compute(context(**changes))
+
+
+def test_which_models_can_is_in_the_hint():
+    with pytest.raises(GanvasError) as caught:
+        METRICS["nll"].compute(context(model=Generator()))
+    assert "VAEs" in caught.value.hint
+
+
+def test_an_unknown_metric():
+    with pytest.raises(GanvasError, match=r"no metric 'fdi'\nDid you mean 'fid'"):
+        metric("fdi")
+
+
+def test_evaluating_on_the_training_set_is_warned_of_and_written_down():
+    train = split(300, 2)
+    c = context(train=train, held_out=train)
+    with pytest.warns(UserWarning, match="the evaluation set is the training set"):
+        (row,) = evaluate(c, ["swd"])
+    assert row.score.card.split == "train"
+    assert "is the training set" in row.score.card.notes[0]
+
+
+def test_a_part_of_the_training_set_is_counted():
+    train, held = split(300, 2), split(200, 3)
+    held.x[:50] = train.x[:50]
+    assert context(train=train, held_out=held, num=200).notes == (
+        "25.0% of the evaluation examples are also training examples",
+    )
+
+
+def test_modes_of_a_mixture_and_its_floor():
+    mixture = Mixture(torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), 0.1)
+    draw = torch.Generator().manual_seed(0)
+    real = mixture.centres.repeat(200, 1) + 0.1 * torch.randn(400, 2, generator=draw)
+    c = EvaluationContext(Split(real), Split(real + 0.01), mixture=mixture, draw=lambda n: real[::2][:n], num=200)
+    (row, quality, kl) = evaluate(c, ["modes"])
+    assert (row.score.value, quality.score.name, kl.score.better) == (1, "high-quality", "lower")
+    assert row.floor is not None and row.floor.value == 2
+    assert kl.score.value == pytest.approx(0.6931, abs=1e-3)
+
+
+def test_labels_are_told_to_conditional_models():
+    told = []
+
+    class Conditional(Generator):
+        def generate(self, z, y=None):
+            told.append(y)
+            return super().generate(z, y)
+
+    assert len(context(model=Conditional(), conditional=True, num=260).samples) == 260
+    assert [len(y) for y in told] == [250, 10]
+    told.clear()
+    assert len(context(model=Conditional(), num=260).samples) == 260
+    assert told == [None, None]
+
+
+def test_evaluation_leaves_the_model_in_its_mode():
+    model = LinearVAE()
+    model.train()
+    context(model=model).bound  # noqa: B018
+    assert model.training
+
+
+def test_cost():
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Flatten(), torch.nn.Linear(8 * 16, 10))
+    assert num_parameters(network) == 3 * 8 * 9 + 8 + 8 * 16 * 10 + 10
+    assert multiply_adds(network, torch.zeros(5, 3, 4, 4)) == 16 * 8 * 27 + 8 * 16 * 10
+    before = peak_memory()
+    held = torch.ones(50_000_000)
+    assert peak_memory() >= before and peak_memory() > held.numel() * 4
