@@ -54,3 +54,77 @@ class UniformCube(Unchecked):
         inside = (value.abs() <= 1).all(-1)
         density = -self.like.numel() * torch.log(torch.tensor(2.0, device=value.device, dtype=value.dtype))
         return torch.where(inside, density, -torch.inf)
+
+
+class Mixture(nn.Module):
+    """Σ_k w_k N(m_k, diag s_k²) over codes (L,), all of it learned with the model.
+
+    The means begin as draws from N(0, I), so that the whole begins as wide as the usual prior.
+
+    References: Tomczak & Welling 2018, section 2, "MoG prior", https://arxiv.org/abs/1705.07120
+    """
+
+    def __init__(self, latent_size: int, num_components: int) -> None:
+        super().__init__()
+        self.latent_size = latent_size
+        self.logits = nn.Parameter(torch.zeros(num_components))
+        self.loc = nn.Parameter(torch.randn(num_components, latent_size))
+        self.log_variance = nn.Parameter(torch.zeros(num_components, latent_size))
+
+    def forward(self) -> "NormalMixture":
+        return NormalMixture(self.logits, DiagonalNormal(self.loc, self.log_variance))
+
+
+class VampPrior(nn.Module):
+    """1/K Σ_k q(z|u_k): the encoder's own posteriors of K learned pseudo-inputs u_k.
+
+    encoder: (x, y) to q(z|x), the model's own: both move it. It must not normalise over the batch.
+    start: (K, *shape), what the pseudo-inputs begin as, in [-1, 1] for images, which they never leave.
+
+    References: Tomczak & Welling 2018, "VAE with a VampPrior", eq. 9, https://arxiv.org/abs/1705.07120
+    """
+
+    logits: Tensor
+
+    def __init__(self, encoder: nn.Module, start: Tensor) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.bounded = start.dim() == 4
+        # tanh has no slope at black and white themselves.
+        self.pseudo_inputs = nn.Parameter(torch.atanh(start.clamp(-0.99, 0.99)) if self.bounded else start.clone())
+        self.register_buffer("logits", torch.zeros(len(start)), persistent=False)
+
+    def forward(self) -> "NormalMixture":
+        u = self.pseudo_inputs.tanh() if self.bounded else self.pseudo_inputs
+        return NormalMixture(self.logits, self.encoder(u))
+
+
+class NormalMixture(Unchecked):
+    """Σ_k softmax(logits)_k N_k over codes (L,). logits: (K,); components: K normals over (L,). In nats."""
+
+    def __init__(self, logits: Tensor, components: DiagonalNormal) -> None:
+        self.log_weights = logits.log_softmax(0)
+        self.components = components
+        super().__init__(torch.Size(), components.event_shape)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.log_weights.exp() @ self.components.mean
+
+    @property
+    def variance(self) -> Tensor:
+        second = self.components.variance + self.components.mean.square()
+        return self.log_weights.exp() @ second - self.mean.square()
+
+    def sample(self, sample_shape: Size = ()) -> Tensor:
+        with torch.no_grad():
+            share = self.log_weights.exp().cumsum(0)
+            uniform = rng.rand(*sample_shape, like=share)
+            k = torch.searchsorted(share, uniform).clamp_max(len(share) - 1)  # the sum of weights rounds to 1 − ε
+            noise = rng.randn(*sample_shape, *self.event_shape, like=self.components.mean)
+            return self.components.mean[k] + self.components.stddev[k] * noise
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """value: (..., L). Returns (...)."""
+        each = self.components.log_prob(value.unsqueeze(-2))
+        return (self.log_weights + each).logsumexp(-1)

@@ -44,7 +44,8 @@ class VAE(LatentVariableModel):
 
     def forward(self, batch: Batch) -> Round:
         q = self.encode(batch.x, batch.y)
-        return Round(x=batch.x, q=q, p=self.decode(q.rsample(), batch.y))
+        z = q.rsample()
+        return Round(x=batch.x, q=q, z=z, p=self.decode(z, batch.y))
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         return self.encoder(x, y)
@@ -53,14 +54,22 @@ class VAE(LatentVariableModel):
         return self.decoder(z, y)
 
     def negative_elbo(self, r: Round) -> Terms:
-        return {"distortion": -r.p.log_prob(r.x).mean(), "rate": self.beta(self.images_seen) * self.rate(r.q)}
+        return {"distortion": -r.p.log_prob(r.x).mean(), "rate": self.beta(self.images_seen) * self.rate(r.q, r.z)}
 
-    def rate(self, q: Distribution) -> Tensor:
-        """KL(q ‖ p), mean over the batch; with free bits, no dimension counts for less than its share of them."""
+    def rate(self, q: Distribution, z: Tensor) -> Tensor:
+        """KL(q ‖ p), mean over the batch, z ~ q; with free bits, no dimension counts for less than its share of them."""
         if self.free_bits == 0:
-            return kl_divergence(q, self.prior()).mean()
+            return divergence(q, self.prior(), z).mean()
         each = kl_per_dimension(q, self.prior()).mean(0)
         return each.clamp_min(self.free_bits / each.numel()).sum()
+
+
+def divergence(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+    """KL(q ‖ p) for each of q's batch, (N,) nats: in closed form, or where none is known by its one sample z ~ q."""
+    try:
+        return kl_divergence(q, p)
+    except NotImplementedError:
+        return q.log_prob(z) - p.log_prob(z)
 
 
 def kl_per_dimension(q: Distribution, p: Distribution) -> Tensor:

@@ -7,6 +7,7 @@ from torch import nn
 
 from ganvas.data import Binarize, DataInfo
 from ganvas.likelihoods import Bernoulli
+from ganvas.models.iwae import IWAE
 from ganvas.models.vae import VAE
 from ganvas.networks import Decoder, Encoder, Mlp
 from ganvas.nn.init import xavier_init
@@ -67,8 +68,8 @@ def vae(
     )
 
 
-def iwae_mnist(data: DataInfo, *, epochs: int = 50, latent: int = 50, width: int = 200) -> Recipe:
-    """The VAE of the IWAE paper's nets on binarised images, in a protocol of 50 epochs.
+def iwae_mnist(data: DataInfo, *, k: int = 1, epochs: int = 50, latent: int = 50, width: int = 200) -> Recipe:
+    """The IWAE paper's nets on binarised images, as VAE or with --k as IWAE, in a protocol of 50 epochs.
 
     Paper: Burda et al. 2016, "Importance Weighted Autoencoders", https://arxiv.org/abs/1509.00519
 
@@ -76,6 +77,7 @@ def iwae_mnist(data: DataInfo, *, epochs: int = 50, latent: int = 50, width: int
     (1 - epoch / epochs)^0.9; pixels drawn anew at every step.
 
     Args:
+        k: codes for each example; 1 is the VAE, more is IWAE.
         epochs: how long the learning rate takes to fall to 0, and the budget.
         latent: dimensions of the code.
         width: of both hidden layers.
@@ -87,8 +89,9 @@ def iwae_mnist(data: DataInfo, *, epochs: int = 50, latent: int = 50, width: int
         share = ((data.mean + 1) / 2).clamp(1e-3, 1 - 1e-3)
         with torch.no_grad():
             synthesis.output.bias.copy_(torch.logit(share).flatten())
+    networks = (encoder, Decoder(synthesis, Bernoulli()), Normal(latent))
     return Recipe(
-        VAE(encoder, Decoder(synthesis, Bernoulli()), Normal(latent)),
+        VAE(*networks) if k == 1 else IWAE(*networks, k=k),
         {"autoencoder": functools.partial(torch.optim.Adadelta, lr=1.0)},
         images=epochs * data.num_train,
         batch_size=100,
