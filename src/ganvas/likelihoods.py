@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ganvas.distributions import BernoulliImage, CategoricalImage, DiagonalNormal, DiscretizedLogistic
+from ganvas.precision import full
 
 
 class Likelihood(Protocol):
@@ -27,7 +28,7 @@ class Bernoulli(nn.Module):
     num_parameters = 1
 
     def forward(self, features: Tensor) -> BernoulliImage:
-        return BernoulliImage(features.float())
+        return BernoulliImage(full(features))
 
 
 class Gaussian(nn.Module):
@@ -41,7 +42,7 @@ class Gaussian(nn.Module):
         self.register_buffer("log_variance", 2 * torch.tensor(scale).log(), persistent=False)
 
     def forward(self, features: Tensor) -> DiagonalNormal:
-        return DiagonalNormal(features.float(), self.log_variance)
+        return DiagonalNormal(full(features), self.log_variance)
 
 
 class SharedScaleGaussian(nn.Module):
@@ -58,7 +59,7 @@ class SharedScaleGaussian(nn.Module):
         self.share = nn.Parameter(2 * torch.tensor(scale).log() / 30)
 
     def forward(self, features: Tensor) -> DiagonalNormal:
-        return DiagonalNormal(features.float(), (30 * self.share).clamp_min(MIN_LOG_VARIANCE))
+        return DiagonalNormal(full(features), (30 * self.share).clamp_min(MIN_LOG_VARIANCE))
 
 
 class PixelScaleGaussian(nn.Module):
@@ -67,7 +68,7 @@ class PixelScaleGaussian(nn.Module):
     num_parameters = 2
 
     def forward(self, features: Tensor) -> DiagonalNormal:
-        mean, log_variance = features.float().chunk(2, dim=1)
+        mean, log_variance = full(features).chunk(2, dim=1)
         return DiagonalNormal(mean, log_variance.clamp_min(MIN_LOG_VARIANCE))
 
 
@@ -77,7 +78,7 @@ class Logistic(nn.Module):
     num_parameters = 2
 
     def forward(self, features: Tensor) -> DiscretizedLogistic:
-        mean, log_scale = features.float().chunk(2, dim=1)
+        mean, log_scale = full(features).chunk(2, dim=1)
         return DiscretizedLogistic(mean, log_scale - 2)  # a scale of e⁻² at the start: a third of the grey range
 
 
@@ -87,7 +88,7 @@ class Categorical(nn.Module):
     num_parameters = 256
 
     def forward(self, features: Tensor) -> CategoricalImage:
-        return CategoricalImage(features.float().unflatten(1, (256, -1)))
+        return CategoricalImage(full(features).unflatten(1, (256, -1)))
 
 
 MIN_LOG_VARIANCE = -9.7

@@ -13,6 +13,7 @@ from ganvas.batch import Batch
 from ganvas.ema import EMA
 from ganvas.errors import GanvasError
 from ganvas.model import Model, Player, Round, Terms
+from ganvas.precision import full
 from ganvas.schedules import Constant, Schedule
 
 OptimizerFactory = Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer]
@@ -154,7 +155,7 @@ class Trainer:
         """Every player that is due plays one turn on `batch`, this process's share of the step's images."""
         self.model.images_seen = self.images_seen
         # All that is random in a step follows from the seed and the step: nothing else need be kept to resume exactly.
-        torch.manual_seed(rng.derive(self.seed, "step", self.steps))
+        rng.reseed(self.device, self.seed, "step", self.steps)
         with rng.share(self.place.rank, self.place.world_size):
             if self.transform:
                 batch = self.transform(batch)
@@ -220,6 +221,8 @@ class Trainer:
         for parameter, g in zip(seat.parameters, gradients, strict=True):
             parameter.grad = g
         seat.optimizer.step()
+        if seat.player.project:
+            seat.player.project()
         for parameter in seat.parameters:
             parameter.grad = None
         self.terms.add(seat.player.name, terms)
@@ -279,7 +282,7 @@ def gradient(terms: Terms, parameters: Sequence[nn.Parameter], keep: bool = Fals
 
 def total(terms: Terms) -> Tensor:
     assert terms, "a loss must have at least one term"
-    return torch.stack([value.float() if value.dtype.itemsize < 4 else value for value in terms.values()]).sum()
+    return torch.stack([full(value) for value in terms.values()]).sum()
 
 
 def norm_of(tensors: list[Tensor]) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ganvas import rng
+from ganvas.precision import full
 
 Score = Callable[[Tensor, Tensor | None], Tensor]
 """A critic: (x, y) to scores."""
@@ -67,7 +68,7 @@ class R2(Penalty):
 
 def squared_slope(critic: Score, x: Tensor, y: Tensor | None = None) -> Tensor:
     """‖∇_x f(x)‖² of each example, (N,), differentiable in the critic's parameters. x: (N, ...), taken as given."""
-    x = x.detach().float().requires_grad_()
+    x = full(x.detach()).requires_grad_()
     with torch.autocast(x.device.type, enabled=False):
         (gradient,) = torch.autograd.grad(critic(x, y).sum(), x, create_graph=True)
     return gradient.flatten(1).square().sum(1)

@@ -1,6 +1,6 @@
 """Generative Adversarial Nets: one network invents, another tells its inventions from the data."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -17,6 +17,10 @@ class GAN(Model):
     loss: what the two minimise, a pair of `losses.adversarial`; the default is the non-saturating one.
     penalties: on the critic's slope, of `losses.penalties`; WGAN-GP is `loss=Wasserstein(), penalties=[GradientPenalty()]`.
     critic_steps: the critic's turns for each of the generator's.
+    view: what the critic is shown of an example, real or generated, in every loss and penalty: from (x, images seen) to x.
+        Instance noise and DiffAugment are views.
+    constraint: called with the critic after each of its moves. WGAN is `loss=Wasserstein(), constraint=WeightClipping()`.
+    simultaneous: whether both move at once, from one forward, instead of by turns.
 
     References: Goodfellow et al. 2014, "Generative Adversarial Nets", https://arxiv.org/abs/1406.2661
     """
@@ -29,17 +33,23 @@ class GAN(Model):
         loss: Adversarial | None = None,
         penalties: Sequence[Penalty] = (),
         critic_steps: int = 1,
+        view: Callable[[Tensor, int], Tensor] | None = None,
+        constraint: Callable[[nn.Module], None] | None = None,
+        simultaneous: bool = False,
     ) -> None:
         super().__init__()
         self.generator, self.critic, self.prior = generator, critic, prior
         self.loss = loss or NonSaturating()
         self.penalties = tuple(penalties)
         self.critic_steps = critic_steps
+        self.view, self.constraint, self.simultaneous = view, constraint, simultaneous
 
     def players(self) -> Sequence[Player]:
         lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]
+        constraint = self.constraint
+        project = None if constraint is None else lambda: constraint(self.critic)
         return (
-            Player("critic", [self.critic], self.critic_loss, lazy=lazy),
+            Player("critic", [self.critic], self.critic_loss, lazy=lazy, project=project),
             Player("generator", [self.generator], self.generator_loss, every=self.critic_steps),
         )
 
@@ -49,12 +59,16 @@ class GAN(Model):
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.generator(z, y)
 
+    def score(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """The critic's scores of its view of x."""
+        return self.critic(x if self.view is None else self.view(x, self.images_seen), y)
+
     def critic_loss(self, r: Round) -> Terms:
-        return {"adversarial": self.loss.critic(self.critic(r.x, r.y), self.critic(r.fake, r.y))}
+        return {"adversarial": self.loss.critic(self.score(r.x, r.y), self.score(r.fake, r.y))}
 
     def generator_loss(self, r: Round) -> Terms:
-        real = self.critic(r.x, r.y) if self.loss.paired else None
-        return {"adversarial": self.loss.generator(real, self.critic(r.fake, r.y))}
+        real = self.score(r.x, r.y) if self.loss.paired else None
+        return {"adversarial": self.loss.generator(real, self.score(r.fake, r.y))}
 
-    def penalty(self, penalty: Penalty):
-        return lambda r: {penalty.name: penalty(self.critic, r.x, r.fake, r.y)}
+    def penalty(self, penalty: Penalty) -> Callable[[Round], Terms]:
+        return lambda r: {penalty.name: penalty(self.score, r.x, r.fake, r.y)}

@@ -9,6 +9,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganvas.precision import full
+
 
 @dataclass(frozen=True)
 class Quantized:
@@ -71,7 +73,7 @@ class VectorQuantizer(nn.Module, ABC):
     @final
     def forward(self, z_e: Tensor) -> Quantized:
         with torch.autocast(z_e.device.type, enabled=False):
-            vectors = z_e.movedim(1, -1).float()
+            vectors = full(z_e.movedim(1, -1))
             flat = vectors.detach().reshape(-1, self.code_size)
             learns = self.training and torch.is_grad_enabled() and z_e.requires_grad
             if learns and not self.initialised:

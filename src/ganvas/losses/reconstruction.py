@@ -1,0 +1,21 @@
+"""How far a reconstruction is from its original: −log N(x; x̂, σ²I) for several σ, in nats per example.
+
+Each takes two tensors (N, ...), sums over dimensions and averages over the batch; constants are left out.
+"""
+
+import torch
+from torch import Tensor
+
+
+def unit_scale(x: Tensor, x_hat: Tensor) -> Tensor:
+    """σ = 1: ½‖x − x̂‖²."""
+    return 0.5 * (x - x_hat).flatten(1).square().sum(1).mean()
+
+
+def optimal_scale(x: Tensor, x_hat: Tensor) -> Tensor:
+    """The σ that makes the batch most likely: D/2 log(mean squared error), D dimensions. Rybkin et al. 2021, eq. 5.
+
+    Whatever unit x is measured in, the gradient is the same.
+    """
+    dimensions = x[0].numel()
+    return 0.5 * dimensions * torch.log((x - x_hat).square().mean() + 1e-6)
