@@ -1,0 +1,199 @@
+"""The trainer: turns, laziness, freezing, averages, and the clock."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from ganvas.batch import Batch
+from ganvas.callbacks import Every, OneTwoFive
+from ganvas.ema import EMA
+from ganvas.model import Lazy, Model, Player, Round, Terms
+from ganvas.priors import Normal
+from ganvas.schedules import Constant, Cosine, Linear, PowerPerEpoch, as_schedule
+from ganvas.trainer import NotFinite, Trainer
+
+SGD = partial(torch.optim.SGD, lr=0.1)
+
+
+class Two(Model):
+    """Two numbers a and b, each descending a loss in which the other stands, too."""
+
+    def __init__(self, every: int = 1, after: int = 0, lazy: int = 0, simultaneous: bool = False) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+        for layer, value in ((self.a, 1.0), (self.b, 2.0)):
+            nn.init.constant_(layer.weight, value)
+        self.prior = Normal(1)
+        self.every, self.after, self.lazy = every, after, lazy
+        self.simultaneous = simultaneous
+        self.graphs: list[tuple[bool, bool]] = []
+
+    def players(self) -> tuple[Player, ...]:
+        lazy = [Lazy(lambda r: {"size": r.a.square().mean()}, self.lazy)] if self.lazy else []
+        return (
+            Player("first", [self.a], self.product, lazy=lazy),
+            Player("second", [self.b], self.negative, every=self.every, after=self.after),
+        )
+
+    def forward(self, batch: Batch) -> Round:
+        a, b = self.a(batch.x), self.b(batch.x)
+        self.graphs.append((a.requires_grad, b.requires_grad))
+        return Round(a=a, b=b)
+
+    def generate(self, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+        return self.a(z)
+
+    def product(self, r: Round) -> Terms:
+        return {"product": (r.a * r.b).mean()}
+
+    def negative(self, r: Round) -> Terms:
+        return {"negative": -(r.a * r.b).mean()}
+
+
+def play(model: Two, steps: int = 1) -> Trainer:
+    trainer = Trainer(model, {"first": SGD, "second": SGD})
+    for _ in range(steps):
+        trainer.step(Batch(torch.ones(4, 1)))
+    return trainer
+
+
+def values(model: Two) -> tuple[float, float]:
+    return model.a.weight.item(), model.b.weight.item()
+
+
+def test_alternating_players_see_the_moves_before_theirs_and_freeze_each_other() -> None:
+    model = Two()
+    play(model)
+    a = 1.0 - 0.1 * 2.0
+    assert values(model) == pytest.approx((a, 2.0 + 0.1 * a))
+    assert model.graphs == [(True, False), (False, True)]
+
+
+def test_simultaneous_players_share_one_forward() -> None:
+    model = Two(simultaneous=True)
+    play(model)
+    assert values(model) == pytest.approx((1.0 - 0.1 * 2.0, 2.0 + 0.1 * 1.0))
+    assert model.graphs == [(True, True)]
+
+
+def test_a_player_plays_every_kth_step_from_the_one_it_joins_at() -> None:
+    player = Player("p", [], lambda r: {}, every=3, after=4)
+    assert [s for s in range(12) if player.turn(s) is not None] == [4, 7, 10]
+    assert [player.turn(s) for s in (4, 7, 10)] == [0, 1, 2]
+
+
+def test_a_lazy_penalty_is_a_step_of_its_own_every_kth_turn_and_k_times_as_much() -> None:
+    rate = 0.1 / (1 + 1 / 4)  # c = k / (k + 1)
+    model = Two(lazy=4)
+    trainer = Trainer(model, {"first": SGD, "second": partial(torch.optim.SGD, lr=0.0)})
+    a = 1.0
+    for step in range(6):
+        trainer.step(Batch(torch.ones(4, 1)))
+        a -= rate * 2.0
+        if step % 4 == 0:
+            a -= rate * 4 * 2 * a
+        assert values(model)[0] == pytest.approx(a, rel=1e-5)
+
+
+def test_a_penalty_of_every_turn_is_one_more_term() -> None:
+    model = Two(lazy=1)
+    trainer = play(model)
+    assert values(model)[0] == pytest.approx(1.0 - 0.1 * (2.0 + 2 * 1.0))
+    assert set(trainer.terms.peek()["first"]) == {"product", "size"}
+
+
+def test_adam_is_corrected_for_laziness() -> None:
+    trainer = Trainer(Two(lazy=16), {"first": partial(torch.optim.Adam, lr=1e-3, betas=(0.0, 0.99)), "second": SGD})
+    group = trainer.seats[0].optimizer.param_groups[0]
+    c = 16 / 17
+    assert group["lr"] == pytest.approx(1e-3 * c)
+    assert group["betas"] == pytest.approx((0.0, 0.99**c))
+
+
+def test_the_clock_counts_images_and_drives_the_learning_rate() -> None:
+    model = Two()
+    trainer = Trainer(model, {"first": SGD, "second": SGD}, learning_rate=Linear(1.0, 0.0, 8))
+    seen = []
+    for _ in range(3):
+        trainer.step(Batch(torch.ones(4, 1)))
+        seen.append((trainer.images_seen, trainer.seats[0].optimizer.param_groups[0]["lr"]))
+    assert seen == [(4, pytest.approx(0.1)), (8, pytest.approx(0.05)), (12, 0.0)]
+
+
+def test_too_many_steps_that_are_not_finite_end_training_with_a_name() -> None:
+    model = Two()
+    trainer = Trainer(model, {"first": SGD, "second": SGD}, patience=6)
+    bad = Batch(torch.full((4, 1), float("inf")))
+    trainer.step(bad)
+    trainer.step(bad)
+    assert values(model) == (1.0, 2.0)
+    with pytest.raises(NotFinite, match="player second: negative is -inf"):
+        trainer.step(bad)
+
+
+def test_a_good_step_clears_the_count_of_failures() -> None:
+    trainer = Trainer(Two(), {"first": SGD, "second": SGD}, patience=6)
+    for x in (float("nan"), 1.0, float("nan"), 1.0):
+        trainer.step(Batch(torch.full((4, 1), x)))
+    assert trainer.failures == []
+    assert trainer.skipped_steps == 2
+
+
+def test_training_leaves_the_callers_random_numbers_alone() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    trainer = Trainer(Two(), {"first": SGD, "second": SGD})
+    torch.manual_seed(3)
+    trainer.fit([Batch(torch.ones(4, 1))] * 3, images=12)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_fit_calls_back_at_the_start_when_due_and_at_the_end() -> None:
+    called: list[int] = []
+
+    class Note:
+        when = Every(8)
+
+        def __call__(self, trainer: Trainer) -> None:
+            called.append(trainer.images_seen)
+
+    Trainer(Two(), {"first": SGD, "second": SGD}).fit([Batch(torch.ones(3, 1))] * 99, images=20, callbacks=[Note()])
+    assert called == [0, 9, 18, 21]
+
+
+def test_one_two_five_is_due_at_each_mark_once() -> None:
+    due = OneTwoFive(10)
+    assert [n for n in range(1, 1_200) if due(n - 1, n)] == [10, 20, 50, 100, 200, 500, 1_000]
+    assert due(15, 600)
+
+
+def test_schedules() -> None:
+    assert [Linear(0.0, 2.0, 10)(n) for n in (0, 5, 10, 99)] == [0.0, 1.0, 2.0, 2.0]
+    assert [Cosine(1.0, 0.0, 10)(n) for n in (0, 5, 10)] == pytest.approx([1.0, 0.5, 0.0])
+    rate = PowerPerEpoch(50, 60_000, 0.9)
+    assert rate(59_999) == 1.0
+    assert rate(60_000) == pytest.approx((1 - 1 / 50) ** 0.9)
+    assert rate(50 * 60_000) == pytest.approx((1 / 50) ** 0.9)
+    assert as_schedule(3)(7) == 3.0
+    assert as_schedule(Constant(2.0))(7) == 2.0
+
+
+def test_the_average_halves_its_memory_every_half_life() -> None:
+    model = Two()
+    ema = EMA(model, half_life=8, ramp=1e9)
+    with torch.no_grad():
+        model.a.weight.fill_(3.0)
+    ema.update(images_seen=4, batch_size=4)
+    ema.update(images_seen=8, batch_size=4)
+    assert ema.model.a.weight.item() == pytest.approx(3.0 - 2.0 * 0.5)
+
+
+def test_the_average_forgets_its_start_quickly() -> None:
+    model = Two()
+    ema = EMA(model, half_life=1e9)
+    with torch.no_grad():
+        model.a.weight.fill_(3.0)
+    ema.update(images_seen=4, batch_size=4)
+    assert ema.model.a.weight.item() == pytest.approx(3.0, abs=1e-4)
