@@ -3,7 +3,7 @@
 from ganvas.networks.body import Analysis, Body, Latent, Shape, Synthesis
 from ganvas.networks.critics import CodeCritic, Critic, JointCritic, SumPooled, WithStddev
 from ganvas.networks.dcgan import Dcgan
-from ganvas.networks.encoders import Encoder, GridEncoder
+from ganvas.networks.encoders import ClassifyingEncoder, Encoder, GridEncoder, ImplicitEncoder
 from ganvas.networks.generators import Decoder, Generator
 from ganvas.networks.mlp import Mlp
 from ganvas.networks.packing import Packed
@@ -12,6 +12,7 @@ from ganvas.networks.resnet import Resnet
 __all__ = [
     "Analysis",
     "Body",
+    "ClassifyingEncoder",
     "CodeCritic",
     "Critic",
     "Dcgan",
@@ -19,6 +20,7 @@ __all__ = [
     "Encoder",
     "Generator",
     "GridEncoder",
+    "ImplicitEncoder",
     "JointCritic",
     "Latent",
     "Mlp",

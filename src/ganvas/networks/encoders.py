@@ -1,9 +1,12 @@
 """From examples to codes."""
 
+import torch
 from torch import Tensor, nn
 
 from ganvas.distributions import DiagonalNormal
 from ganvas.networks.body import Analysis
+from ganvas.networks.mlp import DenseStack
+from ganvas.precision import full
 
 
 class Encoder(nn.Module):
@@ -15,7 +18,7 @@ class Encoder(nn.Module):
         self.posterior = nn.Linear(analysis.num_features, 2 * latent_size)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> DiagonalNormal:
-        loc, log_variance = self.posterior(self.analysis(x, y)).float().chunk(2, dim=1)
+        loc, log_variance = full(self.posterior(self.analysis(x, y))).chunk(2, dim=1)
         return DiagonalNormal(loc, log_variance)
 
 
@@ -38,3 +41,37 @@ class GridEncoder(nn.Module):
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         h = self.analysis.maps(x, y) if self.by_position else self.analysis(x, y)
         return self.projection(h)
+
+
+class ClassifyingEncoder(nn.Module):
+    """A class and a style: x (N, *shape) to class logits (N, num_classes) and a diagonal normal over (N, latent_size)."""
+
+    def __init__(self, analysis: Analysis, num_classes: int, latent_size: int) -> None:
+        super().__init__()
+        self.analysis = analysis
+        self.classes = nn.Linear(analysis.num_features, num_classes)
+        self.posterior = nn.Linear(analysis.num_features, 2 * latent_size)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, DiagonalNormal]:
+        h = self.analysis(x)
+        loc, log_variance = full(self.posterior(h)).chunk(2, dim=1)
+        return full(self.classes(h)), DiagonalNormal(loc, log_variance)
+
+
+class ImplicitEncoder(nn.Module):
+    """Draws from an implicit q(z|x): x (N, *shape), noise (N, S, noise_size), y (N,) to S codes an example, (N, S, L).
+
+    The noise joins the features of x and passes through two hidden layers with them, so that q may have any shape.
+    Mescheder et al. 2017, figure 2b.
+    """
+
+    def __init__(self, analysis: Analysis, latent_size: int, noise_size: int, width: int = 256) -> None:
+        super().__init__()
+        self.analysis, self.noise_size = analysis, noise_size
+        self.stack = DenseStack(analysis.num_features + noise_size, [width, width], nn.ReLU())
+        self.output = nn.Linear(width, latent_size)
+
+    def forward(self, x: Tensor, noise: Tensor, y: Tensor | None = None) -> Tensor:
+        h = self.analysis(x, y)
+        h = h.unsqueeze(1).expand(-1, noise.shape[1], -1)
+        return full(self.output(self.stack(torch.cat([h, noise], dim=2))))

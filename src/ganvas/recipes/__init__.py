@@ -10,10 +10,33 @@ from ganvas.errors import GanvasError
 from ganvas.recipe import Recipe, RecipeFunction, recipe_name
 from ganvas.recipes.article import article_gan, article_vae
 from ganvas.recipes.gan import dcgan, gan, wgan_gp
+from ganvas.recipes.hybrids import aae, aae_semi, alpha_gan, avb, bigan, factor_vae, soft_introvae, veegan
+from ganvas.recipes.likelihood import iwae, mixture_vae, tc_vae, vamp_vae
 from ganvas.recipes.vae import iwae_mnist, vae
 from ganvas.recipes.vaegan import vaegan
 
-_ALL: tuple[RecipeFunction, ...] = (vae, vaegan, gan, dcgan, wgan_gp, iwae_mnist, article_gan, article_vae)
+_ALL: tuple[RecipeFunction, ...] = (
+    vae,
+    iwae,
+    tc_vae,
+    vamp_vae,
+    mixture_vae,
+    vaegan,
+    aae,
+    aae_semi,
+    bigan,
+    alpha_gan,
+    avb,
+    soft_introvae,
+    veegan,
+    factor_vae,
+    gan,
+    dcgan,
+    wgan_gp,
+    iwae_mnist,
+    article_gan,
+    article_vae,
+)
 
 RECIPES: dict[str, RecipeFunction] = {recipe_name(function): function for function in _ALL}
 

@@ -1,0 +1,69 @@
+"""Adversarial autoencoders: a critic of codes, not a divergence, makes an autoencoder's codes look like the prior."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ganvas.batch import Batch
+from ganvas.losses.adversarial import Adversarial, NonSaturating
+from ganvas.model import LatentVariableModel, Player, Round, Terms
+
+
+class AAE(LatentVariableModel):
+    """Two phases, in which the encoder moves twice. z = E(x) ~ q(z|x); z_p ~ p(z); D tells codes apart.
+
+        autoencoder (E and the decoder)  minimises   −log p(x|z)
+        critic                           minimises   −log D(z_p) − log(1 − D(z))
+        encoder                          minimises   −log D(z)
+
+    (section 2). Only samples of the prior are needed, so any prior will do. The aggregated posterior, not each q(z|x), is
+    drawn to the prior.
+
+    encoder: (x, y) to q(z|x) with `rsample`: the paper's Gaussian posterior (section 2); no term keeps its variance up.
+    decoder: (z, y) to p(x|z). critic: (z (N, L), y) to scores (N,), high for the prior's codes.
+    loss: the pair that critic and encoder minimise.
+
+    Terms: distortion −log p(x|z), in nats per example; adversarial.
+
+    References: Makhzani et al. 2015, "Adversarial Autoencoders", https://arxiv.org/abs/1511.05644
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        critic: nn.Module,
+        prior: nn.Module,
+        loss: Adversarial | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.critic, self.prior = encoder, decoder, critic, prior
+        self.loss = loss or NonSaturating()
+
+    def players(self) -> Sequence[Player]:
+        return (
+            Player("autoencoder", [self.encoder, self.decoder], self.reconstruction_loss),
+            Player("critic", [self.critic], self.critic_loss),
+            Player("encoder", [self.encoder], self.encoder_loss),
+        )
+
+    def forward(self, batch: Batch) -> Round:
+        z = self.encode(batch.x, batch.y).rsample()
+        return Round(x=batch.x, y=batch.y, z=z, z_prior=self.prior().sample((len(batch),)))
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+        return self.encoder(x, y)
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:
+        return self.decoder(z, y)
+
+    def reconstruction_loss(self, r: Round) -> Terms:
+        return {"distortion": -self.decode(r.z, r.y).log_prob(r.x).mean()}
+
+    def critic_loss(self, r: Round) -> Terms:
+        return {"adversarial": self.loss.critic(self.critic(r.z_prior, r.y), self.critic(r.z, r.y))}
+
+    def encoder_loss(self, r: Round) -> Terms:
+        real = self.critic(r.z_prior, r.y) if self.loss.paired else None
+        return {"adversarial": self.loss.generator(real, self.critic(r.z, r.y))}

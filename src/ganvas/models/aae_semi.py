@@ -1,0 +1,155 @@
+"""The semi-supervised adversarial autoencoder: a few labels name the classes that a critic makes the encoder find."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.nn import functional as F
+
+from ganvas import rng
+from ganvas.batch import Batch
+from ganvas.distributions import DiagonalNormal, Size, Unchecked
+from ganvas.errors import GanvasError
+from ganvas.losses.adversarial import Adversarial, NonSaturating
+from ganvas.model import Autoencoder, Player, Round, Terms
+
+
+class SemiSupervisedAAE(Autoencoder):
+    """A code is a class and a style: [c, z] = E(x), c on the simplex, z ~ q(z|x). c_p ~ Cat(K), one-hot; z_p ~ p(z).
+
+        autoencoder (E and the decoder)  minimises   −log p(x|c, z)
+        class critic                     minimises   −log D_c(c_p) − log(1 − D_c(c))
+        style critic                     minimises   −log D_z(z_p) − log(1 − D_z(z))
+        encoder                          minimises   −log D_c(c) − log D_z(z)
+        classifier (E)                   minimises   −log q(y|x) on the labelled examples
+
+    (section 5). D_c makes the class vector one-hot and each class as frequent as the next, with labels or without; the
+    labels say which class is which.
+
+    encoder: x to (class logits (N, K), q(z|x)). decoder: [c, z] (N, K + L) to p(x|c, z).
+    class_critic, style_critic: (N, K) and (N, L) to scores (N,).
+    style_prior: p(z). Labels are y ≥ 0; −1 is an example without one, and only the classifier sees labels.
+
+    Codes are (N, K + L), the class first. Where `generate` is told y ≥ 0, that class replaces the code's own.
+
+    Terms: distortion, in nats per example; class and style adversarial; label, in nats per labelled example (0 in a batch
+    of none).
+
+    References: Makhzani et al. 2015, "Adversarial Autoencoders", https://arxiv.org/abs/1511.05644
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        class_critic: nn.Module,
+        style_critic: nn.Module,
+        style_prior: nn.Module,
+        num_classes: int,
+        loss: Adversarial | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.class_critic, self.style_critic = class_critic, style_critic
+        self.prior = ClassAndStyle(num_classes, style_prior)
+        self.num_classes = num_classes
+        self.loss = loss or NonSaturating()
+
+    def players(self) -> Sequence[Player]:
+        return (
+            Player("autoencoder", [self.encoder, self.decoder], self.reconstruction_loss),
+            Player("class critic", [self.class_critic], self.class_critic_loss),
+            Player("style critic", [self.style_critic], self.style_critic_loss),
+            Player("encoder", [self.encoder], self.encoder_loss),
+            Player("classifier", [self.encoder], self.label_loss),
+        )
+
+    def forward(self, batch: Batch) -> Round:
+        logits, q = self.encoder(batch.x)
+        c_prior, z_prior = self.prior().sample((len(batch),)).tensor_split([self.num_classes], dim=1)
+        return Round(
+            x=batch.x, y=batch.y, logits=logits, c=logits.softmax(1), z=q.rsample(), c_prior=c_prior, z_prior=z_prior
+        )
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+        logits, q = self.encoder(x)
+        return ClassAndStyleCode(logits.softmax(1), q)
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        if y is not None:
+            z = torch.cat([self.told(z[:, : self.num_classes], y), z[:, self.num_classes :]], dim=1)
+        return self.decoder(z).mean
+
+    def told(self, c: Tensor, y: Tensor) -> Tensor:
+        """c (N, K) with the one-hot of y (N,) wherever y ≥ 0. Raises GanvasError for an unknown class."""
+        if y.device.type == "cpu" and len(y) and int(y.max()) >= self.num_classes:
+            raise GanvasError(f"There is no class {int(y.max())}.", f"The classes are 0 to {self.num_classes - 1}.")
+        return torch.where(y[:, None] >= 0, F.one_hot(y.clamp_min(0), self.num_classes).to(c.dtype), c)
+
+    def reconstruction_loss(self, r: Round) -> Terms:
+        return {"distortion": -self.decoder(torch.cat([r.c, r.z], dim=1)).log_prob(r.x).mean()}
+
+    def class_critic_loss(self, r: Round) -> Terms:
+        return {"class adversarial": self.loss.critic(self.class_critic(r.c_prior), self.class_critic(r.c))}
+
+    def style_critic_loss(self, r: Round) -> Terms:
+        return {"style adversarial": self.loss.critic(self.style_critic(r.z_prior), self.style_critic(r.z))}
+
+    def encoder_loss(self, r: Round) -> Terms:
+        paired = self.loss.paired
+        class_real = self.class_critic(r.c_prior) if paired else None
+        style_real = self.style_critic(r.z_prior) if paired else None
+        return {
+            "class adversarial": self.loss.generator(class_real, self.class_critic(r.c)),
+            "style adversarial": self.loss.generator(style_real, self.style_critic(r.z)),
+        }
+
+    def label_loss(self, r: Round) -> Terms:
+        y = torch.full((len(r.x),), -1, device=r.x.device) if r.y is None else r.y
+        summed = F.cross_entropy(r.logits, y, ignore_index=-1, reduction="sum")
+        return {"label": summed / (y >= 0).sum().clamp_min(1)}
+
+
+class ClassAndStyle(nn.Module):
+    """p(c, z): a class, each as likely, one-hot (K,), and beside it a style (L,) of a prior of its own."""
+
+    def __init__(self, num_classes: int, style: nn.Module) -> None:
+        super().__init__()
+        self.num_classes, self.style = num_classes, style
+
+    def forward(self) -> "UniformClassAndStyle":
+        return UniformClassAndStyle(self.num_classes, self.style())
+
+
+class UniformClassAndStyle(Unchecked):
+    """One-hot classes (K,), each as likely, beside draws of `style` (L,): events (K + L,)."""
+
+    def __init__(self, num_classes: int, style: Distribution) -> None:
+        self.num_classes, self.style = num_classes, style
+        super().__init__(torch.Size(), torch.Size([num_classes + style.event_shape[0]]))
+
+    def sample(self, sample_shape: Size = ()) -> Tensor:
+        z = self.style.sample(torch.Size(sample_shape))
+        drawn = (rng.rand(*sample_shape, like=z) * self.num_classes).long().clamp_max(self.num_classes - 1)
+        return torch.cat([F.one_hot(drawn, self.num_classes).to(z.dtype), z], dim=-1)
+
+
+class ClassAndStyleCode(Unchecked):
+    """The code of an example: class probabilities c (N, K), taken as they are, beside q(z|x), (N, L)."""
+
+    def __init__(self, c: Tensor, style: DiagonalNormal) -> None:
+        self.c, self.style = c, style
+        super().__init__(style.batch_shape, torch.Size([c.shape[1] + style.event_shape[0]]))
+
+    @property
+    def mean(self) -> Tensor:
+        return torch.cat([self.c, self.style.mean], dim=1)
+
+    @property
+    def variance(self) -> Tensor:
+        return torch.cat([torch.zeros_like(self.c), self.style.variance], dim=1)
+
+    def rsample(self, sample_shape: Size = ()) -> Tensor:
+        z = self.style.rsample(sample_shape)
+        return torch.cat([self.c.expand(*z.shape[:-1], -1), z], dim=-1)

@@ -1,0 +1,68 @@
+"""VEEGAN: a GAN with a network that maps data back to noise, so that a mode which is dropped shows in the noise."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ganvas.batch import Batch
+from ganvas.losses.adversarial import NonSaturating
+from ganvas.model import Autoencoder, Player, Round, Terms
+
+
+class VEEGAN(Autoencoder):
+    """x_g = G(z), z ~ p(z); z_g ~ p_θ(z|x), the reconstructor F. D(z, x) estimates log q(x|z) p(z) / p_θ(z|x) p(x).
+
+        critic         minimises   −log σ(D(z, x_g)) − log(1 − σ(D(z_g, x)))
+        generator      minimises   D(z, x_g) + d(z, x_g)
+        reconstructor  minimises   d(z, x_g),   d = −log p_θ(z|x_g)
+
+    (algorithm 1). No error is measured between examples, only between codes. F follows d alone: the gradient of
+    KL(q(x|z) p(z) ‖ p_θ(z|x) p(x)) in θ is that of E d.
+
+    Here the critic's score is −D, high for pairs that began with data, as in BiGAN.
+
+    generator: (z, y) to x. reconstructor: (x, y) to p_θ(z|x) with `rsample`. With a unit variance d is ½‖z − F(x_g)‖².
+    critic: (x, z, y) to scores (N,).
+
+    Terms: adversarial; code distortion d, in nats per example.
+
+    References: Srivastava et al. 2017, "VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning",
+        https://arxiv.org/abs/1705.07761
+    """
+
+    def __init__(self, generator: nn.Module, reconstructor: nn.Module, critic: nn.Module, prior: nn.Module) -> None:
+        super().__init__()
+        self.generator, self.reconstructor, self.critic, self.prior = generator, reconstructor, critic, prior
+        self.loss = NonSaturating()
+
+    def players(self) -> Sequence[Player]:
+        return (
+            Player("critic", [self.critic], self.critic_loss),
+            Player("generator", [self.generator], self.generator_loss),
+            Player("reconstructor", [self.reconstructor], self.reconstructor_loss),
+        )
+
+    def forward(self, batch: Batch) -> Round:
+        z = self.prior().sample((len(batch),))
+        return Round(x=batch.x, y=batch.y, z=z, fake=self.generate(z, batch.y))
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+        return self.reconstructor(x, y)
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.generator(z, y)
+
+    def critic_loss(self, r: Round) -> Terms:
+        z_g = self.encode(r.x, r.y).rsample()
+        return {"adversarial": self.loss.critic(self.critic(r.x, z_g, r.y), self.critic(r.fake, r.z, r.y))}
+
+    def generator_loss(self, r: Round) -> Terms:
+        return {"adversarial": -self.critic(r.fake, r.z, r.y).mean(), "code distortion": self.code_distortion(r)}
+
+    def reconstructor_loss(self, r: Round) -> Terms:
+        return {"code distortion": self.code_distortion(r)}
+
+    def code_distortion(self, r: Round) -> Tensor:
+        """d(z, x_g) = −log p_θ(z|x_g), mean over the batch."""
+        return -self.encode(r.fake, r.y).log_prob(r.z).mean()

@@ -1,0 +1,338 @@
+"""Recipes of the models between VAE and GAN, but for the VAE-GAN, which has a file of its own."""
+
+from ganvas.data import DataInfo
+from ganvas.models.aae import AAE
+from ganvas.models.aae_semi import SemiSupervisedAAE
+from ganvas.models.alphagan import AlphaGAN
+from ganvas.models.avb import AVB
+from ganvas.models.bigan import BiGAN
+from ganvas.models.factorvae import FactorVAE
+from ganvas.models.introvae import SoftIntroVAE
+from ganvas.models.veegan import VEEGAN
+from ganvas.networks import ClassifyingEncoder, CodeCritic, Critic, Encoder, Generator, ImplicitEncoder, JointCritic
+from ganvas.nn.norms import batch_norm
+from ganvas.priors import Normal
+from ganvas.recipe import Recipe
+from ganvas.recipes import choices
+from ganvas.recipes.choices import (
+    LOSSES,
+    LikelihoodName,
+    LossName,
+    NetworkName,
+    adam,
+    body,
+    classes_of,
+    decoder,
+    latent_length,
+)
+
+
+def aae(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 8,
+    likelihood: LikelihoodName = "auto",
+    loss: LossName = "non-saturating",
+    learning_rate: float = 1e-3,
+    adversarial_learning_rate: float = 2e-4,
+    ema: float = 0,
+) -> Recipe:
+    """AAE: an autoencoder whose codes a critic cannot tell from the prior's.
+
+    Paper: Makhzani et al. 2015, "Adversarial Autoencoders", https://arxiv.org/abs/1511.05644
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the code.
+        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
+        loss: what critic and encoder minimise.
+        learning_rate: Adam's rate for reconstruction.
+        adversarial_learning_rate: Adam's rate for the critic, and for the encoder where it fools it.
+        ema: half-life of the networks' average in images; 0 keeps none.
+    """
+    family = body(network, data, width)
+    model = AAE(
+        Encoder(family.analysis(data.shape), latent_length(latent)),
+        decoder(family, latent, data, choices.likelihood(likelihood, data)),
+        CodeCritic(latent),
+        Normal(latent),
+        LOSSES[loss](),
+    )
+    optimizers = {
+        "autoencoder": adam(learning_rate),
+        "critic": adam(adversarial_learning_rate, 0.5),
+        "encoder": adam(adversarial_learning_rate, 0.5),
+    }
+    return Recipe(model, optimizers, images=300_000, batch_size=128, ema_half_life=ema or None)
+
+
+def aae_semi(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 10,
+    likelihood: LikelihoodName = "auto",
+    learning_rate: float = 1e-3,
+    adversarial_learning_rate: float = 2e-4,
+    ema: float = 0,
+) -> Recipe:
+    """Semi-supervised AAE: a class and a style as the code, the class learnt from few labels and many unlabelled examples.
+
+    Paper: Makhzani et al. 2015, "Adversarial Autoencoders", https://arxiv.org/abs/1511.05644
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the style, the part of the code beside the class.
+        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
+        learning_rate: Adam's rate for reconstruction and for the labels.
+        adversarial_learning_rate: Adam's rate for both critics, and for the encoder where it fools them.
+        ema: half-life of the networks' average in images; 0 keeps none.
+    """
+    num_classes = classes_of(data, True)
+    assert num_classes is not None
+    family = body(network, data, width)
+    model = SemiSupervisedAAE(
+        ClassifyingEncoder(family.analysis(data.shape), num_classes, latent_length(latent)),
+        decoder(family, num_classes + latent, data, choices.likelihood(likelihood, data)),
+        CodeCritic(num_classes),
+        CodeCritic(latent),
+        Normal(latent),
+        num_classes,
+    )
+    adversarial = adam(adversarial_learning_rate, 0.5)
+    optimizers = {
+        "autoencoder": adam(learning_rate),
+        "class critic": adversarial,
+        "style critic": adversarial,
+        "encoder": adversarial,
+        "classifier": adam(learning_rate),
+    }
+    return Recipe(model, optimizers, images=300_000, batch_size=128, ema_half_life=ema or None, num_classes=num_classes)
+
+
+def bigan(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 32,
+    loss: LossName = "non-saturating",
+    learning_rate: float = 2e-4,
+    beta1: float = 0.5,
+    ema: float = 5_000,
+) -> Recipe:
+    """BiGAN (ALI): a GAN with an encoder; one critic judges example and code together.
+
+    Paper: Donahue et al. 2017, "Adversarial Feature Learning", https://arxiv.org/abs/1605.09782
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the code.
+        loss: what the critic minimises; encoder and generator minimise it with the labels swapped.
+        learning_rate: Adam's, for both players.
+        beta1: Adam's β1.
+        ema: half-life of the networks' average in images; 0 keeps none.
+    """
+    family = body(network, data, width)
+    model = BiGAN(
+        Encoder(family.analysis(data.shape, norm=batch_norm), latent_length(latent)),
+        Generator(family.synthesis(latent, data.shape, norm=batch_norm)),
+        JointCritic(family.analysis(data.shape), latent),
+        Normal(latent),
+        LOSSES[loss](),
+    )
+    optimizers = {name: adam(learning_rate, beta1) for name in ("critic", "encoder and generator")}
+    return Recipe(model, optimizers, images=300_000, ema_half_life=ema or None)
+
+
+def alpha_gan(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 32,
+    reconstruction_weight: float = 1.0,
+    learning_rate: float = 2e-4,
+    beta1: float = 0.5,
+    ema: float = 5_000,
+) -> Recipe:
+    """α-GAN: an autoencoder with two critics, one of examples and one of codes.
+
+    Paper: Rosca et al. 2017, "Variational Approaches for Auto-Encoding GANs", https://arxiv.org/abs/1706.04987
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the code.
+        reconstruction_weight: λ, of the absolute error summed over an example's dimensions.
+        learning_rate: Adam's, for all four players.
+        beta1: Adam's β1.
+        ema: half-life of the networks' average in images; 0 keeps none.
+    """
+    family = body(network, data, width)
+    model = AlphaGAN(
+        Encoder(family.analysis(data.shape, norm=batch_norm), latent_length(latent)),
+        Generator(family.synthesis(latent, data.shape, norm=batch_norm)),
+        Critic(family.analysis(data.shape)),
+        CodeCritic(latent),
+        Normal(latent),
+        reconstruction_weight,
+    )
+    optimizers = {name: adam(learning_rate, beta1) for name in ("encoder", "generator", "critic", "code critic")}
+    return Recipe(model, optimizers, images=200_000, ema_half_life=ema or None)
+
+
+def avb(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 8,
+    noise: int = 32,
+    likelihood: LikelihoodName = "auto",
+    learning_rate: float = 5e-4,
+    critic_learning_rate: float = 1e-3,
+    ema: float = 0,
+) -> Recipe:
+    """AVB: a VAE whose posterior is a network fed with noise, its rate estimated by a critic.
+
+    Paper: Mescheder et al. 2017, "Adversarial Variational Bayes", https://arxiv.org/abs/1701.04722
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the code.
+        noise: how many normal numbers the encoder is fed beside the example.
+        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
+        learning_rate: Adam's rate for encoder and decoder.
+        critic_learning_rate: Adam's rate for the critic, which must keep up with them.
+        ema: half-life of the networks' average in images; 0 keeps none.
+    """
+    family = body(network, data, width)
+    model = AVB(
+        ImplicitEncoder(family.analysis(data.shape), latent_length(latent), latent_length(noise)),
+        decoder(family, latent, data, choices.likelihood(likelihood, data)),
+        JointCritic(family.analysis(data.shape), latent),
+        Normal(latent),
+    )
+    optimizers = {"critic": adam(critic_learning_rate, 0.5), "autoencoder": adam(learning_rate, 0.5)}
+    return Recipe(model, optimizers, images=300_000, batch_size=128, ema_half_life=ema or None)
+
+
+def soft_introvae(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 32,
+    beta_rec: float = 1.0,
+    beta_kl: float = 1.0,
+    beta_neg: float | None = None,
+    learning_rate: float = 2e-4,
+    ema: float = 5_000,
+) -> Recipe:
+    """Soft-IntroVAE: a VAE whose encoder learns to tell data from what its own decoder makes.
+
+    Paper: Daniel & Tamar 2021, "Soft-IntroVAE", https://arxiv.org/abs/2012.13253
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the code.
+        beta_rec: weight of the squared error, summed over dimensions.
+        beta_kl: weight of the rate, of data for the encoder and of generated examples for the decoder.
+        beta_neg: weight of the rate of generated examples in the encoder's exponential bound; where none is given, 256 for
+            images as in the authors' program, 1 for points.
+        learning_rate: Adam's, for both players.
+        ema: half-life of the networks' average in images; 0 keeps none.
+    """
+    family = body(network, data, width)
+    if beta_neg is None:
+        beta_neg = 256.0 if len(data.shape) == 3 else 1.0
+    model = SoftIntroVAE(
+        Encoder(family.analysis(data.shape), latent_length(latent)),
+        Generator(family.synthesis(latent, data.shape)),
+        Normal(latent),
+        beta_rec,
+        beta_kl,
+        beta_neg,
+    )
+    optimizers = {name: adam(learning_rate) for name in ("encoder", "decoder")}
+    return Recipe(model, optimizers, images=300_000, ema_half_life=ema or None)
+
+
+def veegan(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 32,
+    learning_rate: float = 2e-4,
+    beta1: float = 0.5,
+    ema: float = 5_000,
+) -> Recipe:
+    """VEEGAN: a GAN whose noise must be found again from what it generates.
+
+    Paper: Srivastava et al. 2017, "VEEGAN", https://arxiv.org/abs/1705.07761
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the code.
+        learning_rate: Adam's, for all three players.
+        beta1: Adam's β1.
+        ema: half-life of the networks' average in images; 0 keeps none.
+    """
+    family = body(network, data, width)
+    model = VEEGAN(
+        Generator(family.synthesis(latent_length(latent), data.shape, norm=batch_norm)),
+        Encoder(family.analysis(data.shape, norm=batch_norm), latent),
+        JointCritic(family.analysis(data.shape), latent),
+        Normal(latent),
+    )
+    optimizers = {name: adam(learning_rate, beta1) for name in ("critic", "generator", "reconstructor")}
+    return Recipe(model, optimizers, images=300_000, ema_half_life=ema or None)
+
+
+def factor_vae(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 10,
+    likelihood: LikelihoodName = "auto",
+    gamma: float = 10.0,
+    learning_rate: float = 1e-3,
+    critic_learning_rate: float = 1e-4,
+    ema: float = 0,
+) -> Recipe:
+    """FactorVAE: a VAE whose code dimensions a critic holds independent.
+
+    Paper: Kim & Mnih 2018, "Disentangling by Factorising", https://arxiv.org/abs/1802.05983
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the code.
+        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
+        gamma: weight of the total correlation; the paper's best lie between 6.4 and 40.
+        learning_rate: Adam's rate for the autoencoder.
+        critic_learning_rate: Adam's rate for the discriminator, with β1 = 0.5.
+        ema: half-life of the networks' average in images; 0 keeps none.
+    """
+    family = body(network, data, width)
+    model = FactorVAE(
+        Encoder(family.analysis(data.shape), latent_length(latent)),
+        decoder(family, latent, data, choices.likelihood(likelihood, data)),
+        CodeCritic(latent, width=500, depth=3),
+        Normal(latent),
+        gamma,
+    )
+    optimizers = {"autoencoder": adam(learning_rate), "discriminator": adam(critic_learning_rate, 0.5, 0.9)}
+    return Recipe(model, optimizers, images=400_000, batch_size=128, ema_half_life=ema or None)
