@@ -1,6 +1,10 @@
 """The recipe of the VAE-GAN."""
 
+from typing import Literal
+
 from ganvas.data import DataInfo
+from ganvas.losses.penalties import R1
+from ganvas.losses.reconstruction import optimal_scale, unit_scale
 from ganvas.models.vaegan import VAEGAN
 from ganvas.networks import Critic, Encoder, Generator
 from ganvas.nn.norms import batch_norm
@@ -14,15 +18,20 @@ def vaegan(
     *,
     network: NetworkName = "auto",
     width: int | None = None,
-    latent: int = 64,
-    beta: float = 1.0,
-    gamma: float = 1e-2,
-    pixel_weight: float = 0.0,
+    latent: int = 32,
+    beta: float = 10.0,
+    gamma: float = 1e-3,
+    feature_scale: Literal["optimal", "unit"] = "optimal",
+    r1: float = 1.0,
+    penalty_every: int = 4,
     learning_rate: float = 3e-4,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
     """VAE-GAN: a VAE whose reconstruction error is seen through a discriminator that it also tries to fool.
+
+    The paper's three losses, with a discriminator that R1 keeps smooth instead of batch normalisation and a rule for when
+    it may learn; features then have no scale of their own, so the scale that fits them best is taken.
 
     Paper: Larsen et al. 2016, "Autoencoding beyond pixels using a learned similarity metric", https://arxiv.org/abs/1512.09300
 
@@ -32,7 +41,9 @@ def vaegan(
         latent: dimensions of the code.
         beta: weight of the rate.
         gamma: how much the decoder minds reconstruction against fooling the discriminator.
-        pixel_weight: of a squared distance of pixels beside that of features; 0 is the paper.
+        feature_scale: the spread at which features are compared: the one that fits best, or the paper's 1.
+        r1: weight γ of the discriminator's slope penalty on real data; the paper has none.
+        penalty_every: the slope penalty is paid every so many turns.
         learning_rate: Adam's, for all three players.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
@@ -41,11 +52,12 @@ def vaegan(
     model = VAEGAN(
         initialised(Encoder(family.analysis(data.shape, norm=batch_norm), latent_length(latent)), family),
         initialised(Generator(family.synthesis(latent, data.shape, norm=batch_norm)), family),
-        initialised(Critic(family.analysis(data.shape, norm=batch_norm)), family),
+        initialised(Critic(family.analysis(data.shape)), family),
         Normal(latent),
+        distance=optimal_scale if feature_scale == "optimal" else unit_scale,
         beta=beta,
         gamma=gamma,
-        pixel_weight=pixel_weight,
+        penalties=[R1(r1, penalty_every)] if r1 > 0 else [],
     )
-    optimizers = {name: adam(learning_rate, beta1) for name in ("encoder", "decoder", "discriminator")}
+    optimizers = {name: adam(learning_rate, beta1, 0.99) for name in ("encoder", "decoder", "discriminator")}
     return Recipe(model, optimizers, images=200_000, ema_half_life=ema or None)
