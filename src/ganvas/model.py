@@ -39,6 +39,7 @@ class Player:
     loss: from a round to named terms, each signed to be minimised.
     every, after: it plays every `every`-th step, from step `after` on.
     lazy: penalties paid every k-th turn.
+    project: called after each of its moves, to bring its parameters back to where they are allowed (weight clipping).
     """
 
     name: str
@@ -47,6 +48,7 @@ class Player:
     every: int = 1
     after: int = 0
     lazy: Sequence[Lazy] = ()
+    project: Callable[[], None] | None = None
 
     def parameters(self) -> list[nn.Parameter]:
         """Its parameters, each once."""

@@ -1,6 +1,8 @@
 """Recipes of plain adversarial models."""
 
 from ganvas.data import DataInfo
+from ganvas.data.augment import DiffAugment, InstanceNoise, View, Views
+from ganvas.errors import GanvasError
 from ganvas.losses.adversarial import Wasserstein
 from ganvas.losses.penalties import R1, R2, GradientPenalty, Penalty
 from ganvas.models.gan import GAN
@@ -10,6 +12,7 @@ from ganvas.nn.spectral import spectral
 from ganvas.priors import Normal
 from ganvas.recipe import Recipe
 from ganvas.recipes.choices import LOSSES, LossName, NetworkName, adam, body, initialised, latent_length
+from ganvas.schedules import Linear
 
 
 def gan(
@@ -24,6 +27,9 @@ def gan(
     r2: float = 0.0,
     penalty_every: int = 1,
     spectral_norm: bool = False,
+    instance_noise: float = 0.0,
+    instance_noise_images: int = 100_000,
+    diffaugment: str = "",
     learning_rate: float = 2e-4,
     critic_learning_rate: float = 2e-4,
     beta1: float = 0.5,
@@ -43,6 +49,9 @@ def gan(
         r2: weight γ of the slope penalty on generated data; 0 for none.
         penalty_every: the slope penalties are paid every so many turns of the critic.
         spectral_norm: whether the critic's weights are spectrally normalised.
+        instance_noise: standard deviation of the noise on all that the critic sees, at the start; 0 for none.
+        instance_noise_images: images over which that noise falls to 0.
+        diffaugment: random views that the critic is shown, some of "color,translation,cutout"; empty for none.
         learning_rate: Adam's rate for the generator.
         critic_learning_rate: Adam's rate for the critic.
         beta1: Adam's β1.
@@ -59,6 +68,7 @@ def gan(
         loss=LOSSES[loss](),
         penalties=penalties,
         critic_steps=critic_steps,
+        view=view(data, diffaugment, instance_noise, instance_noise_images),
     )
     return Recipe(
         model,
@@ -125,3 +135,17 @@ def wgan_gp(
     )
     optimizers = {"critic": adam(learning_rate, 0.0, 0.9), "generator": adam(learning_rate, 0.0, 0.9)}
     return Recipe(model, optimizers, images=400_000, ema_half_life=ema or None)
+
+
+def view(data: DataInfo, diffaugment: str, noise: float, noise_images: int) -> View | None:
+    """What the critic is shown: augmented, then with noise; None when that is the example itself."""
+    views: list[View] = []
+    if diffaugment:
+        if len(data.shape) != 3:
+            raise GanvasError("DiffAugment is for images, and this data is points.", "Leave --diffaugment away.")
+        views.append(DiffAugment(tuple(diffaugment.replace(" ", "").split(","))))
+    if noise < 0:
+        raise GanvasError(f"Noise cannot have a standard deviation of {noise}.", "Use --instance-noise 0 for none.")
+    if noise > 0:
+        views.append(InstanceNoise(Linear(noise, 0.0, noise_images)))
+    return Views(views) if views else None
