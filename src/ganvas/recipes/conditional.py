@@ -1,0 +1,159 @@
+"""Recipes of models that are told a class, and make examples of the class that they are asked for."""
+
+from ganvas.data import Binarize, DataInfo
+from ganvas.models.acgan import ACGAN
+from ganvas.models.gan import GAN
+from ganvas.models.vae import VAE
+from ganvas.networks import Critic, Encoder, Generator
+from ganvas.nn.conditioning import ClassHead, ScoreHead, conditional_batch_norm
+from ganvas.nn.spectral import spectral
+from ganvas.priors import Normal
+from ganvas.recipe import Recipe
+from ganvas.recipes import choices
+from ganvas.recipes.choices import (
+    LOSSES,
+    LikelihoodName,
+    LossName,
+    NetworkName,
+    adam,
+    body,
+    classes_of,
+    decoder,
+    initialised,
+    latent_length,
+)
+
+
+def cvae(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 32,
+    likelihood: LikelihoodName = "auto",
+    scale: float = 0.5,
+    binarize: bool = False,
+    beta: float = 1.0,
+    learning_rate: float = 1e-3,
+    ema: float = 0,
+) -> Recipe:
+    """CVAE: a VAE whose encoder and decoder are told the class, so that the code holds what the class does not.
+
+    Paper: Sohn et al. 2015, "Learning Structured Output Representation using Deep Conditional Generative Models",
+        https://papers.nips.cc/paper/5775
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the code.
+        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
+        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts.
+        binarize: whether pixels are drawn black or white with their grey as probability, anew each time.
+        beta: weight of the rate; 1 is the bound itself.
+        learning_rate: Adam's.
+        ema: half-life of the networks' average in images; 0 keeps none.
+    """
+    classes = classes_of(data, True)
+    family = body(network, data, width)
+    model = VAE(
+        Encoder(family.analysis(data.shape, classes), latent_length(latent)),
+        decoder(family, latent, data, choices.likelihood(likelihood, data, scale), classes),
+        Normal(latent),
+        beta=beta,
+    )
+    return Recipe(
+        model,
+        {"autoencoder": adam(learning_rate)},
+        images=300_000,
+        batch_size=128,
+        ema_half_life=ema or None,
+        transform=Binarize() if binarize else None,
+        num_classes=len(data.classes),
+    )
+
+
+def cgan(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 64,
+    loss: LossName = "hinge",
+    spectral_norm: bool = True,
+    critic_steps: int = 1,
+    learning_rate: float = 2e-4,
+    beta1: float = 0.5,
+    ema: float = 5_000,
+) -> Recipe:
+    """Conditional GAN: the class beside the code and in the generator's normalisation, and projected in the critic.
+
+    Paper: Miyato & Koyama 2018, "cGANs with Projection Discriminator", https://arxiv.org/abs/1802.05637
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the code.
+        loss: what critic and generator minimise.
+        spectral_norm: whether the critic's weights are spectrally normalised.
+        critic_steps: the critic's turns for each of the generator's.
+        learning_rate: Adam's, for both players.
+        beta1: Adam's β1.
+        ema: half-life of the generator's average in images; 0 keeps none.
+    """
+    classes = classes_of(data, True)
+    family = body(network, data, width)
+    synthesis = family.synthesis(latent_length(latent), data.shape, num_classes=classes, norm=conditional_batch_norm)
+    analysis = family.analysis(data.shape)
+    critic = initialised(Critic(analysis, ScoreHead(analysis.num_features, classes)), family)
+    model = GAN(
+        initialised(Generator(synthesis), family),
+        spectral(critic) if spectral_norm else critic,
+        Normal(latent),
+        loss=LOSSES[loss](),
+        critic_steps=critic_steps,
+    )
+    return adversarial(data, model, learning_rate, beta1, ema)
+
+
+def acgan(
+    data: DataInfo,
+    *,
+    network: NetworkName = "auto",
+    width: int | None = None,
+    latent: int = 64,
+    class_weight: float = 1.0,
+    learning_rate: float = 2e-4,
+    beta1: float = 0.5,
+    ema: float = 5_000,
+) -> Recipe:
+    """ACGAN: a conditional GAN whose discriminator also names the class of what it sees.
+
+    Paper: Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs", https://arxiv.org/abs/1610.09585
+
+    Args:
+        network: "auto" is convolutions for images and a dense network for points.
+        width: of the networks; their own where none is given.
+        latent: dimensions of the code.
+        class_weight: of the cross-entropy of classes against the adversarial loss.
+        learning_rate: Adam's, for both players.
+        beta1: Adam's β1.
+        ema: half-life of the generator's average in images; 0 keeps none.
+    """
+    classes = classes_of(data, True)
+    family = body(network, data, width)
+    synthesis = family.synthesis(latent_length(latent), data.shape, num_classes=classes, norm=conditional_batch_norm)
+    analysis = family.analysis(data.shape)
+    model = ACGAN(
+        initialised(Generator(synthesis), family),
+        initialised(Critic(analysis), family),
+        ClassHead(analysis.num_features, len(data.classes)),
+        Normal(latent),
+        class_weight=class_weight,
+    )
+    return adversarial(data, model, learning_rate, beta1, ema)
+
+
+def adversarial(data: DataInfo, model: GAN | ACGAN, learning_rate: float, beta1: float, ema: float) -> Recipe:
+    """The budget of the `gan` recipe, for a model that knows the data's classes."""
+    optimizers = {name: adam(learning_rate, beta1) for name in ("critic", "generator")}
+    return Recipe(model, optimizers, images=200_000, ema_half_life=ema or None, num_classes=len(data.classes))
