@@ -8,7 +8,9 @@ from pathlib import Path
 
 from ganvas.errors import GanvasError
 from ganvas.recipe import Recipe, RecipeFunction, recipe_name
+from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, r3gan, sngan, wgan
 from ganvas.recipes.article import article_gan, article_vae
+from ganvas.recipes.conditional import acgan, cgan, cvae
 from ganvas.recipes.gan import dcgan, gan, wgan_gp
 from ganvas.recipes.hybrids import aae, aae_semi, alpha_gan, avb, bigan, factor_vae, soft_introvae, veegan
 from ganvas.recipes.likelihood import iwae, mixture_vae, tc_vae, vamp_vae
@@ -21,6 +23,7 @@ _ALL: tuple[RecipeFunction, ...] = (
     tc_vae,
     vamp_vae,
     mixture_vae,
+    cvae,
     vaegan,
     aae,
     aae_semi,
@@ -33,6 +36,14 @@ _ALL: tuple[RecipeFunction, ...] = (
     gan,
     dcgan,
     wgan_gp,
+    wgan,
+    lsgan,
+    sngan,
+    r3gan,
+    pacgan,
+    pacgan_ring,
+    cgan,
+    acgan,
     iwae_mnist,
     article_gan,
     article_vae,
