@@ -76,15 +76,14 @@ def checkpoints(folder: Path) -> list[Path]:
 
 def newest(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
     """The newest checkpoint that is whole; each damaged one on the way is reported to `warn`. None when there is none."""
-    damaged: GanvasError | None = None
-    for path in reversed(checkpoints(folder)):
+    remaining = checkpoints(folder)
+    while remaining:
         try:
-            return read(path)
+            return read(remaining.pop())
         except DamagedCheckpoint as error:
-            damaged = error
+            if not remaining:
+                raise
             warn(f"{error.message} Falling back to the one before.")
-    if damaged:
-        raise damaged
     return None
 
 

@@ -24,5 +24,6 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     known = sorted(choices)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
+        near.sort(key=lambda n: (-difflib.SequenceMatcher(None, name, n).ratio(), abs(len(n) - len(name))))
         return f"Did you mean {' or '.join(repr(n) for n in near)}?"
     return f"There is: {', '.join(known)}."

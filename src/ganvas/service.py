@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganvas import distributed
+from ganvas import distributed, rng
 from ganvas.contract import Facts, dry_step
 from ganvas.data import Data, DataInfo, ImageOptions, batches, open_data, read_image, summary
 from ganvas.devices import resolve_device
@@ -110,7 +110,8 @@ def train(
     path = Path(out) if out else free_path(Path("runs"), f"{card(function).name}-{slug(source)}")
     check_free(path, overwrite)
     loaded = open_data(source, image_options)
-    built = build(function, loaded.info, options)
+    with rng.seeded(seed, "weights"):
+        built = build(function, loaded.info, options)
     training = Training(
         images=images if images is not None else built.images,
         batch_size=batch_size if batch_size is not None else built.batch_size,
