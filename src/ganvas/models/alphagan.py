@@ -1,6 +1,6 @@
 """α-GAN: a VAE whose likelihood and whose KL are each replaced by a critic."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,8 @@ from torch.distributions import Distribution
 
 from ganvas.batch import Batch
 from ganvas.losses.adversarial import NonSaturating
-from ganvas.model import Autoencoder, Player, Round, Terms
+from ganvas.losses.penalties import Penalty
+from ganvas.model import Autoencoder, Lazy, Player, Round, Terms
 
 
 class AlphaGAN(Autoencoder):
@@ -25,6 +26,7 @@ class AlphaGAN(Autoencoder):
     encoder: (x, y) to q(z|x) with `rsample`. generator: (z, y) to x. critic: (x, y) to scores (N,).
     code_critic: (z, y) to scores (N,), high for the prior's codes.
     reconstruction_weight: λ; the norm is a sum over the example's dimensions.
+    penalties: on the critic's slope, of `losses.penalties`, where they look at generated examples at x̃; the paper has none.
 
     References: Rosca et al. 2017, "Variational Approaches for Auto-Encoding Generative Adversarial Networks",
         https://arxiv.org/abs/1706.04987
@@ -38,18 +40,21 @@ class AlphaGAN(Autoencoder):
         code_critic: nn.Module,
         prior: nn.Module,
         reconstruction_weight: float = 1.0,
+        penalties: Sequence[Penalty] = (),
     ) -> None:
         super().__init__()
         self.encoder, self.generator, self.prior = encoder, generator, prior
         self.critic, self.code_critic = critic, code_critic
         self.reconstruction_weight = reconstruction_weight
         self.loss = NonSaturating()
+        self.penalties = tuple(penalties)
 
     def players(self) -> Sequence[Player]:
+        lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]
         return (
             Player("encoder", [self.encoder], self.encoder_loss),
             Player("generator", [self.generator], self.generator_loss),
-            Player("critic", [self.critic], self.critic_loss),
+            Player("critic", [self.critic], self.critic_loss, lazy=lazy),
             Player("code critic", [self.code_critic], self.code_critic_loss),
         )
 
@@ -83,6 +88,9 @@ class AlphaGAN(Autoencoder):
 
     def code_critic_loss(self, r: Round) -> Terms:
         return {"adversarial": self.loss.critic(self.code_critic(r.z_prior, r.y), self.code_critic(r.z, r.y))}
+
+    def penalty(self, penalty: Penalty) -> Callable[[Round], Terms]:
+        return lambda r: {penalty.name: penalty(self.critic, r.x, self.generate(r.z_prior, r.y), r.y)}
 
     def distance(self, x: Tensor, reconstruction: Tensor) -> Tensor:
         """λ‖x − x̂‖₁, mean over the batch."""

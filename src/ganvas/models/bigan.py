@@ -1,13 +1,15 @@
 """Adversarially learned inference: one critic sees example and code together, and cannot tell which came first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ganvas.batch import Batch
 from ganvas.losses.adversarial import Adversarial, NonSaturating
-from ganvas.model import Autoencoder, Player, Round, Terms
+from ganvas.losses.penalties import Penalty
+from ganvas.model import Autoencoder, Lazy, Player, Round, Terms
+from ganvas.models.pairs import pair_penalty
 
 
 class BiGAN(Autoencoder):
@@ -20,6 +22,7 @@ class BiGAN(Autoencoder):
     encoder: (x, y) to q(z|x) with `rsample` (ALI's stochastic encoder). generator: (z, y) to x.
     critic: (x, z, y) to scores (N,), high for pairs that began with data.
     loss: a pair of `losses.adversarial`.
+    penalties: on the critic's slope in x and z together, of `losses.penalties`; the papers have none.
 
     References:
         Donahue et al. 2017, "Adversarial Feature Learning", https://arxiv.org/abs/1605.09782
@@ -33,22 +36,24 @@ class BiGAN(Autoencoder):
         critic: nn.Module,
         prior: nn.Module,
         loss: Adversarial | None = None,
+        penalties: Sequence[Penalty] = (),
     ) -> None:
         super().__init__()
         self.encoder, self.generator, self.critic, self.prior = encoder, generator, critic, prior
         self.loss = loss or NonSaturating()
+        self.penalties = tuple(penalties)
 
     def players(self) -> Sequence[Player]:
+        lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]
         return (
-            Player("critic", [self.critic], self.critic_loss),
+            Player("critic", [self.critic], self.critic_loss, lazy=lazy),
             Player("encoder and generator", [self.encoder, self.generator], self.swapped_loss),
         )
 
     def forward(self, batch: Batch) -> Round:
-        x, y = batch.x, batch.y
         z = self.prior().sample((len(batch),))
-        z_hat = self.encode(x, y).rsample()
-        return Round(real=self.critic(x, z_hat, y), fake=self.critic(self.generate(z, y), z, y))
+        real = (batch.x, self.encode(batch.x, batch.y).rsample())
+        return Round(y=batch.y, real=real, fake=(self.generate(z, batch.y), z))
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         return self.encoder(x, y)
@@ -57,7 +62,10 @@ class BiGAN(Autoencoder):
         return self.generator(z, y)
 
     def critic_loss(self, r: Round) -> Terms:
-        return {"adversarial": self.loss.critic(r.real, r.fake)}
+        return {"adversarial": self.loss.critic(self.critic(*r.real, r.y), self.critic(*r.fake, r.y))}
 
     def swapped_loss(self, r: Round) -> Terms:
-        return {"adversarial": self.loss.critic(r.fake, r.real)}
+        return {"adversarial": self.loss.critic(self.critic(*r.fake, r.y), self.critic(*r.real, r.y))}
+
+    def penalty(self, penalty: Penalty) -> Callable[[Round], Terms]:
+        return lambda r: {penalty.name: pair_penalty(penalty, self.critic, r.real, r.fake, r.y)}

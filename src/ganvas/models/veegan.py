@@ -1,13 +1,15 @@
 """VEEGAN: a GAN with a network that maps data back to noise, so that a mode which is dropped shows in the noise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ganvas.batch import Batch
 from ganvas.losses.adversarial import NonSaturating
-from ganvas.model import Autoencoder, Player, Round, Terms
+from ganvas.losses.penalties import Penalty
+from ganvas.model import Autoencoder, Lazy, Player, Round, Terms
+from ganvas.models.pairs import pair_penalty
 
 
 class VEEGAN(Autoencoder):
@@ -24,6 +26,7 @@ class VEEGAN(Autoencoder):
 
     generator: (z, y) to x. reconstructor: (x, y) to p_θ(z|x) with `rsample`. With a unit variance d is ½‖z − F(x_g)‖².
     critic: (x, z, y) to scores (N,).
+    penalties: on the critic's slope in x and z together, of `losses.penalties`; the paper has none.
 
     Terms: adversarial; code distortion d, in nats per example.
 
@@ -31,14 +34,23 @@ class VEEGAN(Autoencoder):
         https://arxiv.org/abs/1705.07761
     """
 
-    def __init__(self, generator: nn.Module, reconstructor: nn.Module, critic: nn.Module, prior: nn.Module) -> None:
+    def __init__(
+        self,
+        generator: nn.Module,
+        reconstructor: nn.Module,
+        critic: nn.Module,
+        prior: nn.Module,
+        penalties: Sequence[Penalty] = (),
+    ) -> None:
         super().__init__()
         self.generator, self.reconstructor, self.critic, self.prior = generator, reconstructor, critic, prior
         self.loss = NonSaturating()
+        self.penalties = tuple(penalties)
 
     def players(self) -> Sequence[Player]:
+        lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]
         return (
-            Player("critic", [self.critic], self.critic_loss),
+            Player("critic", [self.critic], self.critic_loss, lazy=lazy),
             Player("generator", [self.generator], self.generator_loss),
             Player("reconstructor", [self.reconstructor], self.reconstructor_loss),
         )
@@ -47,6 +59,10 @@ class VEEGAN(Autoencoder):
         z = self.prior().sample((len(batch),))
         return Round(x=batch.x, y=batch.y, z=z, fake=self.generate(z, batch.y))
 
+    def real_pair(self, r: Round) -> tuple[Tensor, Tensor]:
+        """x with z_g ~ p_θ(z|x)."""
+        return r.x, self.encode(r.x, r.y).rsample()
+
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         return self.reconstructor(x, y)
 
@@ -54,8 +70,11 @@ class VEEGAN(Autoencoder):
         return self.generator(z, y)
 
     def critic_loss(self, r: Round) -> Terms:
-        z_g = self.encode(r.x, r.y).rsample()
-        return {"adversarial": self.loss.critic(self.critic(r.x, z_g, r.y), self.critic(r.fake, r.z, r.y))}
+        real, fake = self.critic(*self.real_pair(r), r.y), self.critic(r.fake, r.z, r.y)
+        return {"adversarial": self.loss.critic(real, fake)}
+
+    def penalty(self, penalty: Penalty) -> Callable[[Round], Terms]:
+        return lambda r: {penalty.name: pair_penalty(penalty, self.critic, self.real_pair(r), (r.fake, r.z), r.y)}
 
     def generator_loss(self, r: Round) -> Terms:
         return {"adversarial": -self.critic(r.fake, r.z, r.y).mean(), "code distortion": self.code_distortion(r)}

@@ -14,6 +14,7 @@ from ganvas.recipes.conditional import acgan, cgan, cvae
 from ganvas.recipes.gan import dcgan, gan, wgan_gp
 from ganvas.recipes.hybrids import aae, aae_semi, alpha_gan, avb, bigan, factor_vae, soft_introvae, veegan
 from ganvas.recipes.likelihood import iwae, mixture_vae, tc_vae, vamp_vae
+from ganvas.recipes.quantized import vq_vae, vqgan
 from ganvas.recipes.vae import iwae_mnist, vae
 from ganvas.recipes.vaegan import vaegan
 
@@ -33,6 +34,8 @@ _ALL: tuple[RecipeFunction, ...] = (
     soft_introvae,
     veegan,
     factor_vae,
+    vq_vae,
+    vqgan,
     gan,
     dcgan,
     wgan_gp,

@@ -1,6 +1,7 @@
 """Recipes of the models between VAE and GAN, but for the VAE-GAN, which has a file of its own."""
 
 from ganvas.data import DataInfo
+from ganvas.losses.penalties import R1
 from ganvas.models.aae import AAE
 from ganvas.models.aae_semi import SemiSupervisedAAE
 from ganvas.models.alphagan import AlphaGAN
@@ -10,7 +11,7 @@ from ganvas.models.factorvae import FactorVAE
 from ganvas.models.introvae import SoftIntroVAE
 from ganvas.models.veegan import VEEGAN
 from ganvas.networks import ClassifyingEncoder, CodeCritic, Critic, Encoder, Generator, ImplicitEncoder, JointCritic
-from ganvas.nn.norms import batch_norm
+from ganvas.nn.norms import Norm, batch_norm, no_norm
 from ganvas.priors import Normal
 from ganvas.recipe import Recipe
 from ganvas.recipes import choices
@@ -32,7 +33,7 @@ def aae(
     *,
     network: NetworkName = "auto",
     width: int | None = None,
-    latent: int = 8,
+    latent: int | None = None,
     likelihood: LikelihoodName = "auto",
     loss: LossName = "non-saturating",
     learning_rate: float = 1e-3,
@@ -46,7 +47,7 @@ def aae(
     Args:
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
-        latent: dimensions of the code.
+        latent: dimensions of the code; where none is given 8, and 2 for points.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
         loss: what critic and encoder minimise.
         learning_rate: Adam's rate for reconstruction.
@@ -54,8 +55,9 @@ def aae(
         ema: half-life of the networks' average in images; 0 keeps none.
     """
     family = body(network, data, width)
+    latent = code_length(latent, data, 8)
     model = AAE(
-        Encoder(family.analysis(data.shape), latent_length(latent)),
+        Encoder(family.analysis(data.shape), latent),
         decoder(family, latent, data, choices.likelihood(likelihood, data)),
         CodeCritic(latent),
         Normal(latent),
@@ -120,8 +122,9 @@ def bigan(
     *,
     network: NetworkName = "auto",
     width: int | None = None,
-    latent: int = 32,
+    latent: int | None = None,
     loss: LossName = "non-saturating",
+    r1: float = 1.0,
     learning_rate: float = 2e-4,
     beta1: float = 0.5,
     ema: float = 5_000,
@@ -133,19 +136,22 @@ def bigan(
     Args:
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
-        latent: dimensions of the code.
+        latent: dimensions of the code; where none is given 32, and 2 for points.
         loss: what the critic minimises; encoder and generator minimise it with the labels swapped.
+        r1: weight γ of the slope penalty on real data in the critic's loss; the paper has none, 0.
         learning_rate: Adam's, for both players.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
-    family = body(network, data, width)
+    family, norm = body(network, data, width), norm_for(data)
+    latent = code_length(latent, data, 32)
     model = BiGAN(
-        Encoder(family.analysis(data.shape, norm=batch_norm), latent_length(latent)),
-        Generator(family.synthesis(latent, data.shape, norm=batch_norm)),
+        Encoder(family.analysis(data.shape, norm=norm), latent),
+        Generator(family.synthesis(latent, data.shape, norm=norm)),
         JointCritic(family.analysis(data.shape), latent),
         Normal(latent),
         LOSSES[loss](),
+        slope_penalties(r1),
     )
     optimizers = {name: adam(learning_rate, beta1) for name in ("critic", "encoder and generator")}
     return Recipe(model, optimizers, images=300_000, ema_half_life=ema or None)
@@ -156,8 +162,9 @@ def alpha_gan(
     *,
     network: NetworkName = "auto",
     width: int | None = None,
-    latent: int = 32,
+    latent: int | None = None,
     reconstruction_weight: float = 1.0,
+    r1: float = 1.0,
     learning_rate: float = 2e-4,
     beta1: float = 0.5,
     ema: float = 5_000,
@@ -169,20 +176,23 @@ def alpha_gan(
     Args:
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
-        latent: dimensions of the code.
+        latent: dimensions of the code; where none is given 32, and 2 for points.
         reconstruction_weight: λ, of the absolute error summed over an example's dimensions.
+        r1: weight γ of the slope penalty on real data in the critic's loss; the paper has none, 0.
         learning_rate: Adam's, for all four players.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
-    family = body(network, data, width)
+    family, norm = body(network, data, width), norm_for(data)
+    latent = code_length(latent, data, 32)
     model = AlphaGAN(
-        Encoder(family.analysis(data.shape, norm=batch_norm), latent_length(latent)),
-        Generator(family.synthesis(latent, data.shape, norm=batch_norm)),
+        Encoder(family.analysis(data.shape, norm=norm), latent),
+        Generator(family.synthesis(latent, data.shape, norm=norm)),
         Critic(family.analysis(data.shape)),
         CodeCritic(latent),
         Normal(latent),
         reconstruction_weight,
+        slope_penalties(r1),
     )
     optimizers = {name: adam(learning_rate, beta1) for name in ("encoder", "generator", "critic", "code critic")}
     return Recipe(model, optimizers, images=200_000, ema_half_life=ema or None)
@@ -193,7 +203,7 @@ def avb(
     *,
     network: NetworkName = "auto",
     width: int | None = None,
-    latent: int = 8,
+    latent: int | None = None,
     noise: int = 32,
     likelihood: LikelihoodName = "auto",
     learning_rate: float = 5e-4,
@@ -207,7 +217,7 @@ def avb(
     Args:
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
-        latent: dimensions of the code.
+        latent: dimensions of the code; where none is given 8, and 2 for points.
         noise: how many normal numbers the encoder is fed beside the example.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
         learning_rate: Adam's rate for encoder and decoder.
@@ -215,8 +225,9 @@ def avb(
         ema: half-life of the networks' average in images; 0 keeps none.
     """
     family = body(network, data, width)
+    latent = code_length(latent, data, 8)
     model = AVB(
-        ImplicitEncoder(family.analysis(data.shape), latent_length(latent), latent_length(noise)),
+        ImplicitEncoder(family.analysis(data.shape), latent, latent_length(noise)),
         decoder(family, latent, data, choices.likelihood(likelihood, data)),
         JointCritic(family.analysis(data.shape), latent),
         Normal(latent),
@@ -230,7 +241,7 @@ def soft_introvae(
     *,
     network: NetworkName = "auto",
     width: int | None = None,
-    latent: int = 32,
+    latent: int | None = None,
     beta_rec: float = 1.0,
     beta_kl: float = 1.0,
     beta_neg: float | None = None,
@@ -244,7 +255,7 @@ def soft_introvae(
     Args:
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
-        latent: dimensions of the code.
+        latent: dimensions of the code; where none is given 32, and 2 for points.
         beta_rec: weight of the squared error, summed over dimensions.
         beta_kl: weight of the rate, of data for the encoder and of generated examples for the decoder.
         beta_neg: weight of the rate of generated examples in the encoder's exponential bound; where none is given, 256 for
@@ -253,10 +264,11 @@ def soft_introvae(
         ema: half-life of the networks' average in images; 0 keeps none.
     """
     family = body(network, data, width)
+    latent = code_length(latent, data, 32)
     if beta_neg is None:
         beta_neg = 256.0 if len(data.shape) == 3 else 1.0
     model = SoftIntroVAE(
-        Encoder(family.analysis(data.shape), latent_length(latent)),
+        Encoder(family.analysis(data.shape), latent),
         Generator(family.synthesis(latent, data.shape)),
         Normal(latent),
         beta_rec,
@@ -272,7 +284,8 @@ def veegan(
     *,
     network: NetworkName = "auto",
     width: int | None = None,
-    latent: int = 32,
+    latent: int | None = None,
+    r1: float = 1.0,
     learning_rate: float = 2e-4,
     beta1: float = 0.5,
     ema: float = 5_000,
@@ -284,17 +297,20 @@ def veegan(
     Args:
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
-        latent: dimensions of the code.
+        latent: dimensions of the code; where none is given 32, and 2 for points.
+        r1: weight γ of the slope penalty on real data in the critic's loss; the paper has none, 0.
         learning_rate: Adam's, for all three players.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
-    family = body(network, data, width)
+    family, norm = body(network, data, width), norm_for(data)
+    latent = code_length(latent, data, 32)
     model = VEEGAN(
-        Generator(family.synthesis(latent_length(latent), data.shape, norm=batch_norm)),
-        Encoder(family.analysis(data.shape, norm=batch_norm), latent),
+        Generator(family.synthesis(latent, data.shape, norm=norm)),
+        Encoder(family.analysis(data.shape, norm=norm), latent),
         JointCritic(family.analysis(data.shape), latent),
         Normal(latent),
+        slope_penalties(r1),
     )
     optimizers = {name: adam(learning_rate, beta1) for name in ("critic", "generator", "reconstructor")}
     return Recipe(model, optimizers, images=300_000, ema_half_life=ema or None)
@@ -305,7 +321,7 @@ def factor_vae(
     *,
     network: NetworkName = "auto",
     width: int | None = None,
-    latent: int = 10,
+    latent: int | None = None,
     likelihood: LikelihoodName = "auto",
     gamma: float = 10.0,
     learning_rate: float = 1e-3,
@@ -319,7 +335,7 @@ def factor_vae(
     Args:
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
-        latent: dimensions of the code.
+        latent: dimensions of the code; where none is given 10, and 2 for points.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
         gamma: weight of the total correlation; the paper's best lie between 6.4 and 40.
         learning_rate: Adam's rate for the autoencoder.
@@ -327,8 +343,9 @@ def factor_vae(
         ema: half-life of the networks' average in images; 0 keeps none.
     """
     family = body(network, data, width)
+    latent = code_length(latent, data, 10)
     model = FactorVAE(
-        Encoder(family.analysis(data.shape), latent_length(latent)),
+        Encoder(family.analysis(data.shape), latent),
         decoder(family, latent, data, choices.likelihood(likelihood, data)),
         CodeCritic(latent, width=500, depth=3),
         Normal(latent),
@@ -336,3 +353,18 @@ def factor_vae(
     )
     optimizers = {"autoencoder": adam(learning_rate), "discriminator": adam(critic_learning_rate, 0.5, 0.9)}
     return Recipe(model, optimizers, images=400_000, batch_size=128, ema_half_life=ema or None)
+
+
+def code_length(latent: int | None, data: DataInfo, for_images: int) -> int:
+    """A code's dimensions where the user names none: 2 for points, whose codes a critic can fill."""
+    return latent_length((for_images if len(data.shape) == 3 else 2) if latent is None else latent)
+
+
+def norm_for(data: DataInfo) -> Norm:
+    """Batch normalisation for images. On points it blurs: a batch's mean moves by as much as a mode is wide."""
+    return batch_norm if len(data.shape) == 3 else no_norm
+
+
+def slope_penalties(r1: float) -> list[R1]:
+    """R1 with weight γ, or none."""
+    return [R1(r1)] if r1 > 0 else []

@@ -1,0 +1,57 @@
+"""Distances between images as a network sees them, which forgive what pixels do not."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class RandomPerceptual(nn.Module):
+    """Σ_l mean over pixels of ‖φ_l(x) − φ_l(x̂)‖², φ_l the channels of layer l scaled to unit length in each pixel.
+
+    The distance of LPIPS (Zhang et al. 2018, eq. 1, with all weights 1) in a network that was never trained: what makes
+    it perceptual is the depth and the pooling more than what the filters learnt (Liu et al. 2021), and nothing need be
+    downloaded. The weights follow from `seed` and never move.
+
+    x, x̂: (N, in_channels, H, W) in [−1, 1], of 4x4 pixels or more. Returns (N,).
+
+    References:
+        Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features", https://arxiv.org/abs/1801.03924
+        Liu et al. 2021, "Generic Perceptual Loss for Modeling Structured Output Dependencies",
+        https://arxiv.org/abs/2103.10571
+    """
+
+    def __init__(self, in_channels: int, widths: Sequence[int] = (32, 64, 128), seed: int = 0) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.num_layers = len(widths)
+        for layer, (a, b) in enumerate(pairwise([in_channels, *widths])):
+            # He et al. 2015: the variance that ReLU halves is put back, so that deep layers say as much as early ones.
+            weight = torch.randn(b, a, 3, 3, generator=generator) * (2 / (9 * a)) ** 0.5
+            self.register_buffer(f"weight{layer}", weight)
+            # Without biases twice the contrast would be the same features twice as long, and so at distance 0.
+            self.register_buffer(f"bias{layer}", 0.3 * torch.randn(b, generator=generator))
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Each layer's activations, (N, widths[l], H / 2^l, W / 2^l), while there are 2 pixels to a side."""
+        found: list[Tensor] = []
+        for layer in range(self.num_layers):
+            if layer > 0:
+                x = F.avg_pool2d(x, 2)
+            x = F.conv2d(x, self.get_buffer(f"weight{layer}"), self.get_buffer(f"bias{layer}"), padding=1).relu()
+            found.append(x)
+            if min(x.shape[2:]) < 4:
+                break
+        return found
+
+    def forward(self, x: Tensor, reconstruction: Tensor) -> Tensor:
+        pairs = zip(self.features(x), self.features(reconstruction), strict=True)
+        distances = [(unit(a) - unit(b)).square().sum(1).mean(dim=(1, 2)) for a, b in pairs]
+        return torch.stack(distances).sum(0)
+
+
+def unit(h: Tensor) -> Tensor:
+    """h (N, C, H, W) scaled to unit length over channels; the 1e-6 keeps the slope finite where all channels are 0."""
+    return h * (h.square().sum(1, keepdim=True) + 1e-6).rsqrt()

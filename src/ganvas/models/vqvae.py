@@ -1,0 +1,72 @@
+"""Neural discrete representation learning: an autoencoder whose code is a grid of entries of a learned codebook."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ganvas.batch import Batch
+from ganvas.model import LatentVariableModel, Player, Round, Terms
+from ganvas.models.code_prior import Certain, CodePrior, indices_of
+from ganvas.nn.quantize import VectorQuantizer
+
+
+class VQVAE(LatentVariableModel):
+    """−log p(x|z) + ‖sg[z_e] − e‖² + β‖z_e − sg[e]‖²,  z_e = E(x), e the nearest entries, z = z_e + sg[e − z_e].
+
+    (eq. 3). The decoder's gradient passes straight through to the encoder; the second term moves the codebook, unless it
+    follows by moving averages (appendix A.1); the third holds the encoder to its entries.
+
+    encoder: (x, y) to z_e (N, D, h, w). quantizer: of `nn.quantize`. decoder: (z, y) to p(x|z).
+    commitment: β.
+    Codes are grids of vectors (N, D, h, w), which `decode` rounds to the nearest entries. The prior is how often each entry
+    is used at each place, see `CodePrior`: it makes the rate a number, and samples that hang together only in places.
+
+    Terms, in nats per example: distortion; commitment, codebook.
+
+    References: van den Oord et al. 2017, "Neural Discrete Representation Learning", https://arxiv.org/abs/1711.00937
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        quantizer: nn.Module,
+        decoder: nn.Module,
+        grid: tuple[int, int],
+        commitment: float = 0.25,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.quantizer, self.decoder = encoder, quantizer, decoder
+        self.prior = CodePrior(quantizer, grid)
+        self.commitment = commitment
+
+    def players(self) -> Sequence[Player]:
+        return (Player("autoencoder", [self.encoder, self.quantizer, self.decoder], self.loss),)
+
+    def forward(self, batch: Batch) -> Round:
+        quantized = self.quantizer(self.encoder(batch.x, batch.y))
+        if self.training and torch.is_grad_enabled():
+            cast(CodePrior, self.prior).follow(quantized.indices)
+        return Round(x=batch.x, quantized=quantized, p=self.decoder(quantized.z, batch.y))
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+        return Certain(rounded(self.quantizer, self.encoder(x, y)))
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:
+        return self.decoder(z + (rounded(self.quantizer, z) - z).detach(), y)
+
+    def loss(self, r: Round) -> Terms:
+        terms = {
+            "distortion": -r.p.log_prob(r.x).mean(),
+            "commitment": self.commitment * r.quantized.commitment.mean(),
+        }
+        # Where the codebook follows by averaging there is no such term.
+        return terms | ({"codebook": r.quantized.codebook.mean()} if list(self.quantizer.parameters()) else {})
+
+
+def rounded(quantizer: nn.Module, z: Tensor) -> Tensor:
+    """z (N, D, h, w) with every vector replaced by the nearest entry."""
+    q = cast(VectorQuantizer, quantizer)
+    return q.codes(indices_of(q, z))
