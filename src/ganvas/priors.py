@@ -59,7 +59,7 @@ class UniformCube(Unchecked):
 class Mixture(nn.Module):
     """Σ_k w_k N(m_k, diag s_k²) over codes (L,), all of it learned with the model.
 
-    The means begin as draws from N(0, I), so that the whole begins as wide as the usual prior.
+    It begins next to N(0, I): components that lie apart would draw apart dimensions of the code that carry nothing.
 
     References: Tomczak & Welling 2018, section 2, "MoG prior", https://arxiv.org/abs/1705.07120
     """
@@ -68,7 +68,7 @@ class Mixture(nn.Module):
         super().__init__()
         self.latent_size = latent_size
         self.logits = nn.Parameter(torch.zeros(num_components))
-        self.loc = nn.Parameter(torch.randn(num_components, latent_size))
+        self.loc = nn.Parameter(0.1 * torch.randn(num_components, latent_size))
         self.log_variance = nn.Parameter(torch.zeros(num_components, latent_size))
 
     def forward(self) -> "NormalMixture":
