@@ -116,7 +116,7 @@ def test_a_learned_prior_follows_the_codes(recipe) -> None:
     with torch.no_grad():
         x = model.sample(2_000)
     near = (x.abs() - 1).abs().amax(1) < 0.3
-    assert float((near & (x[:, 0] * x[:, 1] > 0)).double().mean()) > 0.85
+    assert float((near & (x[:, 0] * x[:, 1] > 0)).double().mean()) > 0.8
     assert 0.3 < float((x[:, 0] > 0).double().mean()) < 0.7
 
 

@@ -68,7 +68,7 @@ class Mixture(nn.Module):
         super().__init__()
         self.latent_size = latent_size
         self.logits = nn.Parameter(torch.zeros(num_components))
-        self.loc = nn.Parameter(0.1 * torch.randn(num_components, latent_size))
+        self.loc = nn.Parameter(0.3 * torch.randn(num_components, latent_size))
         self.log_variance = nn.Parameter(torch.zeros(num_components, latent_size))
 
     def forward(self) -> "NormalMixture":
