@@ -46,8 +46,9 @@ ALLOWED: dict[str, set[str]] = {
     "report": BOTTOM,
     "runs": TRAINING | {"data", "recipe"},
     "jobs": PARTS | {"recipe", "runs", "devices", "pictures", "progress", "report"},
-    "service": PARTS | {"recipe", "recipes", "runs", "jobs", "devices", "pictures", "report"},
-    "cli": {"errors", "service", "recipe", "contract", "data"},
+    "evaluation": PARTS | {"runs"},
+    "service": PARTS | {"recipe", "recipes", "runs", "jobs", "evaluation", "devices", "pictures", "report"},
+    "cli": {"errors", "service", "recipe", "contract", "data", "evaluation", "metrics"},
     "__main__": {"cli"},
     "__init__": {"errors", "service"},
 }

@@ -24,7 +24,7 @@ from ganvas.pictures import PAIR_COLUMNS, beside, save_picture
 from ganvas.progress import Progress
 from ganvas.recipe import Recipe
 from ganvas.report import write_report
-from ganvas.runs import Directory, Run, Settings, line_walk, prior_walk
+from ganvas.runs import Directory, Settings, line_walk, prior_walk
 from ganvas.trainer import Callback, Trainer
 
 HELD_OUT_LIMIT = 1_000
@@ -43,7 +43,7 @@ class Job:
     place: distributed.Place
     quiet: bool = False
 
-    def run(self) -> Run:
+    def run(self) -> None:
         training, directory = self.settings.training, Directory(self.path)
         trainer = Trainer(
             self.recipe.model,
@@ -75,7 +75,6 @@ class Job:
             trainer.fit(stream, training.images, happenings if self.place.leads else ())
         if self.place.leads:
             self.finish(trainer, directory, time.monotonic() - start)
-        return Run(self.path, self.settings, self.recipe, trainer.device)
 
     def restore(self, trainer: Trainer, directory: Directory) -> int:
         """Takes the newest checkpoint, if the run goes on; returns the images seen so far."""

@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -189,6 +189,7 @@ RUN_FILES = (
     "environment.json",
     "networks.json",
     "metrics.jsonl",
+    "evaluation.json",
     "report.html",
 )
 
@@ -204,16 +205,22 @@ def belongs(line: str, images: int) -> bool:
 class Run:
     """A trained model with its settings.
 
+    build: makes the run's recipe anew, with the weights that it began from.
     x: images (N, C, H, W) in [−1, 1], or points (N, D). All methods leave torch's own generators as they were.
     """
 
-    def __init__(self, path: Path, settings: Settings, recipe: Recipe, device: str = "cpu") -> None:
-        self.path, self.settings, self.recipe, self.device = path, settings, recipe, device
+    def __init__(self, path: Path, settings: Settings, build: Callable[[], Recipe], device: str = "cpu") -> None:
+        self.path, self.settings, self.build, self.device = path, settings, build, device
         self.directory = Directory(path)
 
     @property
     def info(self) -> DataInfo:
         return self.settings.info
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What the run was made by."""
+        return self.build()
 
     @cached_property
     def model(self) -> Model:
@@ -227,6 +234,11 @@ class Run:
         checkpoint.fill(model, tensors, "ema/" if averaged else "model/")
         model.images_seen = facts["images_seen"]
         return model.to(self.device).eval().requires_grad_(False)
+
+    @property
+    def images_seen(self) -> int:
+        """How many images the model was trained on."""
+        return self.model.images_seen
 
     @torch.no_grad()
     def sample(self, num: int = 64, *, y: Tensor | None = None, seed: int = 0, batch_size: int = 256) -> Tensor:

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganvas import distributed, rng
+from ganvas import distributed, evaluation, rng
 from ganvas.contract import Facts, dry_step
 from ganvas.data import Data, DataInfo, ImageOptions, batches, open_data, read_image, summary
 from ganvas.devices import resolve_device
 from ganvas.errors import GanvasError, did_you_mean
+from ganvas.evaluation import Protocol
 from ganvas.jobs import Job
+from ganvas.metrics.catalog import Row
 from ganvas.model import Autoencoder
 from ganvas.pictures import PAIR_COLUMNS, beside, save_arrays, save_film, save_folder, save_picture, to_arrays
-from ganvas.recipe import RecipeFunction, build, card, resolved
+from ganvas.recipe import Recipe, RecipeFunction, build, card, resolved
 from ganvas.recipes import RECIPES, from_file
 from ganvas.report import write_report
 from ganvas.runs import Directory, Run, Settings, Training, free_path
@@ -102,7 +105,9 @@ def train(
                 "A run that is resumed goes on with its own data, batch size and options.",
                 "Give only --images and --device with --resume.",
             )
-        return resumed(Path(resume), recipe, images, device, place, quiet).run()
+        file = recipe if recipe is not None and recipe.endswith(".py") else None
+        resumed(Path(resume), recipe, file, images, device, place, quiet).run()
+        return open_run(resume, file=file, device=device)
     if recipe is None:
         raise GanvasError("What should be trained?", "Name a recipe: ganvas train vae --data glyphs")
     function, file = find_recipe(recipe)
@@ -110,8 +115,7 @@ def train(
     path = Path(out) if out else free_path(Path("runs"), f"{card(function).name}-{slug(source)}")
     check_free(path, overwrite)
     loaded = open_data(source, image_options)
-    with rng.seeded(seed, "weights"):
-        built = build(function, loaded.info, options)
+    built = seeded_build(function, loaded.info, options, seed)
     training = Training(
         images=images if images is not None else built.images,
         batch_size=batch_size if batch_size is not None else built.batch_size,
@@ -134,15 +138,21 @@ def train(
         training=training,
         command=command_line(),
     )
-    return Job(path, settings, built, loaded, fresh=True, place=place, quiet=quiet).run()
+    Job(path, settings, built, loaded, fresh=True, place=place, quiet=quiet).run()
+    return open_run(path, file=str(file) if file else None, device=device)
 
 
 def resumed(
-    path: Path, recipe: str | None, images: int | None, device: str, place: distributed.Place, quiet: bool
+    path: Path,
+    recipe: str | None,
+    file: str | None,
+    images: int | None,
+    device: str,
+    place: distributed.Place,
+    quiet: bool,
 ) -> Job:
     """The job that goes on with a run."""
     settings = Directory(path).settings()
-    file = recipe if recipe is not None and recipe.endswith(".py") else None
     if recipe is not None and file is None and recipe != settings.recipe:
         raise GanvasError(f"The run {path} is of recipe {settings.recipe!r}, not {recipe!r}.")
     function = recipe_of(settings, path, file)
@@ -163,7 +173,18 @@ def open_run(path: str | Path, *, file: str | None = None, device: str = "cpu") 
     """A trained run, ready to be used. file: the user's own Python file, for a run that was made from one."""
     settings = Directory(Path(path)).settings()
     function = recipe_of(settings, Path(path), file)
-    return Run(Path(path), settings, build(function, settings.info, settings.arguments), resolve_device(device))
+    return Run(
+        Path(path),
+        settings,
+        lambda: seeded_build(function, settings.info, settings.arguments, settings.training.seed),
+        resolve_device(device),
+    )
+
+
+def seeded_build(function: RecipeFunction, info: DataInfo, options: Mapping[str, Any], seed: int) -> Recipe:
+    """A recipe whose first weights follow from the seed."""
+    with rng.seeded(seed, "weights"):
+        return build(function, info, options)
 
 
 def sample(run: Run, out: Path, *, num: int = 64, seed: int = 0) -> Path:
@@ -212,6 +233,20 @@ def encode(run: Run, data: str, out: Path, *, split: str = "train") -> Path:
     if examples.y is not None:
         arrays |= {"labels": examples.y.numpy(), "class_names": np.array(loaded.info.classes)}
     return save_arrays(out, **arrays)
+
+
+def metrics() -> list[dict[str, Any]]:
+    """What can be measured: each metric's name, what it needs, which way is better, and its paper."""
+    return evaluation.facts()
+
+
+def evaluate(run: Run, data: str | None = None, *, protocol: Protocol = Protocol()) -> list[Row]:
+    """Scores of a run on a source's held-out examples (by default its own), kept in the run's evaluation.json."""
+    source = data or run.settings.source
+    loaded = as_trained(run, source)
+    rows = evaluation.scores(run, loaded, protocol)
+    evaluation.keep(run, rows, source)
+    return rows
 
 
 def report(path: str | Path) -> Path:

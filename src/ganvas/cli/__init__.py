@@ -13,6 +13,8 @@ VERBS: dict[str, str] = {
     "reconstruct": "examples beside what a run makes of them",
     "interpolate": "a walk between two images, as a strip or a film",
     "encode": "codes of a data source's examples",
+    "evaluate": "scores on held-out data, beside real data's and the untrained networks'",
+    "metrics": "what can be measured, and what it needs",
     "report": "write a run's report.html again",
 }
 

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ganvas.contract import Facts
+from ganvas.evaluation import rounded, to_json
+from ganvas.metrics.catalog import Row
 from ganvas.service import RecipeFacts
 
 
@@ -67,3 +69,33 @@ def show_check(facts: Facts, as_json: bool) -> None:
             print(f"{title}: {', '.join(names)}")
     if not facts.unreached and not facts.unmoved:
         print("Every parameter is moved by a player and reached by one of its terms.")
+
+
+def show_scores(rows: Sequence[Row], as_json: bool) -> None:
+    """One line a score: its value, the floor of real data, the untrained networks, and which way is better."""
+    if as_json:
+        print(json.dumps([to_json(row) for row in rows], indent=2))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    for heading in ("score", "better", "this run", "real data", "untrained", "features", "samples"):
+        table.add_column(heading, justify="left" if heading in ("score", "better", "features") else "right", no_wrap=True)
+    for row in rows:
+        card = row.score.card
+        values = (rounded(row.score), rounded(row.floor), rounded(row.untrained))
+        table.add_row(row.score.name, row.score.better, *values, card.features or "", f"{card.num_samples:,}")
+    Console().print(table)
+    for note in dict.fromkeys(note for row in rows for note in row.score.card.notes):
+        print(f"note: {note}")
+
+
+def show_metrics(facts: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """One line a metric."""
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    for heading in ("metric", "what it is", "better", "needs", "paper"):
+        table.add_column(heading, overflow="fold")
+    for f in facts:
+        table.add_row(f["name"], f["summary"], f["better"], ", ".join(f["needs"]), short(f["paper"]))
+    Console().print(table)

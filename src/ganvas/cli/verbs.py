@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import re
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ from tyro.conf import Positional, arg
 from ganvas import recipe as recipe_module
 from ganvas import service
 from ganvas.cli import fail
-from ganvas.cli.show import show_check, show_data, show_recipes
+from ganvas.cli.show import show_check, show_data, show_metrics, show_recipes, show_scores
 from ganvas.data import ImageOptions
+from ganvas.evaluation import FeaturesName, Protocol
 
 Json = Annotated[bool, arg(help="print JSON", help_behavior_hint="")]
 Size = Annotated[int | None, arg(help="side of a square in pixels, to which images are scaled")]
@@ -116,6 +118,34 @@ def encode(
 ) -> None:
     """Codes of a data source's examples: the posterior's mean and scale, with the labels."""
     said(service.encode(service.open_run(run, file=file, device=device), data, out, split=split))
+
+
+def evaluate(
+    run: RunPath,
+    *,
+    data: Annotated[
+        str | None, arg(help="a data source, whose held-out examples are taken; the run's own if none")
+    ] = None,
+    metrics: Annotated[str, arg(help="names with commas: fid,kid,prdc (see ganvas metrics); else the usual")] = "",
+    num: Annotated[int, arg(help="samples drawn, and held-out examples used at most")] = 10_000,
+    features: Annotated[FeaturesName, arg(help="what sees the images; auto: lenet with labels, else random")] = "auto",
+    weights: Annotated[Path | None, arg(help="inception's file of weights")] = None,
+    importance_samples: Annotated[int, arg(help="codes an example for nll and bpd")] = 5_000,
+    seed: int = 0,
+    file: File = None,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Scores of a run on held-out data, beside those of real data and of the untrained networks."""
+    names = tuple(name.strip() for name in metrics.split(",") if name.strip())
+    protocol = Protocol(names, num, features, weights, importance_samples, seed)
+    opened = service.open_run(run, file=file, device=device)
+    show_scores(service.evaluate(opened, data, protocol=protocol), as_json=json)
+
+
+def metrics(*, json: Json = False) -> None:
+    """What can be measured: what each metric needs, which way is better, its paper."""
+    show_metrics(service.metrics(), as_json=json)
 
 
 def report(run: RunPath) -> None:
@@ -227,13 +257,15 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "reconstruct": reconstruct,
     "interpolate": interpolate,
     "encode": encode,
+    "evaluate": evaluate,
+    "metrics": metrics,
     "report": report,
 }
 
 
 def run(verb: str, arguments: Sequence[str]) -> None:
     """Parses a verb's arguments and does it."""
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=__import__("sys").stderr)
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     if verb == "train":
         train(arguments)
     else:

@@ -1,0 +1,88 @@
+"""Docs are code: what they show is run, and what exists is documented."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import ganvas
+from ganvas.cli import VERBS, main
+from ganvas.recipes import RECIPES
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "your-own-model.md"]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as a reader has it: the examples, and pictures of their own."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    pictures = tmp_path / "my_pictures"
+    pictures.mkdir()
+    g = np.random.default_rng(0)
+    for n in range(100):
+        Image.fromarray(g.integers(0, 255, (40, 36, 3), dtype=np.uint8)).save(pictures / f"{n}.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def smaller(code: str) -> str:
+    """The same with budgets that suit a test."""
+    code = re.sub(r"--images [\d_]+", "--images 128", code)
+    return re.sub(r"images=[\d_]+", "images=128", code)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_of_a_page_run(page: Path, place: Path) -> None:
+    for block in blocks(page, "sh"):
+        for line in smaller(block.replace("\\\n", " ")).splitlines():
+            words = line.partition("#")[0].split()
+            if words and words[0] == "ganvas":
+                main(words[1:])
+            elif words and words[0] not in ("make", "git", "cd", "pip", "python"):
+                pytest.fail(f"{page.name} shows a command that this test cannot run: {line}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(page: Path, place: Path) -> None:
+    for block in blocks(page, "python"):
+        program = smaller(block)
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_every_example_passes_its_check(capsys: pytest.CaptureFixture[str]) -> None:
+    for example in sorted((ROOT / "examples").glob("*.py")):
+        main(["check", str(example), "--data", "digits"])
+        assert "Every parameter is moved by a player" in capsys.readouterr().out
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_readme_names_every_command_and_recipe() -> None:
+    text = (ROOT / "README.md").read_text()
+    for name in [*VERBS, *RECIPES]:
+        assert f"`{name}`" in text or f"ganvas {name}" in text, f"README.md does not mention {name}"
+
+
+def test_the_version_is_one() -> None:
+    for page, pattern in (("pyproject.toml", r'^version = "(.+)"'), ("CITATION.cff", r"^version: (.+)")):
+        found = re.search(pattern, (ROOT / page).read_text(), re.MULTILINE)
+        assert found is not None
+        assert found.group(1) == ganvas.__version__
+    assert f"## {ganvas.__version__}" in (ROOT / "CHANGELOG.md").read_text()
