@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "jobs": PARTS | {"recipe", "runs", "devices", "pictures", "progress", "report"},
     "evaluation": PARTS | {"runs"},
     "service": PARTS | {"recipe", "recipes", "runs", "jobs", "evaluation", "devices", "pictures", "report"},
-    "cli": {"errors", "service", "recipe", "contract", "data", "evaluation", "metrics"},
+    "cli": {"errors", "service", "recipe", "contract", "data", "evaluation", "metrics", "explain", "samplers"},
     "__main__": {"cli"},
     "__init__": {"errors", "service"},
 }

@@ -243,13 +243,28 @@ class Run:
     @torch.no_grad()
     def sample(self, num: int = 64, *, y: Tensor | None = None, seed: int = 0, batch_size: int = 256) -> Tensor:
         """`num` examples from the prior, (num, ...) on the CPU. y: (num,) classes for a conditional model."""
-        y = self.labels(num, y, seed)
         with rng.seeded(seed, "sample"):
-            parts = [
-                self.model.sample(len(rows), None if y is None else y[rows].to(self.device)).cpu()
-                for rows in torch.arange(num).split(batch_size)
-            ]
+            z = torch.cat(
+                [self.model.prior().sample((len(part),)).cpu() for part in torch.arange(num).split(batch_size)]
+            )
+        return self.generate(z, y, seed=seed, batch_size=batch_size)
+
+    @torch.no_grad()
+    def generate(self, z: Tensor, y: Tensor | None = None, *, seed: int = 0, batch_size: int = 256) -> Tensor:
+        """Examples from codes, (N, ...) on the CPU. z: (N, L); y: (N,) classes for a conditional model, else random ones."""
+        y = self.labels(len(z), y, seed)
+        parts = [
+            self.model.generate(z[rows].to(self.device), None if y is None else y[rows].to(self.device)).cpu()
+            for rows in torch.arange(len(z)).split(batch_size)
+        ]
         return torch.cat(parts)
+
+    @torch.no_grad()
+    def codes(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0, batch_size: int = 256) -> Tensor:
+        """A draw from q(z|x) for each example, (N, L) on the CPU."""
+        model = self.autoencoder("encode")
+        with rng.seeded(seed, "codes"):
+            return torch.cat([model.encode(a, b).sample().cpu() for a, b in self.portions(x, y, batch_size)])
 
     def labels(self, num: int, y: Tensor | None, seed: int) -> Tensor | None:
         """The classes to sample: the given ones, or for a conditional model that was given none, random ones."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ganvas import distributed, evaluation, rng
 from ganvas.contract import Facts, dry_step
@@ -16,6 +17,7 @@ from ganvas.data import Data, DataInfo, ImageOptions, batches, open_data, read_i
 from ganvas.devices import resolve_device
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.evaluation import Protocol
+from ganvas.explain.inversion import Search
 from ganvas.jobs import Job
 from ganvas.metrics.catalog import Row
 from ganvas.model import Autoencoder
@@ -24,6 +26,7 @@ from ganvas.recipe import Recipe, RecipeFunction, build, card, resolved
 from ganvas.recipes import RECIPES, from_file
 from ganvas.report import write_report
 from ganvas.runs import Directory, Run, Settings, Training, free_path
+from ganvas.samplers import PostHocPrior
 from ganvas.trainer import Trainer
 
 
@@ -187,25 +190,75 @@ def seeded_build(function: RecipeFunction, info: DataInfo, options: Mapping[str,
         return build(function, info, options)
 
 
-def sample(run: Run, out: Path, *, num: int = 64, seed: int = 0) -> Path:
-    """`num` samples: a grid (.png), arrays (.npz; images are uint8 (N, H, W, C)), or a folder of one file each."""
+def sample(
+    run: Run,
+    out: Path,
+    *,
+    num: int = 64,
+    seed: int = 0,
+    classes: str | None = None,
+    prior: PostHocPrior | None = None,
+) -> Path:
+    """`num` samples: a grid (.png), arrays (.npz; images are uint8 (N, H, W, C)), or a folder of one file each.
+
+    classes: of a conditional run, the name of one class, or "all" for equal shares in their order.
+    prior: to be fitted to the codes of the run's training data, in place of the one it was trained with.
+    """
     at_least(num, 1, "--num")
     if not out.suffix and len(run.info.shape) != 3:
         raise GanvasError("Points are no pictures: a folder cannot hold them.", "Write --out samples.npz or points.png")
-    x = run.sample(num, seed=seed)
+    y = None if classes is None else class_numbers(run, classes, num)
+    if prior is None:
+        x = run.sample(num, y=y, seed=seed)
+    else:
+        must_encode(run, "have a prior fitted to its codes")
+        train = as_trained(run, run.settings.source).train
+        seen = [train.batch(rows) for rows in torch.arange(len(train)).split(1_000)]
+        z = torch.cat([run.codes(batch.x, batch.y, seed=seed) for batch in seen])
+        x = run.generate(prior.fit(z, seed).sample(num, seed), y, seed=seed)
     if out.suffix == ".npz":
         return save_arrays(out, **{"images" if x.dim() == 4 else "points": to_arrays(x)})
     return save_picture(x, out, run.info) if out.suffix else save_folder(x, out)
 
 
-def reconstruct(run: Run, data: str, out: Path, *, num: int = 32) -> Path:
-    """A grid of held-out examples of a source, each row of originals above the row of their reconstructions."""
+def class_numbers(run: Run, name: str, num: int) -> Tensor:
+    """(num,) class numbers for a class's name, or for "all"."""
+    names = run.info.classes
+    if not run.recipe.num_classes:
+        raise GanvasError(
+            f"Run {run.path} is not conditional: it was never told what classes are.",
+            "Train a conditional recipe: cgan, acgan or cvae.",
+        )
+    if name == "all" and "all" not in names:
+        return torch.arange(num) * len(names) // num
+    if name not in names:
+        raise GanvasError(f"There is no class {name!r}.", did_you_mean(name, names))
+    return torch.full((num,), names.index(name))
+
+
+def reconstruct(run: Run, data: str, out: Path, *, num: int = 32, search: Search | None = None) -> Path:
+    """A grid of held-out examples of a source, each row of originals above the row of their reconstructions.
+
+    search: how codes are searched for, for a run without an encoder.
+    """
     at_least(num, 1, "--num")
-    run.autoencoder("reconstruct")
+    if search is None:
+        must_encode(run, "reconstruct")
     split = as_trained(run, data).held_out
     batch = split.batch(torch.arange(min(num, len(split))))
-    pairs = beside(batch.x, run.reconstruct(batch.x, batch.y))
-    return save_picture(pairs, out, run.info, columns=min(PAIR_COLUMNS, len(batch)))
+    y = batch.y if run.recipe.num_classes else None
+    made = run.reconstruct(batch.x, batch.y) if search is None else search(run.model, batch.x, y).reconstructions
+    return save_picture(beside(batch.x, made.cpu()), out, run.info, columns=min(PAIR_COLUMNS, len(batch)))
+
+
+def must_encode(run: Run, verb: str) -> None:
+    """Raises GanvasError, with the recipes that could, when the run's model has no encoder."""
+    if not isinstance(run.model, Autoencoder):
+        able = ", ".join(facts.name for facts in recipes() if facts.encodes)
+        raise GanvasError(
+            f"Recipe {run.settings.recipe!r} cannot {verb}: it has no encoder, only a way from codes to examples.",
+            f"These recipes can: {able}. With --invert, codes of single pictures are searched for.",
+        )
 
 
 def interpolate(
@@ -222,16 +275,32 @@ def interpolate(
     return save_film(walk, out, run.info) if out.suffix == ".gif" else save_picture(walk, out, run.info, columns=num)
 
 
-def encode(run: Run, data: str, out: Path, *, split: str = "train") -> Path:
-    """Codes of a source's examples in an .npz: the posterior's `mean` and `scale` (N, L), and `labels` where known."""
-    run.autoencoder("encode")
+def encode(
+    run: Run, data: str, out: Path, *, split: str = "train", limit: int | None = None, search: Search | None = None
+) -> Path:
+    """Codes of a source's examples in an .npz: the posterior's `mean` and `scale` (N, L), and `labels` where known.
+
+    limit: so many of the first examples. search: how codes are searched for, for a run without an encoder; then there is
+    no `scale`, but each code's mean squared `error`.
+    """
+    if search is None:
+        must_encode(run, "encode")
     loaded = as_trained(run, data)
     examples = {"train": loaded.train, "held-out": loaded.held_out}[split]
-    parts = [examples.batch(rows) for rows in torch.arange(len(examples)).split(1_000)]
-    codes = [run.encode(part.x, part.y) for part in parts]
-    arrays = {"mean": torch.cat([m for m, _ in codes]).numpy(), "scale": torch.cat([s for _, s in codes]).numpy()}
+    rows = torch.arange(len(examples) if limit is None else min(limit, len(examples)))
+    parts = [examples.batch(some) for some in rows.split(1_000)]
+    if search is None:
+        codes = [run.encode(part.x, part.y) for part in parts]
+        arrays = {"mean": torch.cat([m for m, _ in codes]).numpy(), "scale": torch.cat([s for _, s in codes]).numpy()}
+    else:
+        told = [part.y if run.recipe.num_classes else None for part in parts]
+        found = [search(run.model, part.x, y) for part, y in zip(parts, told, strict=True)]
+        arrays = {
+            "mean": torch.cat([f.codes for f in found]).numpy(),
+            "error": torch.cat([f.errors for f in found]).numpy(),
+        }
     if examples.y is not None:
-        arrays |= {"labels": examples.y.numpy(), "class_names": np.array(loaded.info.classes)}
+        arrays |= {"labels": examples.y[rows].numpy(), "class_names": np.array(loaded.info.classes)}
     return save_arrays(out, **arrays)
 
 

@@ -18,6 +18,8 @@ from ganvas.cli import fail
 from ganvas.cli.show import show_check, show_data, show_metrics, show_recipes, show_scores
 from ganvas.data import ImageOptions
 from ganvas.evaluation import FeaturesName, Protocol
+from ganvas.explain.inversion import Search
+from ganvas.samplers import Gaussian, GaussianMixture, PostHocPrior, SecondStage
 
 Json = Annotated[bool, arg(help="print JSON", help_behavior_hint="")]
 Size = Annotated[int | None, arg(help="side of a square in pixels, to which images are scaled")]
@@ -25,6 +27,16 @@ Crop = Annotated[Literal["center", "none"], arg(help="what happens to an image t
 Channels = Annotated[int | None, arg(help="1 grey, 3 RGB, 4 RGB and alpha")]
 RunPath = Annotated[Positional[Path], arg(help="a run's directory")]
 File = Annotated[str | None, arg(help="your own Python file, for a run that was made from one; it is executed")]
+Invert = Annotated[bool, arg(help="search for the codes, where there is no encoder")]
+Steps = Annotated[int, arg(help="of the search")]
+Starts = Annotated[int, arg(help="of the search: draws of the prior that it begins from")]
+PriorName = Literal["own", "gaussian", "gmm", "vae"]
+PRIORS: dict[str, PostHocPrior | None] = {
+    "own": None,
+    "gaussian": Gaussian(),
+    "gmm": GaussianMixture(),
+    "vae": SecondStage(),
+}
 Device = Annotated[str, arg(help="cpu, cuda, mps or auto")]
 
 
@@ -71,24 +83,31 @@ def sample(
     out: Annotated[Path, arg(help="grid.png, a folder, or samples.npz")],
     num: int = 64,
     seed: int = 0,
+    classes: Annotated[str | None, arg(name="class", help="of a conditional run: a class's name, or all")] = None,
+    prior: Annotated[PriorName, arg(help="fitted to the training data's codes, in place of the model's own")] = "own",
     file: File = None,
     device: Device = "cpu",
 ) -> None:
     """Draw samples from a run."""
-    said(service.sample(service.open_run(run, file=file, device=device), out, num=num, seed=seed))
+    opened = service.open_run(run, file=file, device=device)
+    said(service.sample(opened, out, num=num, seed=seed, classes=classes, prior=PRIORS[prior]))
 
 
 def reconstruct(
     run: RunPath,
     *,
     data: Annotated[str, arg(help="a data source; its held-out examples are taken")],
-    out: Path,
+    out: Annotated[Path, arg(help="grid.png")],
     num: int = 32,
+    invert: Invert = False,
+    steps: Steps = 300,
+    starts: Starts = 4,
     file: File = None,
     device: Device = "cpu",
 ) -> None:
     """Examples of a data source, each row above what the run makes of it."""
-    said(service.reconstruct(service.open_run(run, file=file, device=device), data, out, num=num))
+    search = Search(steps, starts) if invert else None
+    said(service.reconstruct(service.open_run(run, file=file, device=device), data, out, num=num, search=search))
 
 
 def interpolate(
@@ -113,11 +132,17 @@ def encode(
     data: Annotated[str, arg(help="a data source")],
     out: Annotated[Path, arg(help="codes.npz: mean, scale (N, L), labels")],
     split: Literal["train", "held-out"] = "train",
+    num: Annotated[int | None, arg(help="so many of the first examples; all if none")] = None,
+    invert: Invert = False,
+    steps: Steps = 300,
+    starts: Starts = 4,
     file: File = None,
     device: Device = "cpu",
 ) -> None:
     """Codes of a data source's examples: the posterior's mean and scale, with the labels."""
-    said(service.encode(service.open_run(run, file=file, device=device), data, out, split=split))
+    search = Search(steps, starts) if invert else None
+    opened = service.open_run(run, file=file, device=device)
+    said(service.encode(opened, data, out, split=split, limit=num, search=search))
 
 
 def evaluate(
