@@ -1,15 +1,14 @@
-import math
-
 import torch
-from parts import L, Told, batch, encoder, generator, joint_critic, losses, reaches
+from parts import BODY, D, L, Told, batch, generator, joint_critic, losses, reaches
 from torch.nn import functional as F
 
 from ganvas.models.veegan import VEEGAN
+from ganvas.networks import PointEncoder
 from ganvas.priors import Normal
 
 
 def model(critic=None) -> VEEGAN:
-    return VEEGAN(generator(), encoder(), critic or joint_critic(), Normal(L))
+    return VEEGAN(generator(), PointEncoder(BODY.analysis((D,)), L), critic or joint_critic(), Normal(L))
 
 
 def test_losses_are_those_of_algorithm_1() -> None:
@@ -20,8 +19,7 @@ def test_losses_are_those_of_algorithm_1() -> None:
     torch.testing.assert_close(m.critic_loss(r)["adversarial"], expected)
     m.critic = Told(fake)
     torch.testing.assert_close(m.generator_loss(r)["adversarial"], torch.tensor(-fake))
-    q = m.encode(r.fake)
-    d = 0.5 * ((r.z - q.mean).square() / q.variance + q.variance.log() + math.log(2 * math.pi)).sum(1).mean()
+    d = (r.z - m.encode(r.fake).mean).square().sum(1).mean()
     torch.testing.assert_close(m.generator_loss(r)["code distortion"], d)
     torch.testing.assert_close(m.reconstructor_loss(r)["code distortion"], d)
 
@@ -43,3 +41,12 @@ def test_no_error_is_measured_between_examples() -> None:
         for term in one[name]:
             assert torch.equal(one[name][term], two[name][term])
     assert not torch.equal(one["critic"]["adversarial"], two["critic"]["adversarial"])
+
+
+def test_the_reconstructor_is_sure_of_its_code() -> None:
+    m = model()
+    b = batch(3)
+    q = m.encode(b.x)
+    assert (q.stddev == 0).all() and torch.equal(q.sample((2,))[1], q.mean)
+    assert torch.equal(q.log_prob(q.mean), torch.zeros(3))
+    assert torch.equal(q.log_prob(q.mean + 1), torch.full((3,), -torch.inf))

@@ -11,7 +11,8 @@ from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
 from ganvas.likelihoods import Gaussian
 from ganvas.metrics.likelihood import negative_elbo, negative_log_likelihood
-from ganvas.models.code_prior import Certain, CodeGrid, CodePrior
+from ganvas.models.certain import Certain
+from ganvas.models.code_prior import CodeGrid, CodePrior
 from ganvas.models.vqvae import VQVAE
 from ganvas.networks import Dcgan, Decoder, GridEncoder
 from ganvas.nn.quantize import EMAQuantizer, GradientQuantizer

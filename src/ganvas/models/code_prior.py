@@ -1,4 +1,4 @@
-"""p(z) over grids of codebook entries, and the posterior that is sure of its code."""
+"""p(z) over grids of codebook entries."""
 
 from typing import cast
 
@@ -9,6 +9,7 @@ from torch.distributions import register_kl
 
 from ganvas import rng
 from ganvas.distributions import Size, Unchecked
+from ganvas.models.certain import Certain
 from ganvas.nn.quantize import VectorQuantizer, nearest
 
 
@@ -77,34 +78,9 @@ class CodeGrid(Unchecked):
         return log_shares[positions, indices].sum(1).reshape(value.shape[:-3])
 
 
-class Certain(Unchecked):
-    """One code (N, D, h, w) an example, with probability 1: q(z|x) of a quantising encoder. van den Oord et al., eq. 1."""
-
-    has_rsample = True
-
-    def __init__(self, value: Tensor) -> None:
-        self.value = value
-        super().__init__(value.shape[:1], value.shape[1:])
-
-    @property
-    def mean(self) -> Tensor:
-        return self.value
-
-    @property
-    def variance(self) -> Tensor:
-        return torch.zeros_like(self.value)
-
-    def rsample(self, sample_shape: Size = ()) -> Tensor:
-        return self.value.expand(*sample_shape, *self.value.shape)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        same = (value == self.value).flatten(value.dim() - 3).all(-1)
-        return torch.where(same, 0.0, -torch.inf)
-
-
 @register_kl(Certain, CodeGrid)
 def _kl_certain(q: Certain, p: CodeGrid) -> Tensor:  # pyright: ignore[reportUnusedFunction]
-    """−log p(z): what the code costs under the prior. In nats."""
+    """−log p(z), what the code costs under the prior: van den Oord et al. 2017, section 3.1, for p as it is. In nats."""
     return -p.log_prob(q.mean)
 
 

@@ -9,26 +9,26 @@ from ganvas.batch import Batch
 from ganvas.losses.adversarial import NonSaturating
 from ganvas.losses.penalties import Penalty
 from ganvas.model import Autoencoder, Lazy, Player, Round, Terms
+from ganvas.models.certain import Certain
 from ganvas.models.pairs import pair_penalty
 
 
 class VEEGAN(Autoencoder):
-    """x_g = G(z), z ~ p(z); z_g ~ p_θ(z|x), the reconstructor F. D(z, x) estimates log q(x|z) p(z) / p_θ(z|x) p(x).
+    """x_g = G(z), z ~ p(z); z_g = F(x), F the reconstructor. D(z, x) estimates log q(x|z) p(z) / p_θ(z|x) p(x).
 
         critic         minimises   −log σ(D(z, x_g)) − log(1 − σ(D(z_g, x)))
         generator      minimises   D(z, x_g) + d(z, x_g)
-        reconstructor  minimises   d(z, x_g),   d = −log p_θ(z|x_g)
+        reconstructor  minimises   d(z, x_g) = ‖z − F(x_g)‖²
 
     (algorithm 1). No error is measured between examples, only between codes. F follows d alone: the gradient of
-    KL(q(x|z) p(z) ‖ p_θ(z|x) p(x)) in θ is that of E d.
+    KL(q(x|z) p(z) ‖ p_θ(z|x) p(x)) in θ is that of −E log p_θ(z|x_g).
 
     Here the critic's score is −D, high for pairs that began with data, as in BiGAN.
 
-    generator: (z, y) to x. reconstructor: (x, y) to p_θ(z|x) with `rsample`. With a unit variance d is ½‖z − F(x_g)‖².
-    critic: (x, z, y) to scores (N,).
+    generator: (z, y) to x. reconstructor: (x, y) to z (N, L). critic: (x, z, y) to scores (N,).
     penalties: on the critic's slope in x and z together, of `losses.penalties`; the paper has none.
 
-    Terms: adversarial; code distortion d, in nats per example.
+    Terms: adversarial; code distortion d, summed over the code's dimensions.
 
     References: Srivastava et al. 2017, "VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning",
         https://arxiv.org/abs/1705.07761
@@ -60,11 +60,11 @@ class VEEGAN(Autoencoder):
         return Round(x=batch.x, y=batch.y, z=z, fake=self.generate(z, batch.y))
 
     def real_pair(self, r: Round) -> tuple[Tensor, Tensor]:
-        """x with z_g ~ p_θ(z|x)."""
-        return r.x, self.encode(r.x, r.y).rsample()
+        """x with z_g = F(x)."""
+        return r.x, self.reconstructor(r.x, r.y)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
-        return self.reconstructor(x, y)
+        return Certain(self.reconstructor(x, y))
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.generator(z, y)
@@ -83,5 +83,5 @@ class VEEGAN(Autoencoder):
         return {"code distortion": self.code_distortion(r)}
 
     def code_distortion(self, r: Round) -> Tensor:
-        """d(z, x_g) = −log p_θ(z|x_g), mean over the batch."""
-        return -self.encode(r.fake, r.y).log_prob(r.z).mean()
+        """d(z, x_g), mean over the batch."""
+        return (r.z - self.reconstructor(r.fake, r.y)).square().sum(1).mean()

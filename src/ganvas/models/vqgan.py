@@ -10,7 +10,8 @@ from torch.distributions import Distribution
 from ganvas.batch import Batch
 from ganvas.losses.adversarial import Adversarial, Hinge
 from ganvas.model import Autoencoder, Player, Round, Terms
-from ganvas.models.code_prior import Certain, CodePrior
+from ganvas.models.certain import Certain
+from ganvas.models.code_prior import CodePrior
 from ganvas.models.vqvae import rounded
 
 

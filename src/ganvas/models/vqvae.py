@@ -9,7 +9,8 @@ from torch.distributions import Distribution
 
 from ganvas.batch import Batch
 from ganvas.model import LatentVariableModel, Player, Round, Terms
-from ganvas.models.code_prior import Certain, CodePrior, indices_of
+from ganvas.models.certain import Certain
+from ganvas.models.code_prior import CodePrior, indices_of
 from ganvas.nn.quantize import VectorQuantizer
 
 

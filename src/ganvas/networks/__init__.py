@@ -3,7 +3,7 @@
 from ganvas.networks.body import Analysis, Body, Latent, Shape, Synthesis
 from ganvas.networks.critics import CodeCritic, Critic, JointCritic, SumPooled, WithStddev
 from ganvas.networks.dcgan import Dcgan
-from ganvas.networks.encoders import ClassifyingEncoder, Encoder, GridEncoder, ImplicitEncoder
+from ganvas.networks.encoders import ClassifyingEncoder, Encoder, GridEncoder, ImplicitEncoder, PointEncoder
 from ganvas.networks.generators import Decoder, Generator
 from ganvas.networks.mlp import Mlp
 from ganvas.networks.packing import Packed
@@ -25,6 +25,7 @@ __all__ = [
     "Latent",
     "Mlp",
     "Packed",
+    "PointEncoder",
     "Resnet",
     "Shape",
     "SumPooled",

@@ -22,6 +22,18 @@ class Encoder(nn.Module):
         return DiagonalNormal(loc, log_variance)
 
 
+class PointEncoder(nn.Module):
+    """One code an example: x (N, *shape), y (N,) to z (N, latent_size)."""
+
+    def __init__(self, analysis: Analysis, latent_size: int) -> None:
+        super().__init__()
+        self.analysis = analysis
+        self.code = nn.Linear(analysis.num_features, latent_size)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.code(self.analysis(x, y)).float()
+
+
 class GridEncoder(nn.Module):
     """Vectors to be quantised: x (N, *shape), y (N,) to z_e (N, D, h, w), for `grid` = (D, h, w).
 

@@ -10,7 +10,16 @@ from ganvas.models.bigan import BiGAN
 from ganvas.models.factorvae import FactorVAE
 from ganvas.models.introvae import SoftIntroVAE
 from ganvas.models.veegan import VEEGAN
-from ganvas.networks import ClassifyingEncoder, CodeCritic, Critic, Encoder, Generator, ImplicitEncoder, JointCritic
+from ganvas.networks import (
+    ClassifyingEncoder,
+    CodeCritic,
+    Critic,
+    Encoder,
+    Generator,
+    ImplicitEncoder,
+    JointCritic,
+    PointEncoder,
+)
 from ganvas.nn.norms import Norm, batch_norm, no_norm
 from ganvas.priors import Normal
 from ganvas.recipe import Recipe
@@ -125,7 +134,7 @@ def bigan(
     latent: int | None = None,
     loss: LossName = "non-saturating",
     r1: float = 1.0,
-    learning_rate: float = 2e-4,
+    learning_rate: float | None = None,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
@@ -139,7 +148,7 @@ def bigan(
         latent: dimensions of the code; where none is given 32, and 2 for points.
         loss: what the critic minimises; encoder and generator minimise it with the labels swapped.
         r1: weight γ of the slope penalty on real data in the critic's loss; the paper has none, 0.
-        learning_rate: Adam's, for both players.
+        learning_rate: Adam's, for both players; where none is given 2e-4, and 1e-3 for points.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
@@ -153,7 +162,8 @@ def bigan(
         LOSSES[loss](),
         slope_penalties(r1),
     )
-    optimizers = {name: adam(learning_rate, beta1) for name in ("critic", "encoder and generator")}
+    rate = rate_for(data) if learning_rate is None else learning_rate
+    optimizers = {name: adam(rate, beta1) for name in ("critic", "encoder and generator")}
     return Recipe(model, optimizers, images=300_000, ema_half_life=ema or None)
 
 
@@ -165,7 +175,7 @@ def alpha_gan(
     latent: int | None = None,
     reconstruction_weight: float = 1.0,
     r1: float = 1.0,
-    learning_rate: float = 2e-4,
+    learning_rate: float | None = None,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
@@ -179,7 +189,7 @@ def alpha_gan(
         latent: dimensions of the code; where none is given 32, and 2 for points.
         reconstruction_weight: λ, of the absolute error summed over an example's dimensions.
         r1: weight γ of the slope penalty on real data in the critic's loss; the paper has none, 0.
-        learning_rate: Adam's, for all four players.
+        learning_rate: Adam's, for all four players; where none is given 2e-4, and 1e-3 for points.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
@@ -194,7 +204,8 @@ def alpha_gan(
         reconstruction_weight,
         slope_penalties(r1),
     )
-    optimizers = {name: adam(learning_rate, beta1) for name in ("encoder", "generator", "critic", "code critic")}
+    rate = rate_for(data) if learning_rate is None else learning_rate
+    optimizers = {name: adam(rate, beta1) for name in ("encoder", "generator", "critic", "code critic")}
     return Recipe(model, optimizers, images=200_000, ema_half_life=ema or None)
 
 
@@ -242,10 +253,10 @@ def soft_introvae(
     network: NetworkName = "auto",
     width: int | None = None,
     latent: int | None = None,
-    beta_rec: float = 1.0,
+    beta_rec: float | None = None,
     beta_kl: float = 1.0,
     beta_neg: float | None = None,
-    learning_rate: float = 2e-4,
+    learning_rate: float | None = None,
     ema: float = 5_000,
 ) -> Recipe:
     """Soft-IntroVAE: a VAE whose encoder learns to tell data from what its own decoder makes.
@@ -256,26 +267,27 @@ def soft_introvae(
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
         latent: dimensions of the code; where none is given 32, and 2 for points.
-        beta_rec: weight of the squared error, summed over dimensions.
+        beta_rec: weight of the squared error, summed over dimensions; where none is given 1 for images, and 50 for points,
+            whose modes are much narrower than their distances.
         beta_kl: weight of the rate, of data for the encoder and of generated examples for the decoder.
         beta_neg: weight of the rate of generated examples in the encoder's exponential bound; where none is given, 256 for
-            images as in the authors' program, 1 for points.
-        learning_rate: Adam's, for both players.
+            images as in the authors' program, 10 for points.
+        learning_rate: Adam's, for both players; where none is given 2e-4, and 1e-3 for points.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
     family = body(network, data, width)
     latent = code_length(latent, data, 32)
-    if beta_neg is None:
-        beta_neg = 256.0 if len(data.shape) == 3 else 1.0
+    usual_rec, usual_neg = (1.0, 256.0) if len(data.shape) == 3 else (50.0, 10.0)
     model = SoftIntroVAE(
         Encoder(family.analysis(data.shape), latent),
         Generator(family.synthesis(latent, data.shape)),
         Normal(latent),
-        beta_rec,
+        usual_rec if beta_rec is None else beta_rec,
         beta_kl,
-        beta_neg,
+        usual_neg if beta_neg is None else beta_neg,
     )
-    optimizers = {name: adam(learning_rate) for name in ("encoder", "decoder")}
+    rate = rate_for(data) if learning_rate is None else learning_rate
+    optimizers = {name: adam(rate) for name in ("encoder", "decoder")}
     return Recipe(model, optimizers, images=300_000, ema_half_life=ema or None)
 
 
@@ -286,7 +298,7 @@ def veegan(
     width: int | None = None,
     latent: int | None = None,
     r1: float = 1.0,
-    learning_rate: float = 2e-4,
+    learning_rate: float | None = None,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
@@ -299,7 +311,7 @@ def veegan(
         width: of the networks; their own where none is given.
         latent: dimensions of the code; where none is given 32, and 2 for points.
         r1: weight γ of the slope penalty on real data in the critic's loss; the paper has none, 0.
-        learning_rate: Adam's, for all three players.
+        learning_rate: Adam's, for all three players; where none is given 2e-4, and 1e-3 for points.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
@@ -307,12 +319,13 @@ def veegan(
     latent = code_length(latent, data, 32)
     model = VEEGAN(
         Generator(family.synthesis(latent, data.shape, norm=norm)),
-        Encoder(family.analysis(data.shape, norm=norm), latent),
+        PointEncoder(family.analysis(data.shape, norm=norm), latent),
         JointCritic(family.analysis(data.shape), latent),
         Normal(latent),
         slope_penalties(r1),
     )
-    optimizers = {name: adam(learning_rate, beta1) for name in ("critic", "generator", "reconstructor")}
+    rate = rate_for(data) if learning_rate is None else learning_rate
+    optimizers = {name: adam(rate, beta1) for name in ("critic", "generator", "reconstructor")}
     return Recipe(model, optimizers, images=300_000, ema_half_life=ema or None)
 
 
@@ -358,6 +371,11 @@ def factor_vae(
 def code_length(latent: int | None, data: DataInfo, for_images: int) -> int:
     """A code's dimensions where the user names none: 2 for points, whose codes a critic can fill."""
     return latent_length((for_images if len(data.shape) == 3 else 2) if latent is None else latent)
+
+
+def rate_for(data: DataInfo) -> float:
+    """Adam's rate for adversarial players where the user names none: small dense networks on points bear a larger one."""
+    return 2e-4 if len(data.shape) == 3 else 1e-3
 
 
 def norm_for(data: DataInfo) -> Norm:
