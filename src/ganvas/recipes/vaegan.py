@@ -19,7 +19,7 @@ def vaegan(
     network: NetworkName = "auto",
     width: int | None = None,
     latent: int = 32,
-    beta: float = 10.0,
+    beta: float = 25.0,
     gamma: float = 1e-3,
     feature_scale: Literal["optimal", "unit"] = "optimal",
     r1: float = 1.0,
