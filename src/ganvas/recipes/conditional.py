@@ -39,8 +39,7 @@ def cvae(
 ) -> Recipe:
     """CVAE: a VAE whose encoder and decoder are told the class, so that the code holds what the class does not.
 
-    Paper: Sohn et al. 2015, "Learning Structured Output Representation using Deep Conditional Generative Models",
-        https://papers.nips.cc/paper/5775
+    Paper: Sohn et al. 2015, "Learning Structured Output Representation", https://papers.nips.cc/paper/5775
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
