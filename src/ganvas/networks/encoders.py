@@ -82,6 +82,11 @@ class ImplicitEncoder(nn.Module):
         self.analysis, self.noise_size = analysis, noise_size
         self.stack = DenseStack(analysis.num_features + noise_size, [width, width], nn.ReLU())
         self.output = nn.Linear(width, latent_size)
+        # Codes start as wide as the prior. Were they all near 0, a critic would tell them from the prior's at once, and
+        # its slope, flat where they lie, would not say whither to move.
+        for layer in (*self.stack.affines, self.output):
+            assert isinstance(layer, nn.Linear)
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, x: Tensor, noise: Tensor, y: Tensor | None = None) -> Tensor:
         h = self.analysis(x, y)
