@@ -121,8 +121,8 @@ def test_the_label_loss_is_the_cross_entropy_of_the_labelled_alone() -> None:
     known = y >= 0
     torch.testing.assert_close(m.label_loss(r)["label"], F.cross_entropy(r.logits[known], y[known]))
     nobody = m(batch(8, torch.full((8,), -1)))
-    assert float(m.label_loss(nobody)["label"]) == 0.0
-    assert float(m.label_loss(m(batch(8)))["label"]) == 0.0
+    assert m.label_loss(nobody)["label"].item() == 0.0
+    assert m.label_loss(m(batch(8)))["label"].item() == 0.0
     assert not reaches(m.label_loss(nobody), m.encoder)
 
 
