@@ -166,6 +166,8 @@ def test_a_term_that_is_not_finite_is_named_and_its_step_not_taken(name: str) ->
     assert "step 0, player " in trainer.failures[0]
     for n, p in trainer.model.named_parameters():
         assert torch.isfinite(p).all(), n
+    for n, b in trainer.model.named_buffers():
+        assert torch.isfinite(b).all(), f"{n} was spoilt by a step that was not taken"
     first = trainer.seats[0]
     if len(trainer.seats) == 1:
         assert all(torch.equal(p, before[n]) for n, p in trainer.model.named_parameters())

@@ -119,6 +119,8 @@ def restore(trainer: Trainer, tensors: dict[str, Tensor], facts: dict[str, Any])
             kept = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
             if kept:
                 seat.optimizer.state[parameter] = {key: placed(t, parameter) for key, t in kept.items()}
+    for sound, buffer in zip(trainer.sound_buffers, trainer.buffers, strict=True):
+        sound.copy_(buffer)
     trainer.images_seen, trainer.steps = facts["images_seen"], facts["steps"]
     trainer.skipped_steps, trainer.failures = facts["skipped_steps"], facts["failures"]
     trainer.terms.from_json(facts["means"]["terms"])

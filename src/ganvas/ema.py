@@ -19,7 +19,7 @@ class EMA:
         self.half_life, self.ramp = half_life, ramp
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self._pairs: tuple[list[Tensor], list[Tensor]] = ([*self.model.parameters()], [*model.parameters()])
-        self._buffers = (list(self.model.buffers()), list(model.buffers()))
+        self._buffers: tuple[list[Tensor], list[Tensor]] = (list(self.model.buffers()), list(model.buffers()))
 
     @torch.no_grad()
     def update(self, images_seen: int, batch_size: int) -> None:
@@ -28,5 +28,5 @@ class EMA:
         keep = 0.5 ** (batch_size / half_life) if half_life > 0 else 0.0
         slow, fast = self._pairs
         torch._foreach_lerp_(slow, fast, 1 - keep)  # pyright: ignore[reportPrivateUsage]
-        for copy_, buffer in zip(*self._buffers, strict=True):
-            copy_.copy_(buffer)
+        if self._buffers[0]:
+            torch._foreach_copy_(*self._buffers)  # pyright: ignore[reportPrivateUsage]

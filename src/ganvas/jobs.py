@@ -19,6 +19,7 @@ from ganvas.callbacks import Checkpoint, Every, Log, OneTwoFive, Picture, Valida
 from ganvas.data import Data, batches
 from ganvas.devices import resolve_device
 from ganvas.errors import GanvasError
+from ganvas.metrics.cost import peak_memory
 from ganvas.model import Autoencoder, Model
 from ganvas.pictures import PAIR_COLUMNS, beside, save_picture
 from ganvas.progress import Progress
@@ -102,10 +103,10 @@ class Job:
         training = self.settings.training
         record = Recorder(directory, progress)
         held_out = self.data.held_out
-        rows = torch.arange(min(len(held_out), HELD_OUT_LIMIT))
+        rows = whole_batches(min(len(held_out), HELD_OUT_LIMIT), training.batch_size)
 
         def validation() -> list[Batch]:
-            return [held_out.batch(part, trainer.device) for part in rows.split(training.batch_size)]
+            return [held_out.batch(part, trainer.device) for part in rows]
 
         def draw(model: Model, images: int) -> None:
             draw_progress(model, self.recipe, self.data, directory.samples, images, trainer.device)
@@ -122,13 +123,24 @@ class Job:
         seen, done = trainer.images_seen, trainer.images_seen >= self.settings.training.images
         event = "finished" if done else "stopped"
         message = f"{event} after {seen:,} images and {duration(seconds)}"
-        directory.record({"images": seen, "event": event, "message": message, "seconds": seconds, "partial": True})
+        end = {"images": seen, "event": event, "message": message, "seconds": seconds, "peak_memory": peak_memory()}
+        directory.record({**end, "partial": True})
         page = write_report(directory.path)
         if not self.quiet:
             print(f"{message[0].upper()}{message[1:]}.")
             if not done:
                 print(f"Go on with: ganvas train --resume {shlex.quote(str(self.path))}")
             print(f"Report: {page}")
+
+
+def whole_batches(num: int, size: int) -> list[torch.Tensor]:
+    """Rows 0 to num − 1 in batches of one size; the last few are left out.
+
+    Packed critics refuse ragged batches, and terms that compare a batch's examples mean something else on them. Where there
+    are fewer than `size` in all, the size is the largest power of two that there are.
+    """
+    size = size if num >= size else 1 << (num.bit_length() - 1)
+    return list(torch.arange(num - num % size).split(size))
 
 
 class Recorder:

@@ -164,6 +164,19 @@ class Directory:
         times = [json.loads(line).get("seconds", 0.0) for line in lines if belongs(line, sys.maxsize)]
         return max(times, default=0.0)
 
+    def latest(self, key: str) -> float | None:
+        """The newest number of that name in the metrics; None where there is none."""
+        lines = self.metrics.read_text().splitlines() if self.metrics.exists() else []
+        return next((fact[key] for fact in map(parsed, reversed(lines)) if key in fact), None)
+
+    def machine(self) -> str:
+        """The device that the run was trained on, or its processor; nothing where that was not recorded."""
+        try:
+            about = json.loads((self.path / "environment.json").read_text())
+            return about["processor"] if about["device"] == "cpu" else about["device"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
     def erase(self) -> None:
         """Removes an old run's files, and only those that a run writes."""
         for pattern in RUN_FILES:
@@ -192,6 +205,14 @@ RUN_FILES = (
     "evaluation.json",
     "report.html",
 )
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """A line of metrics; nothing of a line that a crash cut short."""
+    try:
+        return dict(json.loads(line))
+    except (ValueError, TypeError):
+        return {}
 
 
 def belongs(line: str, images: int) -> bool:
@@ -338,8 +359,8 @@ def prior_walk(model: Model, y: Tensor | None, steps: int) -> Tensor:
     White 2016, "Sampling Generative Networks", https://arxiv.org/abs/1609.04468
     """
     a, b = model.prior().sample((2,))
-    share = torch.linspace(0, 1, steps, device=a.device).unsqueeze(1)
-    cosine = torch.dot(a, b) / (a.norm() * b.norm())
+    share = torch.linspace(0, 1, steps, device=a.device).view(-1, *[1] * a.dim())
+    cosine = (a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-12)
     angle = torch.acos(cosine.clamp(-1 + 1e-6, 1 - 1e-6))
     z = (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / torch.sin(angle)
     return model.generate(z, None if y is None else y.expand(steps))

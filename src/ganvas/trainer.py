@@ -119,6 +119,8 @@ class Trainer:
         self.images_seen = 0
         self.before = 0  # the images seen before the last step
         self.terms, self.gradient_norms = Mean(), Mean()
+        self.buffers = list(self.model.buffers())
+        self.sound_buffers = [b.clone() for b in self.buffers]  # as the last good step left them
         self.failures: list[str] = []
         self.skipped_steps = 0
         self.stopping = False
@@ -234,10 +236,16 @@ class Trainer:
         what = ", ".join(broken) or f"the gradient of {' + '.join(terms)} is not finite"
         return f"step {self.steps}, player {seat.player.name}: {what}"
 
+    @torch.no_grad()
     def _note_failures(self, failures: list[str]) -> None:
         if not failures:
+            if self.buffers:
+                torch._foreach_copy_(self.sound_buffers, self.buffers)  # pyright: ignore[reportPrivateUsage]
             self.failures = []
             return
+        # A batch that is not finite has reached running means and codebooks in the forward pass already.
+        if self.buffers:
+            torch._foreach_copy_(self.buffers, self.sound_buffers)  # pyright: ignore[reportPrivateUsage]
         self.failures += failures
         self.skipped_steps += 1
         if len(self.failures) >= self.patience:
