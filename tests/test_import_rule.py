@@ -46,8 +46,10 @@ ALLOWED: dict[str, set[str]] = {
     "report": BOTTOM,
     "runs": TRAINING | {"data", "recipe"},
     "jobs": PARTS | {"recipe", "runs", "devices", "pictures", "progress", "report"},
-    "evaluation": PARTS | {"runs"},
-    "service": PARTS | {"recipe", "recipes", "runs", "jobs", "evaluation", "devices", "pictures", "report"},
+    "evaluation": PARTS | {"recipe", "runs"},
+    "comparison": PARTS | {"runs", "evaluation", "pictures", "report"},
+    "service": PARTS
+    | {"recipe", "recipes", "runs", "jobs", "evaluation", "comparison", "devices", "pictures", "report"},
     "cli": {"errors", "service", "recipe", "contract", "data", "evaluation", "metrics", "explain", "samplers"},
     "__main__": {"cli"},
     "__init__": {"errors", "service"},

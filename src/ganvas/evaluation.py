@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ import torch
 from ganvas import checkpoint, rng
 from ganvas.data import Binarize, Data, Split
 from ganvas.errors import GanvasError
-from ganvas.metrics.card import Score
+from ganvas.metrics.card import Score, versions
 from ganvas.metrics.catalog import METRICS, Row, evaluate, metric
 from ganvas.metrics.context import EvaluationContext, Need
 from ganvas.metrics.coverage import Mixture
@@ -20,6 +21,8 @@ from ganvas.metrics.efficientnet import efficientnet
 from ganvas.metrics.features import Classifier, FeatureNetwork, RandomNetwork
 from ganvas.metrics.inception import inception
 from ganvas.metrics.lenet import train_lenet
+from ganvas.model import Model
+from ganvas.recipe import Recipe
 from ganvas.runs import Run
 
 FeaturesName = Literal["auto", "lenet", "random", "inception", "efficientnet"]
@@ -45,47 +48,89 @@ class Protocol:
     seed: int = 0
 
 
-def scores(run: Run, data: Data, protocol: Protocol) -> list[Row]:
-    """Every score with its floor, and that of the same networks before training."""
+@dataclass
+class Evaluation:
+    """A model before a data set, under one protocol; what several of its metrics need is made once.
+
+    untrained: the same networks before training; None for no such scores.
+    """
+
+    model: Model
+    recipe: Recipe
+    data: Data
+    protocol: Protocol
+    untrained: Model | None = None
+
+    def names(self) -> tuple[str, ...]:
+        """The metrics asked for: those of the protocol, or what can be had of the usual ones."""
+        return self.protocol.metrics or tuple(name for name in USUAL if not self.lacks(name))
+
+    def lacks(self, name: str) -> tuple[str, str] | None:
+        """Why a metric cannot be had, and what would help; None when it can."""
+        return next(filter(None, map(self.context.lacks, metric(name).needs)), None)
+
+    def rows(self, name: str) -> list[Row]:
+        """A metric's scores, with those of real data and of the untrained networks."""
+        here, before = self.contexts(name)
+        return evaluate(here, [name], before)
+
+    def scores(self, name: str) -> list[Score]:
+        """A metric's scores alone."""
+        return metric(name).compute(self.contexts(name)[0])
+
+    def contexts(self, name: str) -> tuple[EvaluationContext, EvaluationContext | None]:
+        """Where a metric is taken: of the model, and of the untrained networks."""
+        # What a model of black and white pixels is asked of examples, it is asked of such examples.
+        binary = Need.LIKELIHOOD in metric(name).needs and isinstance(self.recipe.transform, Binarize)
+        return (self.binarised, self.binarised_before) if binary else (self.context, self.before)
+
+    @cached_property
+    def context(self) -> EvaluationContext:
+        data, protocol = self.data, self.protocol
+        seeing = any(
+            need in (Need.FEATURES, Need.CLASSIFIER) for n in protocol.metrics or USUAL for need in metric(n).needs
+        )
+        features = feature_network(protocol, data) if seeing and len(data.info.shape) == 3 else None
+        modes = data.info.modes
+        return EvaluationContext(
+            data.train,
+            data.held_out,
+            model=self.model,
+            features=features,
+            classifier=features if isinstance(features, Classifier) else None,
+            mixture=Mixture(torch.tensor(modes.centres), modes.sigma) if modes else None,
+            num=protocol.num,
+            seed=protocol.seed,
+            importance_samples=protocol.importance_samples,
+            conditional=self.recipe.num_classes > 0,
+        )
+
+    @cached_property
+    def before(self) -> EvaluationContext | None:
+        return None if self.untrained is None else self.context.untrained(self.untrained)
+
+    @cached_property
+    def binarised(self) -> EvaluationContext:
+        return replace(self.context, train=binarised(self.data.train), held_out=binarised(self.data.held_out))
+
+    @cached_property
+    def binarised_before(self) -> EvaluationContext | None:
+        return None if self.untrained is None else self.binarised.untrained(self.untrained)
+
+
+def evaluation_of(run: Run, data: Data, protocol: Protocol) -> Evaluation:
+    """A run before `data`, beside the same networks before training."""
     for name in protocol.metrics:
         metric(name)
     if protocol.num < 2:
         raise GanvasError(f"--num must be at least 2, not {protocol.num}.")
-    context = context_of(run, data, protocol)
-    seen = (
-        replace(context, train=binarised(data.train), held_out=binarised(data.held_out)) if binarises(run) else context
-    )
-    untrained = run.build().model.to(run.device).eval()
-    names = protocol.metrics or tuple(n for n in USUAL if not lacking(n, context))
-    rows: list[Row] = []
-    for name in names:
-        # What a model of black and white pixels is asked of examples, it is asked of such examples.
-        here = seen if Need.LIKELIHOOD in METRICS[name].needs else context
-        rows += evaluate(here, [name], here.untrained(untrained))
-    return rows
+    return Evaluation(run.model, run.recipe, data, protocol, run.build().model.to(run.device).eval())
 
 
-def context_of(run: Run, data: Data, protocol: Protocol) -> EvaluationContext:
-    """The run's model before `data`."""
-    images = len(data.info.shape) == 3
-    features = feature_network(protocol, data) if images else None
-    modes = data.info.modes
-    return EvaluationContext(
-        data.train,
-        data.held_out,
-        model=run.model,
-        features=features,
-        classifier=features if isinstance(features, Classifier) else None,
-        mixture=Mixture(torch.tensor(modes.centres), modes.sigma) if modes else None,
-        num=protocol.num,
-        seed=protocol.seed,
-        importance_samples=protocol.importance_samples,
-        conditional=run.recipe.num_classes > 0,
-    )
-
-
-def lacking(name: str, context: EvaluationContext) -> bool:
-    return any(context.lacks(need) for need in metric(name).needs)
+def scores(run: Run, data: Data, protocol: Protocol) -> list[Row]:
+    """Every score with its floor, and that of the same networks before training."""
+    evaluation = evaluation_of(run, data, protocol)
+    return [row for name in evaluation.names() for row in evaluation.rows(name)]
 
 
 def feature_network(protocol: Protocol, data: Data) -> FeatureNetwork:
@@ -108,10 +153,6 @@ def feature_network(protocol: Protocol, data: Data) -> FeatureNetwork:
     return train_lenet(data.train.x, data.train.y, data.held_out.x, data.held_out.y, len(data.info.classes))
 
 
-def binarises(run: Run) -> bool:
-    return isinstance(run.recipe.transform, Binarize)
-
-
 def binarised(split: Split) -> Split:
     """Each pixel drawn black or white with its grey as probability: one fixed draw."""
     with rng.seeded("binarised"):
@@ -119,16 +160,45 @@ def binarised(split: Split) -> Split:
     return replace(split, x=x)
 
 
-def keep(run: Run, rows: Sequence[Row], source: str) -> Path:
+def keep(run: Run, rows: Sequence[Row], source: str, protocol: Protocol) -> Path:
     """Adds the rows to the run's evaluation.json; a score of the same name and card takes the older one's place."""
     path = run.path / "evaluation.json"
-    new: list[dict[str, Any]] = [{"data": source, "images": run.images_seen, **to_json(row)} for row in rows]
+    about = {"data": source, "images": run.images_seen, "asked": asked(protocol)}
+    new: list[dict[str, Any]] = [{**about, **to_json(row)} for row in rows]
     names = {(entry["score"]["name"], json.dumps(protocol_of(entry))) for entry in new}
     old = [e for e in kept(run.path) if (e["score"]["name"], json.dumps(protocol_of(e))) not in names]
     try:
         return checkpoint.atomically(path, lambda part: part.write_text(json.dumps([*old, *new], indent=2)))
     except OSError as error:
         raise GanvasError(f"The scores cannot be written to {path}: {error}.") from error
+
+
+def recall(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
+    """The rows that measuring a metric would give again, from the run's evaluation.json; none when it must be measured.
+
+    That is so for the same weights, examples, feature network, settings, seed and versions.
+    """
+    here, _ = evaluation.contexts(name)
+    network = here.features
+    networks = (None, None if network is None else network.fingerprint)
+
+    def same(entry: dict[str, Any]) -> bool:
+        card = entry["score"]["card"]
+        return (
+            card["metric"] == name
+            and entry["images"] == run.images_seen
+            and entry.get("asked") == asked(evaluation.protocol)
+            and card["data"] == here.data
+            and card["features_hash"] in networks
+            and card["versions"] == versions()
+        )
+
+    return [from_json(entry) for entry in kept(run.path) if same(entry)]
+
+
+def asked(protocol: Protocol) -> dict[str, Any]:
+    """What of a protocol changes scores, but for the examples and the feature network, which cards name by their hash."""
+    return {"num": protocol.num, "importance samples": protocol.importance_samples, "seed": protocol.seed}
 
 
 def kept(path: Path) -> list[dict[str, Any]]:
@@ -139,7 +209,7 @@ def kept(path: Path) -> list[dict[str, Any]]:
     try:
         entries = json.loads(file.read_text())
         for entry in entries:
-            Score.from_dict(entry["score"])
+            from_json(entry)
         return entries
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GanvasError(f"{file} is damaged: {error}.", "Remove it and evaluate again.") from error
@@ -155,14 +225,25 @@ def to_json(row: Row) -> dict[str, Any]:
     return {name: None if score is None else score.to_dict() for name, score in named.items()}
 
 
+def from_json(entry: dict[str, Any]) -> Row:
+    """The opposite of `to_json`."""
+    score, floor, untrained = (
+        None if entry[n] is None else Score.from_dict(entry[n]) for n in ("score", "floor", "untrained")
+    )
+    assert score is not None
+    return Row(score, floor, untrained)
+
+
 def rounded(score: Score | None) -> str:
     """A value with as many digits as its error allows: 92.41 ± 0.12."""
     if score is None:
         return ""
-    if score.error is None or not math.isfinite(score.value) or score.error == 0:
-        return f"{score.value:.4g}"
-    digits = max(0, min(6, 1 - math.floor(math.log10(score.error))))
-    return f"{score.value:.{digits}f} ± {score.error:.{digits}f}"
+    value, error = score.value, score.error
+    # KID over subsets that are the whole set has a deviation of rounding alone.
+    if error is None or not math.isfinite(value) or error <= 1e-9 * abs(value):
+        return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+    digits = max(0, min(6, 1 - math.floor(math.log10(error))))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 def facts() -> list[dict[str, Any]]:

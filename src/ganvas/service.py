@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganvas import distributed, evaluation, rng
+from ganvas import comparison, distributed, evaluation, rng
 from ganvas.contract import Facts, dry_step
 from ganvas.data import Data, DataInfo, ImageOptions, batches, open_data, read_image, summary
 from ganvas.devices import resolve_device
@@ -314,8 +314,31 @@ def evaluate(run: Run, data: str | None = None, *, protocol: Protocol = Protocol
     source = data or run.settings.source
     loaded = as_trained(run, source)
     rows = evaluation.scores(run, loaded, protocol)
-    evaluation.keep(run, rows, source)
+    evaluation.keep(run, rows, source, protocol)
     return rows
+
+
+def compare(runs: Sequence[Run], out: Path, *, data: str | None = None, protocol: Protocol = Protocol()) -> Path:
+    """Scores, pictures and costs of runs side by side, in `out`: index.html, which is returned, and compare.json.
+
+    data: whose held-out examples are taken; by default the source that all runs were trained on.
+    """
+    sources = list(dict.fromkeys(run.settings.source for run in runs))
+    if data is None and len(sources) > 1:
+        raise GanvasError(
+            f"These runs were trained on different data: {', '.join(sources)}.",
+            "Say whose held-out examples all of them are measured on: --data SOURCE",
+        )
+    source = data or "".join(sources)
+    loaded: dict[ImageOptions, Data] = {}
+
+    def load(run: Run) -> Data:
+        options = run.settings.options
+        if options not in loaded:
+            loaded[options] = as_trained(run, source)
+        return loaded[options]
+
+    return comparison.compare(runs, load, source, protocol, out)
 
 
 def report(path: str | Path) -> Path:

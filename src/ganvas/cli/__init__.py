@@ -14,6 +14,7 @@ VERBS: dict[str, str] = {
     "interpolate": "a walk between two images, as a strip or a film",
     "encode": "codes of a data source's examples",
     "evaluate": "scores on held-out data, beside real data's and the untrained networks'",
+    "compare": "runs side by side under one protocol: a page of scores, pictures and costs",
     "metrics": "what can be measured, and what it needs",
     "report": "write a run's report.html again",
 }

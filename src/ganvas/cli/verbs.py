@@ -162,10 +162,31 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Scores of a run on held-out data, beside those of real data and of the untrained networks."""
-    names = tuple(name.strip() for name in metrics.split(",") if name.strip())
-    protocol = Protocol(names, num, features, weights, importance_samples, seed)
+    protocol = Protocol(listed(metrics), num, features, weights, importance_samples, seed)
     opened = service.open_run(run, file=file, device=device)
     show_scores(service.evaluate(opened, data, protocol=protocol), as_json=json)
+
+
+def compare(
+    runs: Annotated[Positional[tuple[Path, ...]], arg(help="two runs' directories, or more")],
+    *,
+    out: Annotated[Path, arg(help="a folder for index.html and compare.json")],
+    data: Annotated[
+        str | None, arg(help="a data source, whose held-out examples are taken; the runs' own if none")
+    ] = None,
+    metrics: Annotated[str, arg(help="names with commas: fid,kid,prdc (see ganvas metrics); else the usual")] = "",
+    num: Annotated[int, arg(help="samples drawn of each, and held-out examples used at most")] = 10_000,
+    features: Annotated[FeaturesName, arg(help="what sees the images; auto: lenet with labels, else random")] = "auto",
+    weights: Annotated[Path | None, arg(help="inception's file of weights")] = None,
+    importance_samples: Annotated[int, arg(help="codes an example for nll and bpd")] = 5_000,
+    seed: int = 0,
+    file: File = None,
+    device: Device = "cpu",
+) -> None:
+    """Runs side by side under one protocol: scores, bars, samples, reconstructions and costs, as a page and as JSON."""
+    protocol = Protocol(listed(metrics), num, features, weights, importance_samples, seed)
+    opened = [service.open_run(run, file=file, device=device) for run in runs]
+    said(service.compare(opened, out, data=data, protocol=protocol))
 
 
 def metrics(*, json: Json = False) -> None:
@@ -269,6 +290,11 @@ def fields_of(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
     ]
 
 
+def listed(names: str) -> tuple[str, ...]:
+    """The names between commas."""
+    return tuple(name.strip() for name in names.split(",") if name.strip())
+
+
 def said(path: Path | None) -> None:
     if path is not None:
         print(path)
@@ -283,6 +309,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "interpolate": interpolate,
     "encode": encode,
     "evaluate": evaluate,
+    "compare": compare,
     "metrics": metrics,
     "report": report,
 }

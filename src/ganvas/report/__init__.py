@@ -1,5 +1,6 @@
-"""The page of a run: what was trained, how it went and how to go on, in one file that opens without a network."""
+"""Pages that open without a network: of a run, what was trained and how it went; of several, how they compare."""
 
 from ganvas.report.build import write_report
+from ganvas.report.comparison import render_comparison
 
-__all__ = ["write_report"]
+__all__ = ["render_comparison", "write_report"]

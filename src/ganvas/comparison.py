@@ -1,0 +1,291 @@
+"""Runs side by side under one protocol: which scores may stand in one line, who is ahead, and what each run cost."""
+
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganvas import checkpoint, rng
+from ganvas.data import Data, DataInfo, picture
+from ganvas.errors import GanvasError
+from ganvas.evaluation import USUAL, Evaluation, Protocol, evaluation_of, keep, recall, rounded
+from ganvas.metrics.card import PROTOCOL, Card, comparable
+from ganvas.metrics.catalog import METRICS, Row
+from ganvas.metrics.cost import multiply_adds, num_parameters
+from ganvas.model import Autoencoder
+from ganvas.pictures import writing
+from ganvas.report import render_comparison
+from ganvas.report.comparison import Cell, Column, Comparison, Cost, Line
+from ganvas.runs import Run
+
+NUM_SAMPLES, NUM_POINTS = 64, 2_500
+NUM_COPIES, COPY_COLUMNS = 32, 16
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A run before its data. name: what tells it from the others. rows: its scores by name. lacks: reasons by metric."""
+
+    name: str
+    run: Run
+    data: Data
+    rows: dict[str, Row]
+    lacks: dict[str, str]
+
+
+def compare(runs: Sequence[Run], load: Callable[[Run], Data], source: str, protocol: Protocol, out: Path) -> Path:
+    """Measures the runs, and writes `out`/index.html and compare.json; returns the page. load: a run's evaluation data."""
+    check(runs)
+    contenders = [measured(name, run, load(run), source, protocol) for name, run in zip(names(runs), runs, strict=True)]
+    lines, refusals, cards = lines_of(contenders, protocol.metrics)
+    notes = dict.fromkeys(note for c in contenders for row in c.rows.values() for note in row.score.card.notes)
+    comparison = Comparison(
+        data=source,
+        columns=tuple(column(contender, protocol.seed) for contender in contenders),
+        lines=tuple(lines),
+        notes=(*refusals, *notes),
+        originals=originals(contenders[0]),
+    )
+    page = out / "index.html"
+    with writing(page):
+        facts = json.dumps(to_json(comparison, cards, protocol), indent=2, allow_nan=False)
+        checkpoint.atomically(out / "compare.json", lambda part: part.write_text(facts))
+        checkpoint.atomically(page, lambda part: part.write_text(render_comparison(comparison), encoding="utf-8"))
+    return page
+
+
+def check(runs: Sequence[Run]) -> None:
+    """Raises GanvasError where these runs cannot stand side by side at all."""
+    if len(runs) < 2:
+        raise GanvasError("A comparison needs two runs or more.", "Of one run, `ganvas evaluate` gives the scores.")
+    paths = [run.path.resolve() for run in runs]
+    for run, path in zip(runs, paths, strict=True):
+        if paths.count(path) > 1:
+            raise GanvasError(f"The run {run.path} is named twice.")
+    shapes = {run.info.shape: run for run in runs}
+    if len(shapes) > 1:
+        found = " against ".join(f"{shape} of {run.path}" for shape, run in shapes.items())
+        raise GanvasError(
+            f"These runs cannot be compared: the shape of their examples differs: {found}.",
+            "Numbers about examples of different sizes measure different things. Train them on the same --size.",
+        )
+
+
+def names(runs: Sequence[Run]) -> list[str]:
+    """Each run's folder, with those above it where that alone tells runs apart."""
+    parts = [run.path.resolve().parts for run in runs]
+    return [
+        next(
+            "/".join(mine[-depth:])
+            for depth in range(1, len(mine) + 1)
+            if sum(other[-depth:] == mine[-depth:] for other in parts) == 1
+        )
+        for mine in parts
+    ]
+
+
+def measured(name: str, run: Run, data: Data, source: str, protocol: Protocol) -> Contender:
+    """A run with every score that it can give; those kept from an equal evaluation are not measured again."""
+    evaluation = evaluation_of(run, data, protocol)
+    contender = Contender(name, run, data, rows={}, lacks={})
+    for metric in protocol.metrics or USUAL:
+        lack = evaluation.lacks(metric)
+        if lack:
+            contender.lacks[metric] = lack[0]
+            continue
+        try:
+            rows = scores(run, evaluation, metric, source)
+            contender.rows.update({row.score.name: row for row in rows})
+        except GanvasError as error:
+            contender.lacks[metric] = error.message
+    return contender
+
+
+def scores(run: Run, evaluation: Evaluation, metric: str, source: str) -> list[Row]:
+    rows = recall(run, evaluation, metric)
+    if not rows:
+        rows = evaluation.rows(metric)
+        keep(run, rows, source, evaluation.protocol)
+    return rows
+
+
+def lines_of(contenders: Sequence[Contender], asked: Sequence[str]) -> tuple[list[Line], list[str], list[Card | None]]:
+    """A line for each score and card; why scores of one name stand in several lines; and each line's card.
+
+    asked: metrics that get a line even where no run can give them.
+    """
+    lines, refusals, cards = list[Line](), list[str](), list[Card | None]()
+    for name in dict.fromkeys(name for c in contenders for name in c.rows):
+        groups = grouped([c.rows[name].score.card for c in contenders if name in c.rows])
+        if len(groups) > 1:
+            why = comparable([group[0] for group in groups])
+            refusals.append(f"{name} is not compared in one line: {why}.")
+        for group in groups:
+            lines.append(line(name, group[0], len(groups) > 1, contenders))
+            cards.append(group[0])
+    for metric in asked:
+        if all(metric in c.lacks for c in contenders):
+            lines.append(nobody(metric, contenders))
+            cards.append(None)
+    return lines, refusals, cards
+
+
+def grouped(cards: Sequence[Card]) -> list[list[Card]]:
+    """The cards in groups of those that are comparable."""
+    groups: list[list[Card]] = []
+    for card in cards:
+        home = next((group for group in groups if comparable([group[0], card]) is None), None)
+        if home is None:
+            groups.append([card])
+        else:
+            home.append(card)
+    return groups
+
+
+def line(name: str, card: Card, alone: bool, contenders: Sequence[Contender]) -> Line:
+    """The scores of that name and card. alone: whether there are others of that name on another card."""
+    cells, floors = list[Cell](), list[float]()
+    for contender in contenders:
+        row = contender.rows.get(name)
+        if row is None:
+            cells.append(Cell(reason=contender.lacks.get(card.metric, "")))
+        elif why := comparable([card, row.score.card]):
+            cells.append(Cell(reason=f"not measured by the same protocol: {why}"))
+        else:
+            untrained = None if row.untrained is None else row.untrained.value
+            cells.append(Cell(row.score.value, row.score.error, untrained, rounded(row.score)))
+            floors += [] if row.floor is None else [row.floor.value]
+    better = next(c.rows[name].score.better for c in contenders if name in c.rows)
+    best = leaders([cell.value for cell in cells], better)
+    return Line(name, better, described(card, alone), tuple(cells), floors[0] if floors else None, best)
+
+
+def nobody(metric: str, contenders: Sequence[Contender]) -> Line:
+    """The line of a metric that none of the runs can give."""
+    return Line(metric, METRICS[metric].better, "", tuple(Cell(reason=c.lacks[metric]) for c in contenders), None, ())
+
+
+def leaders(values: Sequence[float | None], better: str) -> tuple[int, ...]:
+    """Which values are best; none where fewer than two can be compared, or all are equal."""
+    known = {i: value for i, value in enumerate(values) if value is not None and not math.isnan(value)}
+    if len(set(known.values())) < 2:
+        return ()
+    best = min(known.values()) if better == "lower" else max(known.values())
+    return tuple(i for i, value in known.items() if value == best)
+
+
+def described(card: Card, alone: bool) -> str:
+    """What a reader should know of a card at a glance; with the examples' hash where that tells two lines apart."""
+    words = [f"{card.num_samples:,} examples"]
+    words += [card.features] if card.features else []
+    words += [f"{name} {value}" for name, value in card.settings.items()]
+    words += [f"data {card.data[:8]}"] if alone else []
+    return ", ".join(words)
+
+
+def column(contender: Contender, seed: int) -> Column:
+    """What the page shows of a run besides its scores."""
+    run = contender.run
+    settings, is_image = run.settings, len(run.info.shape) == 3
+    num = NUM_SAMPLES if is_image else NUM_POINTS
+    y = torch.arange(num) % run.recipe.num_classes if run.recipe.num_classes else None
+    return Column(
+        name=contender.name,
+        path=str(run.path),
+        recipe=settings.recipe,
+        summary=settings.summary,
+        source=settings.source,
+        cost=cost(run),
+        samples=png(run.sample(num, y=y, seed=seed), run.info),
+        copies=copies(contender),
+    )
+
+
+def cost(run: Run) -> Cost:
+    """What training took, and what drawing an example takes."""
+    with rng.seeded("cost"), torch.no_grad():
+        z = run.model.prior().sample((2,))
+    y = torch.zeros(2, dtype=torch.int64, device=z.device) if run.recipe.num_classes else None
+    peak = run.directory.latest("peak_memory")
+    return Cost(
+        images=run.images_seen,
+        seconds=run.directory.latest("seconds") or 0.0,
+        parameters=num_parameters(run.model),
+        multiply_adds=multiply_adds(lambda codes: run.model.generate(codes, y), z),
+        peak_memory=None if peak is None else int(peak),
+        machine=run.directory.machine(),
+    )
+
+
+def shown(contender: Contender) -> tuple[Tensor, Tensor | None]:
+    """The held-out examples that all runs reconstruct, with their classes."""
+    batch = contender.data.held_out.batch(torch.arange(min(NUM_COPIES, len(contender.data.held_out))))
+    return batch.x, batch.y
+
+
+def originals(contender: Contender) -> bytes | None:
+    x, _ = shown(contender)
+    return png(x, contender.run.info, COPY_COLUMNS) if x.dim() == 4 else None
+
+
+def copies(contender: Contender) -> bytes | str:
+    """The examples of `shown`, reconstructed; or why they cannot be."""
+    x, y = shown(contender)
+    if not isinstance(contender.run.model, Autoencoder) or x.dim() != 4:
+        return "It has no encoder: it goes from codes to examples only."
+    return png(contender.run.reconstruct(x, y), contender.run.info, COPY_COLUMNS)
+
+
+def png(x: Tensor, info: DataInfo, columns: int | None = None) -> bytes:
+    buffer = io.BytesIO()
+    picture(x, columns=columns, info=info).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def to_json(comparison: Comparison, cards: Sequence[Card | None], protocol: Protocol) -> dict[str, Any]:
+    """What compare.json holds: all that the page says, and every line's card, without the pictures."""
+    runs = [
+        {key: value for key, value in dataclasses.asdict(c).items() if key not in ("samples", "copies")}
+        for c in comparison.columns
+    ]
+    return {
+        "data": comparison.data,
+        "protocol": {
+            "metrics": list(protocol.metrics or USUAL),
+            "num": protocol.num,
+            "features": protocol.features,
+            "importance_samples": protocol.importance_samples,
+            "seed": protocol.seed,
+        },
+        "runs": runs,
+        "scores": [
+            {
+                "name": line.name,
+                "better": line.better,
+                "runs": {
+                    c.name: {"value": strict(cell.value), "error": cell.error, "untrained": strict(cell.untrained)}
+                    | ({"reason": cell.reason} if cell.value is None else {})
+                    for c, cell in zip(comparison.columns, line.cells, strict=True)
+                },
+                "floor": strict(line.floor),
+                "best": [comparison.columns[i].name for i in line.best],
+                "card": None
+                if card is None
+                else {key: value for key, value in dataclasses.asdict(card).items() if key in PROTOCOL},
+            }
+            for line, card in zip(comparison.lines, cards, strict=True)
+        ],
+        "notes": list(comparison.notes),
+    }
+
+
+def strict(value: float | None) -> float | str | None:
+    """JSON has no infinity: it is written as a string."""
+    return value if value is None or math.isfinite(value) else str(value)
