@@ -49,7 +49,7 @@ def test_each_player_moves_by_the_gradient_of_its_own_loss_and_nobody_else_moves
     def checked_move(seat, terms, gradients):
         # The isolated gradient: the same random numbers, every parameter free, no shared graph, this player's loss alone.
         everything = {n: p.detach().clone() for n, p in trainer.model.named_parameters()}
-        isolated = isolated_gradient(trainer, before, seat.player.name, batch, len(moves))
+        isolated = isolated_gradient(trainer, before, seat.player.name, batch, moves.count(seat.player.name))
         for g, expected in zip(gradients, isolated, strict=True):
             assert (g is None) == (expected is None)
             if g is not None:
@@ -75,8 +75,11 @@ def test_each_player_moves_by_the_gradient_of_its_own_loss_and_nobody_else_moves
     assert set(moves) == {seat.player.name for seat in seats}
 
 
-def isolated_gradient(trainer: Trainer, model, player_name: str, batch: Batch, _: int):
-    """The gradient of one player's main loss on a copy of the model in which nothing is frozen."""
+def isolated_gradient(trainer: Trainer, model, player_name: str, batch: Batch, move: int):
+    """What a player's first move must follow, its loss with the penalties of every turn, or a later one, a lazy penalty.
+
+    On a copy of the model in which nothing is frozen.
+    """
     alone = copy.deepcopy(model)
     player = next(p for p in alone.players() if p.name == player_name)
     with rng.seeded("turn"):
@@ -86,8 +89,12 @@ def isolated_gradient(trainer: Trainer, model, player_name: str, batch: Batch, _
         for lazy in player.lazy:
             if lazy.every == 1:
                 terms |= lazy.penalty(r)
-        parameters = player.parameters()
-        return [None if g is None else g for g in gradient(terms, parameters)]
+        if move > 0:
+            lazy = [lazy for lazy in player.lazy if lazy.every > 1][move - 1]
+            if not trainer.model.simultaneous:  # a lazy penalty's move has a forward of its own, after the first move
+                r = alone(prepared)
+            terms = {name: lazy.every * value for name, value in lazy.penalty(r).items()}
+        return gradient(terms, player.parameters())
 
 
 def test_every_parameter_is_moved_by_somebody_and_reached_by_a_term(name: str) -> None:
