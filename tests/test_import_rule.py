@@ -50,7 +50,19 @@ ALLOWED: dict[str, set[str]] = {
     "comparison": PARTS | {"runs", "evaluation", "pictures", "report"},
     "service": PARTS
     | {"recipe", "recipes", "runs", "jobs", "evaluation", "comparison", "devices", "pictures", "report"},
-    "cli": {"errors", "service", "recipe", "contract", "data", "evaluation", "metrics", "explain", "samplers"},
+    "continuum": PARTS | {"recipe", "recipes", "runs", "evaluation", "service", "pictures", "report"},
+    "cli": {
+        "errors",
+        "continuum",
+        "service",
+        "recipe",
+        "contract",
+        "data",
+        "evaluation",
+        "metrics",
+        "explain",
+        "samplers",
+    },
     "__main__": {"cli"},
     "__init__": {"errors", "service"},
 }

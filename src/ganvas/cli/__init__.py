@@ -16,6 +16,7 @@ VERBS: dict[str, str] = {
     "evaluate": "scores on held-out data, beside real data's and the untrained networks'",
     "compare": "runs side by side under one protocol: a page of scores, pictures and costs",
     "metrics": "what can be measured, and what it needs",
+    "continuum": "the same networks from VAE to GAN: what is bought and what is paid",
     "report": "write a run's report.html again",
 }
 

@@ -16,7 +16,9 @@ from ganvas import recipe as recipe_module
 from ganvas import service
 from ganvas.cli import fail
 from ganvas.cli.show import show_check, show_data, show_metrics, show_recipes, show_scores
+from ganvas.continuum import continuum as sweep
 from ganvas.data import ImageOptions
+from ganvas.errors import GanvasError
 from ganvas.evaluation import FeaturesName, Protocol
 from ganvas.explain.inversion import Search
 from ganvas.samplers import Gaussian, GaussianMixture, PostHocPrior, SecondStage
@@ -194,6 +196,55 @@ def metrics(*, json: Json = False) -> None:
     show_metrics(service.metrics(), as_json=json)
 
 
+def continuum(
+    *,
+    data: Annotated[str, arg(help="a data source of images")] = "glyphs",
+    out: Annotated[Path | None, arg(help="a folder of its own; runs/continuum-DATA if none is named")] = None,
+    weights: Annotated[str, arg(help="from 0 (VAE) to 1 (GAN), with commas")] = "0,0.1,0.3,0.5,0.7,0.9,1",
+    seeds: Annotated[int, arg(help="runs at each weight")] = 3,
+    images: Annotated[int, arg(help="how many each run sees")] = 50_000,
+    batch_size: Annotated[int | None, arg(help="images in a step")] = None,
+    network: Annotated[str, arg(help="of all three players: auto, mlp, dcgan or resnet")] = "auto",
+    width: Annotated[int | None, arg(help="of the networks; their own if none")] = None,
+    latent: Annotated[int, arg(help="dimensions of the code")] = 32,
+    learning_rate: Annotated[float, arg(help="Adam's, for all three")] = 1e-3,
+    num: Annotated[int, arg(help="samples drawn, and held-out examples used at most")] = 2_000,
+    features: Annotated[FeaturesName, arg(help="what sees the images; auto: lenet with labels, else random")] = "auto",
+    size: Size = None,
+    crop: Crop = "center",
+    channels: Channels = None,
+    device: Device = "cpu",
+    quiet: Annotated[bool, arg(help="print nothing")] = False,
+) -> None:
+    """Train the same networks from VAE to GAN, and draw what is bought and what is paid. It goes on where it was stopped."""
+    page = sweep(
+        data,
+        out or Path("runs") / f"continuum-{service.slug(data)}",
+        weights=numbers(weights),
+        seeds=seeds,
+        images=images,
+        batch_size=batch_size,
+        num=num,
+        features=features,
+        image_options=ImageOptions(size=size, crop=crop, channels=channels),
+        device=device,
+        quiet=quiet,
+        network=network,
+        width=width,
+        latent=latent,
+        learning_rate=learning_rate,
+    )
+    said(page)
+
+
+def numbers(text: str) -> list[float]:
+    """Numbers with commas between them."""
+    try:
+        return [float(word) for word in text.split(",") if word.strip()]
+    except ValueError as error:
+        raise GanvasError(f"{text!r} is not a list of numbers.", "Write for example --weights 0,0.5,1") from error
+
+
 def report(run: RunPath) -> None:
     """Write a run's report.html again."""
     said(service.report(run))
@@ -311,6 +362,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "compare": compare,
     "metrics": metrics,
+    "continuum": continuum,
     "report": report,
 }
 

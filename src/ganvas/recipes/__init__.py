@@ -11,6 +11,7 @@ from ganvas.recipe import Recipe, RecipeFunction, recipe_name
 from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, r3gan, sngan, wgan
 from ganvas.recipes.article import article_gan, article_vae
 from ganvas.recipes.conditional import acgan, cgan, cvae
+from ganvas.recipes.continuum import continuum
 from ganvas.recipes.gan import dcgan, gan, wgan_gp
 from ganvas.recipes.hybrids import aae, aae_semi, alpha_gan, avb, bigan, factor_vae, soft_introvae, veegan
 from ganvas.recipes.likelihood import iwae, mixture_vae, tc_vae, vamp_vae
@@ -26,6 +27,7 @@ _ALL: tuple[RecipeFunction, ...] = (
     mixture_vae,
     cvae,
     vaegan,
+    continuum,
     aae,
     aae_semi,
     bigan,

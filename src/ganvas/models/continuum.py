@@ -1,0 +1,102 @@
+"""Everything from a VAE to a GAN by one number: how much of what moves the decoder comes from a discriminator."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, kl_divergence
+
+from ganvas.batch import Batch
+from ganvas.losses.adversarial import Adversarial, NonSaturating
+from ganvas.losses.penalties import Penalty
+from ganvas.losses.reconstruction import optimal_scale
+from ganvas.model import Autoencoder, Lazy, Player, Round, Terms
+from ganvas.models.vaegan import repeated
+
+
+class Continuum(Autoencoder):
+    """Three players of one forward. x̂ = G(z), z ~ q(z|x); x̃ = G(z_p), z_p ~ p(z); D examples' dimensions; 0 ≤ w ≤ 1.
+
+        encoder          minimises   β KL(q(z|x) ‖ p(z)) − log p(x|z)
+        decoder          minimises   −(1 − w) log p(x|z) / D + w [fool the discriminator with x̂ and x̃]
+        discriminator    minimises   [tell x from x̂ and x̃]
+
+    w = 0 is the VAE: encoder and decoder descend the negative ELBO (the factor 1/D on the decoder's part is one that Adam
+    does not see), and nobody listens to the discriminator, which learns all the same. w = 1 is a GAN: no reconstruction
+    term reaches the decoder, and the encoder only learns to invert it. Between them lies the VAE-GAN with an error in pixels.
+
+    What makes a middle w mean something is that both of the decoder's terms are nats of one size: of one dimension of x
+    on one side, of one decision real or generated on the other. With p(x|z) = N(x̂, σ²I) at the σ that fits the batch best,
+    −log p(x|z) / D = ½ log(mean squared error), whose slope in x̂ has length 1/√(D · mean squared error): as is that of a
+    discriminator that tells x̂ from x by a step as long as their distance, whatever the unit of x and its size.
+
+    encoder: (x, y) to q(z|x). decoder: (z, y) to x. critic: (x, y) to scores (N,).
+    weight: w. distance: −log p(x|z) of x and x̂, nats per example. penalties: on the discriminator's slope.
+
+    Terms: rate and distortion of the encoder in nats per example; distortion of the decoder in nats per dimension;
+    adversarial in nats per example.
+
+    References: Larsen et al. 2016, "Autoencoding beyond pixels using a learned similarity metric",
+        https://arxiv.org/abs/1512.09300; Blau & Michaeli 2018, "The Perception-Distortion Tradeoff",
+        https://arxiv.org/abs/1711.06077, section 5 of which weighs distortion against an adversarial term likewise
+    """
+
+    simultaneous = True
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        critic: nn.Module,
+        prior: nn.Module,
+        weight: float,
+        loss: Adversarial | None = None,
+        distance: Callable[[Tensor, Tensor], Tensor] = optimal_scale,
+        beta: float = 1.0,
+        penalties: Sequence[Penalty] = (),
+    ) -> None:
+        super().__init__()
+        assert 0 <= weight <= 1, weight
+        self.encoder, self.decoder, self.critic, self.prior = encoder, decoder, critic, prior
+        self.loss = loss or NonSaturating()
+        self.weight, self.distance, self.beta = weight, distance, beta
+        self.penalties = tuple(penalties)
+
+    def players(self) -> Sequence[Player]:
+        lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]
+        return (
+            Player("encoder", [self.encoder], self.encoder_loss),
+            Player("decoder", [self.decoder], self.decoder_loss),
+            Player("discriminator", [self.critic], self.discriminator_loss, lazy=lazy),
+        )
+
+    def forward(self, batch: Batch) -> Round:
+        x, y, n = batch.x, batch.y, len(batch)
+        q = self.encode(x, y)
+        # One pass for x̂ and x̃, so that what normalises a batch treats both alike.
+        z = torch.cat([q.rsample(), self.prior().sample((n,))])
+        fake = self.decoder(z, repeated(y, 2))
+        score = self.critic(torch.cat([x, fake]), repeated(y, 3))
+        real = score[:n].repeat(2)  # as many real scores as generated ones, so that losses can pair them
+        return Round(x=x, y=y, q=q, fake=fake, distortion=self.distance(x, fake[:n]), real=real, scored_fake=score[n:])
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+        return self.encoder(x, y)
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.decoder(z, y)
+
+    def encoder_loss(self, r: Round) -> Terms:
+        return {"rate": self.beta * kl_divergence(r.q, self.prior()).mean(), "distortion": r.distortion}
+
+    def decoder_loss(self, r: Round) -> Terms:
+        return {
+            "distortion": (1 - self.weight) * r.distortion / r.x[0].numel(),
+            "adversarial": self.weight * self.loss.generator(r.real, r.scored_fake),
+        }
+
+    def discriminator_loss(self, r: Round) -> Terms:
+        return {"adversarial": self.loss.critic(r.real, r.scored_fake)}
+
+    def penalty(self, penalty: Penalty) -> Callable[[Round], Terms]:
+        return lambda r: {penalty.name: penalty(self.critic, r.x, r.fake[len(r.x) :], r.y)}
