@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "progress": BOTTOM,
     "report": BOTTOM,
     "runs": TRAINING | {"data", "recipe"},
-    "jobs": PARTS | {"recipe", "runs", "devices", "pictures", "progress", "report"},
+    "jobs": PARTS | {"recipe", "runs", "evaluation", "devices", "pictures", "progress", "report"},
     "evaluation": PARTS | {"recipe", "runs"},
     "comparison": PARTS | {"runs", "evaluation", "pictures", "report"},
     "service": PARTS

@@ -1,6 +1,6 @@
 """What happens during training besides training: when, and what."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -113,6 +113,63 @@ def held_out_terms(trainer: Trainer, batches: list[Batch]) -> dict[str, dict[str
                 means.add(player.name, player.loss(r))
     model.train(was_training)
     return means.read()
+
+
+class Scored(Protocol):
+    """A number about a model. better: "lower" or "higher"."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def better(self) -> str: ...
+
+
+Scores = Mapping[str, Sequence[Scored]]
+"""The scores of each metric."""
+
+
+class Measure:
+    """Metrics of the model that samples come from, at the start and the end as well.
+
+    measure: from that model to its scores. then: is told of those that were due, so that where a run was stopped on its
+    way makes no difference.
+    """
+
+    def __init__(
+        self,
+        when: When,
+        record: Record,
+        measure: Callable[[Model], Scores],
+        then: Callable[[Trainer, Scores], None] | None = None,
+    ) -> None:
+        self.when, self.record, self.measure, self.then = when, record, measure, then
+
+    def __call__(self, trainer: Trainer) -> None:
+        images = trainer.images_seen
+        trainer.best_model.images_seen = images
+        scores = self.measure(trainer.best_model)
+        values = {score.name: score.value for group in scores.values() for score in group}
+        due = self.when(trainer.before, images)
+        self.record({"images": images, "step": trainer.steps, "metrics": values, "partial": images > 0 and not due})
+        if due and self.then:
+            self.then(trainer, scores)
+
+
+class KeepBest:
+    """Keeps the checkpoint with the best value so far of a metric: of its first score, where it has several."""
+
+    def __init__(self, metric: str, folder: Path, keep: int = 2) -> None:
+        self.metric, self.folder, self.keep = metric, folder, keep
+
+    def __call__(self, trainer: Trainer, scores: Scores) -> None:
+        if self.metric not in scores:  # it could not be measured this time
+            return
+        score = scores[self.metric][0]
+        best = checkpoint.read_best(self.folder)
+        if best is None or (score.value < best.value if score.better == "lower" else score.value > best.value):
+            checkpoint.save_best(trainer, self.folder, score.name, score.value, self.keep)
 
 
 class Checkpoint:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,22 @@ class DamagedCheckpoint(GanvasError):
     """A checkpoint that cannot be read as it was written."""
 
 
+@dataclass(frozen=True)
+class Best:
+    """Which checkpoint had the best value of a score so far: what `best.json` holds. images: the checkpoint's."""
+
+    images: int
+    score: str
+    value: float
+
+
 def save(trainer: Trainer, folder: Path, keep: int = 3) -> Path:
-    """Writes `folder`/IMAGES.safetensors and .json, and removes all but the newest `keep`. Returns the JSON's path."""
+    """Writes `folder`/IMAGES.safetensors and .json, and removes all but the newest `keep` and the best.
+
+    Returns the JSON's path.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / f"{trainer.images_seen:012d}"
+    stem = path_of(folder, trainer.images_seen).with_suffix("")
     tensors, facts = state(trainer)
     try:
         written = atomically(stem.with_suffix(".safetensors"), lambda path: save_file(tensors, path))
@@ -43,10 +56,37 @@ def save(trainer: Trainer, folder: Path, keep: int = 3) -> Path:
             f"The checkpoint at {trainer.images_seen} images could not be written: {error}.",
             "Earlier checkpoints are intact. Make room, then go on with --resume.",
         ) from error
+    best = read_best(folder)
     for old in checkpoints(folder)[:-keep]:
+        if best is not None and int(old.stem) == best.images:
+            continue
         old.unlink()
         old.with_suffix(".safetensors").unlink(missing_ok=True)
     return path
+
+
+def save_best(trainer: Trainer, folder: Path, score: str, value: float, keep: int = 3) -> None:
+    """Saves the trainer, and names what was saved as the best."""
+    save(trainer, folder, keep)
+    facts = json.dumps(asdict(Best(trainer.images_seen, score, value)))
+    try:
+        atomically(folder / "best.json", lambda path: path.write_text(facts))
+    except OSError as error:
+        raise GanvasError(f"{folder / 'best.json'} could not be written: {error}.") from error
+
+
+def read_best(folder: Path) -> Best | None:
+    """Which checkpoint is the best; None where none was named so."""
+    file = folder / "best.json"
+    if not file.exists():
+        return None
+    try:
+        facts = json.loads(file.read_text())
+        return Best(int(facts["images"]), str(facts["score"]), float(facts["value"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedCheckpoint(
+            f"{file} cannot be read: {error}.", "Remove it: only the knowledge of the best is lost."
+        ) from error
 
 
 def load(trainer: Trainer, path: Path) -> None:
@@ -72,6 +112,11 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def checkpoints(folder: Path) -> list[Path]:
     """The JSON files of a folder's checkpoints, oldest first."""
     return sorted(p for p in folder.glob("*.json") if p.stem.isdigit())
+
+
+def path_of(folder: Path, images: int) -> Path:
+    """The JSON file of the checkpoint at `images`."""
+    return folder / f"{images:012d}.json"
 
 
 def newest(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:

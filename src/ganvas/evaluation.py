@@ -52,14 +52,31 @@ class Protocol:
 class Evaluation:
     """A model before a data set, under one protocol; what several of its metrics need is made once.
 
+    binary: whether it is a model of black and white pixels.
     untrained: the same networks before training; None for no such scores.
     """
 
-    model: Model
-    recipe: Recipe
+    context: EvaluationContext
     data: Data
     protocol: Protocol
+    binary: bool
     untrained: Model | None = None
+
+    @classmethod
+    def of(
+        cls, model: Model, recipe: Recipe, data: Data, protocol: Protocol, untrained: Model | None = None
+    ) -> "Evaluation":
+        """Of a model that the recipe made. GanvasError for names that are no metrics, and for too small a number."""
+        for name in protocol.metrics:
+            metric(name)
+        if protocol.num < 2:
+            raise GanvasError(f"--num must be at least 2, not {protocol.num}.")
+        binary = isinstance(recipe.transform, Binarize)
+        return cls(context_of(model, recipe, data, protocol), data, protocol, binary, untrained)
+
+    def on(self, model: Model) -> "Evaluation":
+        """The same of another model."""
+        return replace(self, context=self.context.untrained(model), untrained=None)
 
     def names(self) -> tuple[str, ...]:
         """The metrics asked for: those of the protocol, or what can be had of the usual ones."""
@@ -81,29 +98,8 @@ class Evaluation:
     def contexts(self, name: str) -> tuple[EvaluationContext, EvaluationContext | None]:
         """Where a metric is taken: of the model, and of the untrained networks."""
         # What a model of black and white pixels is asked of examples, it is asked of such examples.
-        binary = Need.LIKELIHOOD in metric(name).needs and isinstance(self.recipe.transform, Binarize)
+        binary = self.binary and Need.LIKELIHOOD in metric(name).needs
         return (self.binarised, self.binarised_before) if binary else (self.context, self.before)
-
-    @cached_property
-    def context(self) -> EvaluationContext:
-        data, protocol = self.data, self.protocol
-        seeing = any(
-            need in (Need.FEATURES, Need.CLASSIFIER) for n in protocol.metrics or USUAL for need in metric(n).needs
-        )
-        features = feature_network(protocol, data) if seeing and len(data.info.shape) == 3 else None
-        modes = data.info.modes
-        return EvaluationContext(
-            data.train,
-            data.held_out,
-            model=self.model,
-            features=features,
-            classifier=features if isinstance(features, Classifier) else None,
-            mixture=Mixture(torch.tensor(modes.centres), modes.sigma) if modes else None,
-            num=protocol.num,
-            seed=protocol.seed,
-            importance_samples=protocol.importance_samples,
-            conditional=self.recipe.num_classes > 0,
-        )
 
     @cached_property
     def before(self) -> EvaluationContext | None:
@@ -118,13 +114,29 @@ class Evaluation:
         return None if self.untrained is None else self.binarised.untrained(self.untrained)
 
 
+def context_of(model: Model, recipe: Recipe, data: Data, protocol: Protocol) -> EvaluationContext:
+    """The model before `data`, with a feature network if a metric needs one."""
+    seen = {need for name in protocol.metrics or USUAL for need in metric(name).needs}
+    looks = len(data.info.shape) == 3 and not seen.isdisjoint((Need.FEATURES, Need.CLASSIFIER))
+    features = feature_network(protocol, data) if looks else None
+    modes = data.info.modes
+    return EvaluationContext(
+        data.train,
+        data.held_out,
+        model=model,
+        features=features,
+        classifier=features if isinstance(features, Classifier) else None,
+        mixture=Mixture(torch.tensor(modes.centres), modes.sigma) if modes else None,
+        num=protocol.num,
+        seed=protocol.seed,
+        importance_samples=protocol.importance_samples,
+        conditional=recipe.num_classes > 0,
+    )
+
+
 def evaluation_of(run: Run, data: Data, protocol: Protocol) -> Evaluation:
     """A run before `data`, beside the same networks before training."""
-    for name in protocol.metrics:
-        metric(name)
-    if protocol.num < 2:
-        raise GanvasError(f"--num must be at least 2, not {protocol.num}.")
-    return Evaluation(run.model, run.recipe, data, protocol, run.build().model.to(run.device).eval())
+    return Evaluation.of(run.model, run.recipe, data, protocol, run.build().model.to(run.device).eval())
 
 
 def scores(run: Run, data: Data, protocol: Protocol) -> list[Row]:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,10 +15,12 @@ import torch
 
 from ganvas import checkpoint, distributed
 from ganvas.batch import Batch
-from ganvas.callbacks import Checkpoint, Every, Log, OneTwoFive, Picture, Validate
+from ganvas.callbacks import Checkpoint, Every, KeepBest, Log, Measure, OneTwoFive, Picture, Scores, Validate
 from ganvas.data import Data, batches
 from ganvas.devices import resolve_device
 from ganvas.errors import GanvasError
+from ganvas.evaluation import Evaluation, Protocol
+from ganvas.metrics.card import Score
 from ganvas.metrics.cost import peak_memory
 from ganvas.model import Autoencoder, Model
 from ganvas.pictures import PAIR_COLUMNS, beside, save_picture
@@ -30,6 +32,9 @@ from ganvas.trainer import Callback, Trainer
 
 HELD_OUT_LIMIT = 1_000
 """So many held-out examples are enough to watch a run by; `evaluate` takes as many as it is asked for."""
+
+MEASURED = Protocol(num=2_000, importance_samples=100)
+"""How metrics are taken during training: of fewer samples than `evaluate` draws, and so not to be set beside its scores."""
 
 
 @dataclass
@@ -65,6 +70,7 @@ class Job:
             self.place.world_size,
             trainer.device,
         )
+        evaluation = self.evaluation(trainer) if self.place.leads else None
         if self.place.leads:
             self.prepare(directory, trainer)
         start = time.monotonic() - directory.seconds()
@@ -72,7 +78,7 @@ class Job:
         silent = self.quiet or not self.place.leads
         with stopped_by_signals(trainer), Progress(training.images, title, quiet=silent) as progress:
             progress.start(trainer.images_seen)
-            happenings = self.happenings(trainer, directory, progress, lambda: time.monotonic() - start)
+            happenings = self.happenings(trainer, directory, progress, lambda: time.monotonic() - start, evaluation)
             trainer.fit(stream, training.images, happenings if self.place.leads else ())
         if self.place.leads:
             self.finish(trainer, directory, time.monotonic() - start)
@@ -84,6 +90,18 @@ class Job:
             if found is not None:
                 checkpoint.restore(trainer, found[1], found[0])
         return trainer.images_seen
+
+    def evaluation(self, trainer: Trainer) -> Evaluation | None:
+        """How metrics are taken during training; None where none is. GanvasError where one of them cannot be had."""
+        names = self.settings.training.metrics
+        if not names:
+            return None
+        protocol = replace(MEASURED, metrics=names)
+        evaluation = Evaluation.of(trainer.best_model, self.recipe, self.data, protocol)
+        if self.fresh:
+            for name in names:
+                evaluation.scores(name)  # what cannot be measured is said before anything is written
+        return evaluation
 
     def prepare(self, directory: Directory, trainer: Trainer) -> None:
         """The run's files as they should be before the first step."""
@@ -98,7 +116,12 @@ class Job:
             raise GanvasError(f"The run cannot be written to {directory.path}: {error}.") from error
 
     def happenings(
-        self, trainer: Trainer, directory: Directory, progress: Progress, clock: Callable[[], float]
+        self,
+        trainer: Trainer,
+        directory: Directory,
+        progress: Progress,
+        clock: Callable[[], float],
+        evaluation: Evaluation | None,
     ) -> list[Callback]:
         training = self.settings.training
         record = Recorder(directory, progress)
@@ -115,8 +138,29 @@ class Job:
             Log(Every(training.log_every), record, clock),
             Validate(Every(training.validate_every), record, validation),
             Picture(OneTwoFive(1_000), draw),
+            *(() if evaluation is None else (self.measure(evaluation, directory),)),
             Checkpoint(Every(training.checkpoint_every), directory.checkpoints),
         ]
+
+    def measure(self, evaluation: Evaluation, directory: Directory) -> Measure:
+        """Metrics during training, each line with its protocol, and the best checkpoint where it is to be kept."""
+        training, network = self.settings.training, evaluation.context.features
+        protocol = {
+            "num": min(evaluation.protocol.num, len(self.data.held_out)),
+            "samples": evaluation.protocol.num,
+            "features": None if network is None else network.name,
+            "split": "held-out",
+            "seed": evaluation.protocol.seed,
+        }
+
+        def record(line: Mapping[str, object]) -> None:
+            directory.record({**line, "protocol": protocol})
+
+        def scores(model: Model) -> Scores:
+            return scores_now(evaluation if model.images_seen == 0 else evaluation.on(model), model.images_seen)
+
+        best = KeepBest(training.keep_best, directory.checkpoints) if training.keep_best else None
+        return Measure(Every(training.metrics_every), record, scores, best)
 
     def finish(self, trainer: Trainer, directory: Directory, seconds: float) -> None:
         """Notes how the run ended, writes its report, and says both."""
@@ -153,6 +197,17 @@ class Recorder:
         self.directory.record(line)
         if line.get("split") == "train":
             self.progress.update(line["images"], line["images_per_second"], line["players"])
+
+
+def scores_now(evaluation: Evaluation, images: int) -> Scores:
+    """The scores of each metric; one that cannot be had of the model as it is now is left out, and said."""
+    found: dict[str, list[Score]] = {}
+    for name in evaluation.protocol.metrics:
+        try:
+            found[name] = evaluation.scores(name)
+        except GanvasError as error:
+            print(f"Not measured at {images:,} images: {error.message}.", file=sys.stderr)
+    return found
 
 
 def draw_progress(model: Model, recipe: Recipe, data: Data, folder: Path, images: int, device: str) -> None:

@@ -35,6 +35,9 @@ class Training:
     log_every: int = 1_000
     validate_every: int = 10_000
     checkpoint_every: int = 10_000
+    metrics: tuple[str, ...] = ()
+    metrics_every: int = 10_000
+    keep_best: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,14 @@ def text(value: object) -> str:
 
 
 def training_from_json(given: Mapping[str, Any]) -> Training:
-    training = Training(**given)
+    options: dict[str, Any] = {**given, "metrics": tuple(map(text, given.get("metrics", ())))}
+    training = Training(**options)
     for field in dataclasses.fields(Training):
         value = getattr(training, field.name)
-        if field.name == "device":
+        if field.name == "device" or (field.name == "keep_best" and value is not None):
             text(value)
+        elif field.name in ("metrics", "keep_best"):
+            continue
         elif not isinstance(value, int) or isinstance(value, bool) or (value < 1 and field.name != "seed"):
             raise TypeError(f"training option {field.name} cannot be {value!r}")
     return training
@@ -227,11 +233,14 @@ class Run:
     """A trained model with its settings.
 
     build: makes the run's recipe anew, with the weights that it began from.
+    best: whether to take the checkpoint that was best by `--keep-best`, in place of the newest.
     x: images (N, C, H, W) in [−1, 1], or points (N, D). All methods leave torch's own generators as they were.
     """
 
-    def __init__(self, path: Path, settings: Settings, build: Callable[[], Recipe], device: str = "cpu") -> None:
-        self.path, self.settings, self.build, self.device = path, settings, build, device
+    def __init__(
+        self, path: Path, settings: Settings, build: Callable[[], Recipe], device: str = "cpu", best: bool = False
+    ) -> None:
+        self.path, self.settings, self.build, self.device, self.best = path, settings, build, device, best
         self.directory = Directory(path)
 
     @property
@@ -245,16 +254,27 @@ class Run:
 
     @cached_property
     def model(self) -> Model:
-        """The model of the newest checkpoint, averaged where the run kept an average, ready to be used."""
+        """The model of the newest checkpoint, or the best, averaged where the run kept an average, ready to be used."""
         model = self.recipe.model
-        found = checkpoint.newest(self.directory.checkpoints, warn=warn)
-        if found is None:
-            raise GanvasError(f"The run {self.path} has no checkpoint yet.", "Train it further with --resume.")
-        facts, tensors = found
+        facts, tensors = self.best_checkpoint() if self.best else self.newest_checkpoint()
         averaged = any(name.startswith("ema/") for name in tensors)
         checkpoint.fill(model, tensors, "ema/" if averaged else "model/")
         model.images_seen = facts["images_seen"]
         return model.to(self.device).eval().requires_grad_(False)
+
+    def newest_checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        found = checkpoint.newest(self.directory.checkpoints, warn=warn)
+        if found is None:
+            raise GanvasError(f"The run {self.path} has no checkpoint yet.", "Train it further with --resume.")
+        return found
+
+    def best_checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        best = checkpoint.read_best(self.directory.checkpoints)
+        if best is None:
+            raise GanvasError(
+                f"The run {self.path} knows of no best checkpoint.", "One is kept by: ganvas train ... --keep-best fid"
+            )
+        return checkpoint.read(checkpoint.path_of(self.directory.checkpoints, best.images))
 
     @property
     def images_seen(self) -> int:

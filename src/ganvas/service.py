@@ -19,7 +19,7 @@ from ganvas.errors import GanvasError, did_you_mean
 from ganvas.evaluation import Protocol
 from ganvas.explain.inversion import Search
 from ganvas.jobs import Job
-from ganvas.metrics.catalog import Row
+from ganvas.metrics.catalog import Row, metric
 from ganvas.model import Autoencoder
 from ganvas.pictures import PAIR_COLUMNS, beside, save_arrays, save_film, save_folder, save_picture, to_arrays
 from ganvas.recipe import Recipe, RecipeFunction, build, card, resolved
@@ -88,6 +88,9 @@ def train(
     log_every: int | None = None,
     validate_every: int | None = None,
     checkpoint_every: int = 10_000,
+    metrics: Sequence[str] = (),
+    metrics_every: int | None = None,
+    keep_best: str | None = None,
     overwrite: bool = False,
     resume: str | Path | None = None,
     quiet: bool = False,
@@ -97,7 +100,9 @@ def train(
 
     recipe: a name of `recipes()`, or a Python file. out: the run's directory, by default runs/RECIPE-SOURCE.
     images: how many to see in all. resume: a run to go on with; all but `images` and `device` are then as they were.
-    log_every, validate_every, checkpoint_every: periods in images seen.
+    log_every, validate_every, checkpoint_every, metrics_every: periods in images seen.
+    metrics: names of `metrics()`, to be taken of few samples during training. keep_best: the metric (its first score,
+        where it has several) whose best checkpoint is kept, for `open_run(..., best=True)`.
     options: the recipe's own. Raises GanvasError for all that a user can get wrong.
     """
     resolve_device(device)
@@ -127,7 +132,15 @@ def train(
         log_every=log_every or built.report_every or 1_000,
         validate_every=validate_every or built.report_every or 10_000,
         checkpoint_every=checkpoint_every,
+        metrics=measured(metrics, metrics_every, keep_best),
+        metrics_every=metrics_every or built.report_every or 10_000,
+        keep_best=keep_best,
     )
+    if keep_best and training.metrics_every > training.images:
+        raise GanvasError(
+            f"--keep-best measures every {training.metrics_every} images, and the run sees only {training.images}.",
+            "Measure more often: --metrics-every N",
+        )
     check_sizes(training, loaded, place)
     settings = Settings(
         recipe=card(function).name,
@@ -172,8 +185,22 @@ def resumed(
     return Job(path, replace(settings, training=training), recipe_again, loaded, fresh=False, place=place, quiet=quiet)
 
 
-def open_run(path: str | Path, *, file: str | None = None, device: str = "cpu") -> Run:
-    """A trained run, ready to be used. file: the user's own Python file, for a run that was made from one."""
+def measured(metrics: Sequence[str], every: int | None, keep_best: str | None) -> tuple[str, ...]:
+    """What is measured during training: the metrics asked for, and the one that says which checkpoint is best."""
+    asked = [*metrics] if keep_best is None else [*metrics, keep_best]
+    names = tuple(dict.fromkeys(asked))
+    for name in names:
+        metric(name)
+    if every is not None and not names:
+        raise GanvasError("--metrics-every says when to measure, but not what.", "Name metrics: --metrics fid,kid")
+    return names
+
+
+def open_run(path: str | Path, *, file: str | None = None, device: str = "cpu", best: bool = False) -> Run:
+    """A trained run, ready to be used.
+
+    file: the user's own Python file, for a run that was made from one. best: the checkpoint that `--keep-best` kept.
+    """
     settings = Directory(Path(path)).settings()
     function = recipe_of(settings, Path(path), file)
     return Run(
@@ -181,6 +208,7 @@ def open_run(path: str | Path, *, file: str | None = None, device: str = "cpu") 
         settings,
         lambda: seeded_build(function, settings.info, settings.arguments, settings.training.seed),
         resolve_device(device),
+        best,
     )
 
 
@@ -380,7 +408,7 @@ def as_trained(run: Run, source: str) -> Data:
 
 
 def check_sizes(training: Training, loaded: Data, place: distributed.Place) -> None:
-    for name in ("images", "batch_size", "log_every", "validate_every", "checkpoint_every"):
+    for name in ("images", "batch_size", "log_every", "validate_every", "checkpoint_every", "metrics_every"):
         at_least(getattr(training, name), 1, "--" + name.replace("_", "-"))
     num = len(loaded.train)
     if training.batch_size > num:

@@ -29,6 +29,7 @@ Crop = Annotated[Literal["center", "none"], arg(help="what happens to an image t
 Channels = Annotated[int | None, arg(help="1 grey, 3 RGB, 4 RGB and alpha")]
 RunPath = Annotated[Positional[Path], arg(help="a run's directory")]
 File = Annotated[str | None, arg(help="your own Python file, for a run that was made from one; it is executed")]
+Best = Annotated[bool, arg(help="the checkpoint that --keep-best kept, in place of the newest")]
 Invert = Annotated[bool, arg(help="search for the codes, where there is no encoder")]
 Steps = Annotated[int, arg(help="of the search")]
 Starts = Annotated[int, arg(help="of the search: draws of the prior that it begins from")]
@@ -87,11 +88,12 @@ def sample(
     seed: int = 0,
     classes: Annotated[str | None, arg(name="class", help="of a conditional run: a class's name, or all")] = None,
     prior: Annotated[PriorName, arg(help="fitted to the training data's codes, in place of the model's own")] = "own",
+    best: Best = False,
     file: File = None,
     device: Device = "cpu",
 ) -> None:
     """Draw samples from a run."""
-    opened = service.open_run(run, file=file, device=device)
+    opened = service.open_run(run, file=file, device=device, best=best)
     said(service.sample(opened, out, num=num, seed=seed, classes=classes, prior=PRIORS[prior]))
 
 
@@ -104,12 +106,14 @@ def reconstruct(
     invert: Invert = False,
     steps: Steps = 300,
     starts: Starts = 4,
+    best: Best = False,
     file: File = None,
     device: Device = "cpu",
 ) -> None:
     """Examples of a data source, each row above what the run makes of it."""
     search = Search(steps, starts) if invert else None
-    said(service.reconstruct(service.open_run(run, file=file, device=device), data, out, num=num, search=search))
+    opened = service.open_run(run, file=file, device=device, best=best)
+    said(service.reconstruct(opened, data, out, num=num, search=search))
 
 
 def interpolate(
@@ -120,11 +124,12 @@ def interpolate(
     end: Annotated[Path | None, arg(name="to", help="an image")] = None,
     num: Annotated[int, arg(help="pictures on the way, both ends included")] = 11,
     seed: int = 0,
+    best: Best = False,
     file: File = None,
     device: Device = "cpu",
 ) -> None:
     """A walk between two images, or between two samples."""
-    opened = service.open_run(run, file=file, device=device)
+    opened = service.open_run(run, file=file, device=device, best=best)
     said(service.interpolate(opened, out, start=start, end=end, num=num, seed=seed))
 
 
@@ -138,12 +143,13 @@ def encode(
     invert: Invert = False,
     steps: Steps = 300,
     starts: Starts = 4,
+    best: Best = False,
     file: File = None,
     device: Device = "cpu",
 ) -> None:
     """Codes of a data source's examples: the posterior's mean and scale, with the labels."""
     search = Search(steps, starts) if invert else None
-    opened = service.open_run(run, file=file, device=device)
+    opened = service.open_run(run, file=file, device=device, best=best)
     said(service.encode(opened, data, out, split=split, limit=num, search=search))
 
 
@@ -159,13 +165,14 @@ def evaluate(
     weights: Annotated[Path | None, arg(help="inception's file of weights")] = None,
     importance_samples: Annotated[int, arg(help="codes an example for nll and bpd")] = 5_000,
     seed: int = 0,
+    best: Best = False,
     file: File = None,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
     """Scores of a run on held-out data, beside those of real data and of the untrained networks."""
     protocol = Protocol(listed(metrics), num, features, weights, importance_samples, seed)
-    opened = service.open_run(run, file=file, device=device)
+    opened = service.open_run(run, file=file, device=device, best=best)
     show_scores(service.evaluate(opened, data, protocol=protocol), as_json=json)
 
 
@@ -268,6 +275,9 @@ class Training:
     log_every: Annotated[int | None, arg(help="images between two lines of metrics")] = None
     validate_every: Annotated[int | None, arg(help="images between two looks at held-out data")] = None
     checkpoint_every: Annotated[int, arg(help="images between two checkpoints")] = 10_000
+    metrics: Annotated[str, arg(help="taken during training: names of ganvas metrics, with commas")] = ""
+    metrics_every: Annotated[int | None, arg(help="images between two measurements")] = None
+    keep_best: Annotated[str | None, arg(help="the metric whose best checkpoint is kept, for --best")] = None
     overwrite: Annotated[bool, arg(help="replace the run that is at --out")] = False
     quiet: Annotated[bool, arg(help="print nothing")] = False
 
@@ -297,6 +307,7 @@ def train(arguments: Sequence[str]) -> None:
     parsed = tyro.cli(kind, args=given, prog=f"ganvas train {name}", description=f"{about.summary}. {about.paper}")
     values = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(parsed)}
     options = {key: values.pop(key) for key in known}
+    values["metrics"] = listed(values["metrics"])
     image_options = ImageOptions(**{key: values.pop(key) for key in ("size", "crop", "channels")})
     service.train(name, image_options=image_options, **values, **options)
 
