@@ -23,15 +23,15 @@ def gan(
     latent: int = 64,
     loss: LossName = "non-saturating",
     critic_steps: int = 1,
-    r1: float = 0.0,
+    r1: float = 0.1,
     r2: float = 0.0,
     penalty_every: int = 1,
     spectral_norm: bool = False,
     instance_noise: float = 0.0,
     instance_noise_images: int = 100_000,
     diffaugment: str = "",
-    learning_rate: float = 2e-4,
-    critic_learning_rate: float = 2e-4,
+    learning_rate: float | None = None,
+    critic_learning_rate: float | None = None,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
@@ -52,13 +52,16 @@ def gan(
         instance_noise: standard deviation of the noise on all that the critic sees, at the start; 0 for none.
         instance_noise_images: images over which that noise falls to 0.
         diffaugment: random views that the critic is shown, some of "color,translation,cutout"; empty for none.
-        learning_rate: Adam's rate for the generator.
-        critic_learning_rate: Adam's rate for the critic.
+        learning_rate: Adam's for the generator; 2e-4 for images and 1e-3 for points where none is given.
+        critic_learning_rate: Adam's for the critic, likewise.
         beta1: Adam's β1.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     family = body(network, data, width)
-    generator = initialised(Generator(family.synthesis(latent_length(latent), data.shape, norm=batch_norm)), family)
+    images = len(data.shape) == 3
+    norm = batch_norm if images else no_norm
+    rate = 2e-4 if images else 1e-3
+    generator = initialised(Generator(family.synthesis(latent_length(latent), data.shape, norm=norm)), family)
     critic = initialised(Critic(family.analysis(data.shape)), family)
     penalties: list[Penalty] = [kind(g, penalty_every) for kind, g in ((R1, r1), (R2, r2)) if g > 0]
     model = GAN(
@@ -72,7 +75,7 @@ def gan(
     )
     return Recipe(
         model,
-        {"critic": adam(critic_learning_rate, beta1), "generator": adam(learning_rate, beta1)},
+        {"critic": adam(critic_learning_rate or rate, beta1), "generator": adam(learning_rate or rate, beta1)},
         images=200_000,
         ema_half_life=ema or None,
     )
