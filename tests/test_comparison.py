@@ -81,6 +81,8 @@ def test_a_metric_that_no_run_can_give_has_a_line_only_when_it_was_asked_for(fol
     assert {cell["reason"] for cell in line(found, "modes")["runs"].values()} == {"the data have no known modes"}
     usual = compared(folder, tmp_path, "vae", "gan", protocol=Protocol((), 150, "random"))
     assert "modes" not in {score["name"] for score in usual["scores"]}
+    assert set(line(usual, "ssim")["runs"]) == {"vae", "gan"}  # it should have been had, but digits are too small
+    assert "11 pixels" in line(usual, "ssim")["runs"]["vae"]["reason"]
     assert {"fid", "kid", "precision", "mse", "knn", "elbo"} <= {score["name"] for score in usual["scores"]}
 
 

@@ -31,20 +31,25 @@ NUM_COPIES, COPY_COLUMNS = 32, 16
 
 @dataclass(frozen=True)
 class Contender:
-    """A run before its data. name: what tells it from the others. rows: its scores by name. lacks: reasons by metric."""
+    """A run before its data.
+
+    name: what tells it from the others. rows: its scores by name. lacks: by metric, why there is none. failed: those of
+    them that the run should have given, but for what came up in measuring.
+    """
 
     name: str
     run: Run
     data: Data
     rows: dict[str, Row]
     lacks: dict[str, str]
+    failed: list[str]
 
 
 def compare(runs: Sequence[Run], load: Callable[[Run], Data], source: str, protocol: Protocol, out: Path) -> Path:
     """Measures the runs, and writes `out`/index.html and compare.json; returns the page. load: a run's evaluation data."""
     check(runs)
     contenders = [measured(name, run, load(run), source, protocol) for name, run in zip(names(runs), runs, strict=True)]
-    lines, refusals, cards = lines_of(contenders, protocol.metrics)
+    lines, refusals, cards = lines_of(contenders, protocol.metrics or [name for c in contenders for name in c.failed])
     notes = dict.fromkeys(note for c in contenders for row in c.rows.values() for note in row.score.card.notes)
     comparison = Comparison(
         data=source,
@@ -94,7 +99,7 @@ def names(runs: Sequence[Run]) -> list[str]:
 def measured(name: str, run: Run, data: Data, source: str, protocol: Protocol) -> Contender:
     """A run with every score that it can give; those kept from an equal evaluation are not measured again."""
     evaluation = evaluation_of(run, data, protocol)
-    contender = Contender(name, run, data, rows={}, lacks={})
+    contender = Contender(name, run, data, rows={}, lacks={}, failed=[])
     for metric in protocol.metrics or USUAL:
         lack = evaluation.lacks(metric)
         if lack:
@@ -105,6 +110,7 @@ def measured(name: str, run: Run, data: Data, source: str, protocol: Protocol) -
             contender.rows.update({row.score.name: row for row in rows})
         except GanvasError as error:
             contender.lacks[metric] = error.message
+            contender.failed.append(metric)
     return contender
 
 
@@ -130,7 +136,7 @@ def lines_of(contenders: Sequence[Contender], asked: Sequence[str]) -> tuple[lis
         for group in groups:
             lines.append(line(name, group[0], len(groups) > 1, contenders))
             cards.append(group[0])
-    for metric in asked:
+    for metric in dict.fromkeys(asked):
         if all(metric in c.lacks for c in contenders):
             lines.append(nobody(metric, contenders))
             cards.append(None)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -140,9 +141,20 @@ def evaluation_of(run: Run, data: Data, protocol: Protocol) -> Evaluation:
 
 
 def scores(run: Run, data: Data, protocol: Protocol) -> list[Row]:
-    """Every score with its floor, and that of the same networks before training."""
+    """Every score with its floor, and that of the same networks before training.
+
+    Of the usual metrics, one that cannot be measured (of too few examples, say) is left out with a warning.
+    """
     evaluation = evaluation_of(run, data, protocol)
-    return [row for name in evaluation.names() for row in evaluation.rows(name)]
+    rows: list[Row] = []
+    for name in evaluation.names():
+        try:
+            rows += evaluation.rows(name)
+        except GanvasError as error:
+            if name in protocol.metrics:
+                raise
+            warnings.warn(f"{name} is left out: {error.message}", stacklevel=2)
+    return rows
 
 
 def feature_network(protocol: Protocol, data: Data) -> FeatureNetwork:

@@ -97,7 +97,7 @@ def show_metrics(facts: Sequence[Mapping[str, Any]], as_json: bool) -> None:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     for heading in ("metric", "what it is", "better", "needs", "paper"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "metric")
     for f in facts:
         table.add_row(f["name"], f["summary"], f["better"], ", ".join(f["needs"]), short(f["paper"]))
     Console().print(table)

@@ -1,0 +1,239 @@
+"""`evaluate` and `metrics`, from Python and from the command line, with their mistakes."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+import ganvas
+from ganvas import GanvasError, evaluation, service
+from ganvas.cli import main
+from ganvas.evaluation import USUAL, Protocol, rounded
+from ganvas.metrics import lenet
+from ganvas.metrics.card import Card, Score
+from ganvas.metrics.catalog import METRICS, Row
+
+TINY = {"data": "digits", "images": 256, "batch_size": 32, "width": 4, "latent": 4, "quiet": True}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for recipe in ("vae", "gan", "cgan", "iwae-mnist"):
+        ganvas.train(recipe, out=folder / recipe, **TINY)
+    return folder
+
+
+def scores(run: Path, *metrics: str, num: int = 200, **options: object) -> dict[str, Row]:
+    protocol = Protocol(metrics, num, **{"features": "random", **options})
+    return {row.score.name: row for row in service.evaluate(ganvas.open(run), protocol=protocol)}
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(a) for a in arguments])
+    assert stopped.value.code == 2
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err + said.out
+    return said.err
+
+
+def test_the_usual_metrics_of_a_vae(folder: Path) -> None:
+    with pytest.warns(UserWarning, match="ssim is left out: SSIM's window of 11 pixels"):  # digits have 8
+        found = scores(folder / "vae")
+    assert {row.score.card.metric for row in found.values()} == set(USUAL) - {"modes", "ssim"}
+    assert {"fid", "kid", "precision", "recall", "density", "coverage", "mse", "knn", "elbo"} <= set(found)
+    with pytest.raises(GanvasError, match="window of 11"):
+        scores(folder / "vae", "ssim")
+    for row in found.values():
+        assert math.isfinite(row.score.value)
+        assert row.untrained is not None
+        assert row.score.card.split == "held-out"
+        assert (row.floor is not None) == METRICS[row.score.card.metric].has_floor
+        for other in (row.floor, row.untrained):
+            assert other is None or (other.name, other.better) == (row.score.name, row.score.better)
+    fid = found["fid"]
+    assert fid.floor is not None
+    assert fid.floor.value < fid.score.value
+    assert fid.score.card.num_samples == fid.score.card.num_reference == 200
+    # The bound is made of its parts.
+    assert found["elbo"].score.value == pytest.approx(
+        -found["distortion"].score.value - found["rate"].score.value, rel=1e-5
+    )
+
+
+def test_the_usual_metrics_of_a_gan_are_those_that_it_can_give(folder: Path) -> None:
+    for recipe in ("gan", "cgan"):
+        assert {row.score.card.metric for row in scores(folder / recipe).values()} == {"fid", "kid", "prdc"}
+
+
+def test_the_usual_metrics_of_points(tmp_path: Path) -> None:
+    ganvas.train("gan", out=tmp_path / "ring", **{**TINY, "data": "ring8"})
+    found = scores(tmp_path / "ring", num=500)
+    assert set(found) == {"modes", "high-quality", "reverse-kl"}
+    floor = found["modes"].floor
+    assert floor is not None
+    assert floor.value == 8
+
+
+def test_features_are_learnt_from_labels_where_there_are_labels(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(lenet, "IMAGES_SEEN", 2_000)
+    learnt = scores(folder / "gan", "kid", "is", features="auto")
+    assert {row.score.card.features for row in learnt.values()} == {"lenet"}
+    assert learnt["is"].score.value >= 1
+    (description,) = (tmp_path / "ganvas").glob("lenet-*.json")
+    assert json.loads(description.read_text())["fingerprint"] == learnt["kid"].score.card.features_hash
+    assert scores(folder / "gan", "kid")["kid"].score.card.features == "random-0"
+
+
+def test_a_binarised_model_is_asked_about_binarised_examples(folder: Path) -> None:
+    found = scores(folder / "iwae-mnist", "elbo", "nll", "mse", num=50, importance_samples=64)
+    seen = found["elbo"].score.card.data
+    assert seen == found["nll"].score.card.data
+    assert seen != found["mse"].score.card.data
+    assert found["nll"].score.card.settings == {"importance samples": 64}
+    # Burda et al. 2016, theorem 1: the bound of many samples is no looser, so −log p estimated lies below −ELBO.
+    assert found["nll"].score.value < -found["elbo"].score.value
+    untrained = found["nll"].untrained
+    assert untrained is not None
+    # Of bits a Bernoulli of one half takes 64 log 2 nats; untrained networks are near it, trained ones below.
+    assert untrained.value == pytest.approx(64 * math.log(2), rel=0.15)
+    assert found["nll"].score.value < untrained.value
+    run = ganvas.open(folder / "iwae-mnist")
+    x = evaluation.binarised(service.as_trained(run, "digits").held_out).x
+    assert set(x.unique().tolist()) == {0, 255}
+    assert torch.equal(x, evaluation.binarised(service.as_trained(run, "digits").held_out).x)
+
+
+def test_a_network_is_not_trained_for_metrics_that_look_through_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("features were made")
+
+    monkeypatch.setattr(evaluation, "feature_network", never)
+    assert set(scores(folder / "vae", "swd", "mse", num=50, features="auto")) == {"swd", "mse"}
+
+
+def test_a_gan_asked_for_a_likelihood_says_what_can(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for metric in ("elbo", "nll", "bpd"):
+        with pytest.raises(GanvasError, match=f"'{metric}' cannot be had: GAN has no likelihood") as raised:
+            scores(folder / "gan", metric)
+        assert "VAEs" in raised.value.hint
+    said = refused(capsys, "evaluate", folder / "gan", "--metrics", "elbo", "--features", "random")
+    assert "GAN has no likelihood" in said
+    assert "VAEs" in said
+
+
+def test_mistakes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vae = folder / "vae"
+    assert "did you mean 'fid'" in refused(capsys, "evaluate", vae, "--metrics", "fidd").lower()
+    few = refused(capsys, "evaluate", vae, "--metrics", "fid", "--num", 20, "--features", "random")
+    assert "20 real examples are too few" in few
+    assert "at least 129" in few
+    assert "at least 2" in refused(capsys, "evaluate", vae, "--num", 1)
+    assert "labels" in refused(
+        capsys, "evaluate", folder / "gan", "--data", unlabelled(tmp_path), "--metrics", "fid", "--features", "lenet"
+    )
+    assert "glyphs" in refused(capsys, "evaluate", vae, "--data", "glyps")
+    assert "no known factors" in refused(capsys, "evaluate", vae, "--metrics", "mig")
+    assert "--features" in refused(capsys, "evaluate", vae, "--features", "vgg")
+    assert refused(capsys, "evaluate", vae, "--features", "inception", "--weights", tmp_path / "none.pth")
+
+
+def unlabelled(place: Path) -> str:
+    from PIL import Image
+
+    (place / "pictures").mkdir()
+    for n in range(40):
+        Image.new("L", (8, 8), 6 * n).save(place / "pictures" / f"{n}.png")
+    return str(place / "pictures")
+
+
+def test_json_is_what_is_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = folder / "gan"
+    (run / "evaluation.json").unlink(missing_ok=True)
+    main(["evaluate", str(run), "--metrics", "swd,kid", "--num", "60", "--features", "random", "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    assert [entry["score"]["name"] for entry in printed] == ["swd", "kid"]
+    kept = evaluation.kept(run)
+    assert [{key: entry[key] for key in ("score", "floor", "untrained")} for entry in kept] == printed
+    assert all(entry["data"] == "digits" and entry["images"] == 256 for entry in kept)
+    for entry in printed:
+        row = evaluation.from_json(entry)
+        assert evaluation.from_json(json.loads(json.dumps(evaluation.to_json(row)))) == row
+        assert row.score.card.features == (None if row.score.name == "swd" else "random-0")
+
+
+def test_equal_cards_are_replaced_and_others_kept(folder: Path) -> None:
+    run = folder / "vae"
+    (run / "evaluation.json").unlink(missing_ok=True)
+    first = scores(run, "swd", num=60)["swd"].score
+    assert scores(run, "swd", num=60)["swd"].score == first
+    assert len(evaluation.kept(run)) == 1
+    scores(run, "swd", num=61)
+    scores(run, "mse", num=60)
+    scores(run, "swd", num=60, seed=1)
+    names = [(entry["score"]["name"], entry["asked"]["num"], entry["asked"]["seed"]) for entry in evaluation.kept(run)]
+    assert names == [("swd", 60, 0), ("swd", 61, 0), ("mse", 60, 0), ("swd", 60, 1)]
+
+
+def test_a_damaged_evaluation_is_said_and_not_overwritten(folder: Path, tmp_path: Path) -> None:
+    file = folder / "cgan" / "evaluation.json"
+    for content in (
+        "{",
+        '[{"score": 1}]',
+        '[{"score": {"name": "fid"}, "floor": null, "untrained": null}]',
+        '{"a": 1}',
+    ):
+        file.write_text(content)
+        with pytest.raises(GanvasError, match=r"damaged|not a score"):
+            scores(folder / "cgan", "swd", num=50)
+        assert file.read_text() == content
+    file.unlink()
+
+
+def test_the_table_names_score_floor_untrained_and_protocol(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["evaluate", str(folder / "gan"), "--metrics", "kid", "--num", "50", "--features", "random"])
+    out = capsys.readouterr().out
+    for word in ("score", "better", "this run", "real data", "untrained", "kid", "lower", "random-0", "50"):
+        assert word in out
+
+
+def test_another_source_is_brought_to_the_runs_shape(folder: Path) -> None:
+    run = ganvas.open(folder / "vae")
+    (row,) = service.evaluate(run, "glyphs", protocol=Protocol(("mse",), 20))
+    assert row.score.card.num_samples == 20
+    assert evaluation.kept(run.path)[-1]["data"] == "glyphs"
+
+
+def test_metrics_are_listed_with_what_they_need(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["metrics", "--json"])
+    facts = {fact["name"]: fact for fact in json.loads(capsys.readouterr().out)}
+    assert facts.keys() == METRICS.keys()
+    assert facts["fid"]["needs"] == ["samples", "features"]
+    assert facts["nll"]["better"] == "lower"
+    assert all(fact["summary"] and fact["paper"] and fact["better"] in ("lower", "higher") for fact in facts.values())
+    main(["metrics"])
+    out = capsys.readouterr().out
+    assert all(name in out for name in METRICS)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "expected"),
+    [
+        (92.4123, 0.1234, "92.41 ± 0.12"),
+        (0.0149, 0.00035, "0.01490 ± 0.00035"),
+        (-338.08, 12.0, "-338 ± 12"),
+        (218.897, None, "218.9"),
+        (257417.01, 1e-11, "257,417"),
+        (math.inf, 0.1, "inf"),
+    ],
+)
+def test_values_have_as_many_digits_as_their_error_allows(value: float, error: float | None, expected: str) -> None:
+    assert rounded(Score("s", value, error, "lower", Card("s", "d", "held-out", 1))) == expected
