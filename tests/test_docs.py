@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 import ganvas
+from ganvas import service
 from ganvas.cli import VERBS, main
+from ganvas.metrics import lenet
 from ganvas.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "your-own-model.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "your-own-model.md", ROOT / "docs" / "metrics.md"]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -24,7 +26,9 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as a reader has it: the examples, and pictures of their own."""
+    """A folder as a reader has it: the examples, and pictures of their own; with feature networks learnt in a hurry."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(lenet, "IMAGES_SEEN", 2_000)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     pictures = tmp_path / "my_pictures"
     pictures.mkdir()
@@ -38,6 +42,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def smaller(code: str) -> str:
     """The same with budgets that suit a test."""
     code = re.sub(r"--images [\d_]+", "--images 128", code)
+    code = re.sub(r"--metrics-every \d+", "--metrics-every 64", code)
+    code = re.sub(r"--num \d{4,}", "--num 200", code)
     return re.sub(r"images=[\d_]+", "images=128", code)
 
 
@@ -78,6 +84,13 @@ def test_the_readme_names_every_command_and_recipe() -> None:
     text = (ROOT / "README.md").read_text()
     for name in [*VERBS, *RECIPES]:
         assert f"`{name}`" in text or f"ganvas {name}" in text, f"README.md does not mention {name}"
+
+
+def test_the_page_of_metrics_holds_all_of_them_as_the_command_lists_them() -> None:
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    for f in service.metrics():
+        row = f"| `{f['name']}` | {f['summary']} | {f['better']} | {', '.join(f['needs'])} | {f['paper']} |"
+        assert row in text, f"docs/metrics.md should have the line\n{row}"
 
 
 def test_the_version_is_one() -> None:
