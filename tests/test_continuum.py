@@ -62,6 +62,13 @@ def test_between_them_the_decoder_descends_the_mean_of_both() -> None:
     torch.testing.assert_close(decoder_gradient(0.25), mixed, rtol=1e-4, atol=1e-7)
 
 
+def test_the_decoder_takes_each_code_for_itself() -> None:
+    """Else samples, which pass it together with reconstructions, would be felt at weight 0."""
+    model = model_at(0.0).train()
+    z = torch.randn(6, 4)
+    torch.testing.assert_close(model.decoder(z)[:3], model.decoder(torch.cat([z[:3], 5 * z[3:]]))[:3])
+
+
 def test_the_weight_moves_nobody_but_the_decoder() -> None:
     for player in ("encoder", "critic"):
         gradients = []

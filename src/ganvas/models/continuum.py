@@ -30,7 +30,8 @@ class Continuum(Autoencoder):
     −log p(x|z) / D = ½ log(mean squared error), whose slope in x̂ has length 1/√(D · mean squared error): as is that of a
     discriminator that tells x̂ from x by a step as long as their distance, whatever the unit of x and its size.
 
-    encoder: (x, y) to q(z|x). decoder: (z, y) to x. critic: (x, y) to scores (N,).
+    encoder: (x, y) to q(z|x). decoder: (z, y) to x, each example for itself: x̂ and x̃ pass it together, and with a norm over
+        the batch w = 0 would not be the VAE. critic: (x, y) to scores (N,).
     weight: w. distance: −log p(x|z) of x and x̂, nats per example. penalties: on the discriminator's slope.
 
     Terms: rate and distortion of the encoder in nats per example; distortion of the decoder in nats per dimension;
@@ -73,7 +74,6 @@ class Continuum(Autoencoder):
     def forward(self, batch: Batch) -> Round:
         x, y, n = batch.x, batch.y, len(batch)
         q = self.encode(x, y)
-        # One pass for x̂ and x̃, so that what normalises a batch treats both alike.
         z = torch.cat([q.rsample(), self.prior().sample((n,))])
         fake = self.decoder(z, repeated(y, 2))
         score = self.critic(torch.cat([x, fake]), repeated(y, 3))

@@ -5,7 +5,7 @@ from ganvas.errors import GanvasError
 from ganvas.losses.penalties import R1
 from ganvas.models.continuum import Continuum
 from ganvas.networks import Critic, Encoder, Generator
-from ganvas.nn.norms import batch_norm
+from ganvas.nn.norms import batch_norm, layer_norm
 from ganvas.priors import Normal
 from ganvas.recipe import Recipe
 from ganvas.recipes.choices import NetworkName, adam, body, initialised, latent_length
@@ -46,7 +46,8 @@ def continuum(
     family = body(network, data, width)
     model = Continuum(
         initialised(Encoder(family.analysis(data.shape, norm=batch_norm), latent_length(latent)), family),
-        initialised(Generator(family.synthesis(latent, data.shape, norm=batch_norm)), family),
+        # A norm over the batch, in which samples stand beside reconstructions, would disturb the VAE at weight 0.
+        initialised(Generator(family.synthesis(latent, data.shape, norm=layer_norm)), family),
         initialised(Critic(family.analysis(data.shape)), family),
         Normal(latent),
         weight,

@@ -179,7 +179,7 @@ def trade(weights: Mapping[float, Sequence[Point]], quality: str, floor: Mapping
     places = {w: [(p.scores["mse"], p.scores[quality], said(p)) for p in points] for w, points in weights.items()}
     return plane(
         "Distortion and sample quality", "distortion: mean squared error →", f"↑ samples: {COLUMNS[quality]}", places,
-        floor.get(quality), (620, 440), labelled=True,
+        floor.get(quality), (620, 560), labelled=True,
     )  # fmt: skip
 
 
