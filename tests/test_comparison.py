@@ -95,6 +95,7 @@ def test_different_cards_never_share_a_line(folder: Path, tmp_path: Path) -> Non
     assert "the evaluation data differs" in binary["runs"]["vae"]["reason"]
     assert grey["best"] == binary["best"] == []
     assert any("elbo is not compared" in note and "evaluation data differs" in note for note in found["notes"])
+    assert "Trained on black and white pixels, and asked for the likelihood of such: iwae-mnist." in found["notes"]
     assert len([score for score in found["scores"] if score["name"] == "mse"]) == 1
     assert "elbo is not compared in one line" in (tmp_path / "index.html").read_text()
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ganvas import checkpoint, rng
-from ganvas.data import Data, DataInfo, picture
+from ganvas.data import Binarize, Data, DataInfo, picture
 from ganvas.errors import GanvasError
 from ganvas.evaluation import USUAL, Evaluation, Protocol, evaluation_of, keep, recall, rounded
 from ganvas.metrics.card import PROTOCOL, Card, comparable
@@ -55,7 +55,7 @@ def compare(runs: Sequence[Run], load: Callable[[Run], Data], source: str, proto
         data=source,
         columns=tuple(column(contender, protocol.seed) for contender in contenders),
         lines=tuple(lines),
-        notes=(*refusals, *notes),
+        notes=(*refusals, *binary(contenders), *notes),
         originals=originals(contenders[0]),
     )
     page = out / "index.html"
@@ -64,6 +64,14 @@ def compare(runs: Sequence[Run], load: Callable[[Run], Data], source: str, proto
         checkpoint.atomically(out / "compare.json", lambda part: part.write_text(facts))
         checkpoint.atomically(page, lambda part: part.write_text(render_comparison(comparison), encoding="utf-8"))
     return page
+
+
+def binary(contenders: Sequence[Contender]) -> list[str]:
+    """Which runs are asked about black and white pixels, where others are not."""
+    names = [c.name for c in contenders if isinstance(c.run.recipe.transform, Binarize)]
+    if not names or len(names) == len(contenders):
+        return []
+    return [f"Trained on black and white pixels, and asked for the likelihood of such: {', '.join(names)}."]
 
 
 def check(runs: Sequence[Run]) -> None:

@@ -81,9 +81,22 @@ METRICS: dict[str, Meaning] = {
     "kid": Meaning("", "Kernel distance between features of real and generated pictures. Lower is better."),
     "precision": Meaning("", "The share of generated pictures that lie among the real ones. Higher is better."),
     "recall": Meaning("", "The share of real pictures that the model can come near. Higher is better."),
+    "density": Meaning("", "How many real pictures' neighbourhoods a generated one lies in. Higher is better."),
+    "coverage": Meaning(
+        "", "The share of real pictures with a generated one in their neighbourhood. Higher is better."
+    ),
+    "swd": Meaning("", "How far the pixels of generated pictures must be moved to become real ones. Lower is better."),
+    "mse": Meaning("", "Mean squared difference of originals and copies. Lower is better."),
+    "ssim": Meaning("", "How alike originals and copies are in structure, at most 1. Higher is better."),
+    "knn": Meaning("", "How often the nearest code belongs to the same class. Higher is better."),
+    "distortion": Meaning("nats per example", "The part of the bound that copies cost. Lower is a more faithful copy."),
+    "rate": Meaning("nats per example", "The part of the bound that codes cost; it buys less distortion."),
+    "modes": Meaning("", "How many of the known clusters the samples reach. Higher is better."),
     "elbo": Meaning("nats per example", "A lower bound on the log-probability of the data. Higher is better."),
     "bits per dimension": Meaning("bits", "What one channel of one pixel costs to store. Lower is better."),
 }
+
+ACRONYMS = ("fid", "kid", "swd", "elbo", "nll", "mse", "psnr", "ssim")
 
 _UNKNOWN = Meaning("", "")
 
@@ -106,7 +119,7 @@ def metric(name: str) -> Meaning:
 
 def metric_name(name: str) -> str:
     """FID for fid; other names in words."""
-    return words(name).upper() if words(name).lower() in ("fid", "kid", "elbo") else words(name)
+    return words(name).upper() if words(name).lower() in ACRONYMS else words(name)
 
 
 def player(name: str) -> str:
