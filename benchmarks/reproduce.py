@@ -1,4 +1,4 @@
-"""Published numbers beside what ganvas obtains: `python benchmarks/reproduce.py NAME|all` trains, measures, writes docs/evidence.md.
+"""Published numbers beside what ganvas obtains: trains, measures, and writes docs/evidence.md.
 
     python benchmarks/reproduce.py iwae-mnist --data idx:path/to/mnist      runs it (or goes on with it), then writes the page
     python benchmarks/reproduce.py page                                     writes the page from the results that there are
@@ -61,7 +61,8 @@ EXPERIMENTS = {
             3_000_000,
             LIKELIHOOD,
             {"nll": ("92.67", SHORT)},
-            notes="nats, on one fixed draw of black and white pixels: the bound on all 10,000 test images, −log p with 5,000 importance samples on 1,000 of them, chosen by the seed",
+            notes="nats, on one fixed draw of black and white pixels: the bound on all 10,000 test images, "
+            "−log p with 5,000 importance samples on 1,000 of them, chosen by the seed",
         ),
         Experiment(
             "iwae-mnist-5",
@@ -108,9 +109,9 @@ def page() -> str:
     lines = [
         "# Evidence",
         "",
-        "Published numbers beside those that ganvas obtained. Every row was written by its command from runs that were really made;",
-        "a budget below the protocol's is said in its row. Several seeds are given as mean ± standard error; with one seed, ± is the",
-        "standard error over test examples.",
+        "Published numbers beside those that ganvas obtained. Every row was written by its command from runs that were",
+        "really made; a budget below the protocol's is said in its row. Several seeds are given as mean ± standard error;",
+        "with one seed, ± is the standard error over test examples.",
         "",
         "| what | score | published | obtained | seeds | images seen / protocol's | training | command |",
         "|---|---|---|---|---|---|---|---|",

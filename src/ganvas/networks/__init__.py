@@ -3,7 +3,14 @@
 from ganvas.networks.body import Analysis, Body, Latent, Shape, Synthesis
 from ganvas.networks.critics import CodeCritic, Critic, JointCritic, SumPooled, WithStddev
 from ganvas.networks.dcgan import Dcgan
-from ganvas.networks.encoders import ClassifyingEncoder, Encoder, GridEncoder, ImplicitEncoder, PointEncoder
+from ganvas.networks.encoders import (
+    ClassifyingEncoder,
+    Encoder,
+    GridEncoder,
+    ImplicitEncoder,
+    PointEncoder,
+    UnitInterval,
+)
 from ganvas.networks.generators import Decoder, Generator
 from ganvas.networks.mlp import Mlp
 from ganvas.networks.packing import Packed
@@ -30,5 +37,6 @@ __all__ = [
     "Shape",
     "SumPooled",
     "Synthesis",
+    "UnitInterval",
     "WithStddev",
 ]

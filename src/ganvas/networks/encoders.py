@@ -34,6 +34,20 @@ class PointEncoder(nn.Module):
         return self.code(self.analysis(x, y)).float()
 
 
+class UnitInterval(Analysis):
+    """Another analysis, which sees images in [0, 1]: most pixels of binary images are then 0 and say nothing.
+
+    In [−1, 1] hundreds of them push each hidden tanh to its end before anything is learnt.
+    """
+
+    def __init__(self, analysis: Analysis) -> None:
+        super().__init__(analysis.shape, analysis.map_shape, analysis.num_classes)
+        self.analysis = analysis
+
+    def maps(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.analysis.maps((x + 1) / 2, y)
+
+
 class GridEncoder(nn.Module):
     """Vectors to be quantised: x (N, *shape), y (N,) to z_e (N, D, h, w), for `grid` = (D, h, w).
 

@@ -9,7 +9,7 @@ from ganvas.data import Binarize, DataInfo
 from ganvas.likelihoods import Bernoulli
 from ganvas.models.iwae import IWAE
 from ganvas.models.vae import VAE
-from ganvas.networks import Decoder, Encoder, Mlp
+from ganvas.networks import Decoder, Encoder, Mlp, UnitInterval
 from ganvas.nn.init import xavier_init
 from ganvas.priors import Normal
 from ganvas.recipe import Recipe
@@ -74,7 +74,7 @@ def iwae_mnist(data: DataInfo, *, k: int = 1, epochs: int = 50, latent: int = 50
     Paper: Burda et al. 2016, "Importance Weighted Autoencoders", https://arxiv.org/abs/1509.00519
 
     784-200-200-50 with tanh, Xavier initialisation, the output's bias at the data's log-odds; batch 100, Adadelta with rate
-    (1 - epoch / epochs)^0.9; pixels drawn anew at every step.
+    (1 - epoch / epochs)^0.9; pixels drawn anew at every step, and seen as 0 and 1.
 
     Args:
         k: codes for each example; 1 is the VAE, more is IWAE.
@@ -83,7 +83,7 @@ def iwae_mnist(data: DataInfo, *, k: int = 1, epochs: int = 50, latent: int = 50
         width: of both hidden layers.
     """
     family = Mlp(width=width, depth=2, activation=nn.Tanh())
-    encoder = xavier_init(Encoder(family.analysis(data.shape), latent_length(latent)))
+    encoder = xavier_init(Encoder(UnitInterval(family.analysis(data.shape)), latent_length(latent)))
     synthesis = xavier_init(family.synthesis(latent, data.shape))
     if data.mean is not None:
         share = ((data.mean + 1) / 2).clamp(1e-3, 1 - 1e-3)
