@@ -1,8 +1,8 @@
 """A model of your own in one file: a GAN whose generator is also paid for being far from its neighbours in the batch.
 
-    ganvas check examples/my_gan.py --data digits
-    ganvas train examples/my_gan.py --data digits --images 20000 --out runs/my-gan
-    ganvas sample runs/my-gan --file examples/my_gan.py --out grid.png
+ganvas check examples/my_gan.py --data digits
+ganvas train examples/my_gan.py --data digits --images 20000 --out runs/my-gan
+ganvas sample runs/my-gan --file examples/my_gan.py --out grid.png
 """
 
 import torch
