@@ -22,7 +22,7 @@ def vaegan(
     beta: float = 25.0,
     gamma: float = 1e-3,
     feature_scale: Literal["optimal", "unit"] = "optimal",
-    r1: float = 1.0,
+    r1: float = 10.0,
     penalty_every: int = 4,
     learning_rate: float = 3e-4,
     beta1: float = 0.5,
