@@ -178,7 +178,7 @@ def trade(weights: Mapping[float, Sequence[Point]], quality: str, floor: Mapping
     """The plane: what reconstructions lose to the right, what samples lack upwards; the lower left is the aim."""
     places = {w: [(p.scores["mse"], p.scores[quality], said(p)) for p in points] for w, points in weights.items()}
     return plane(
-        "Distortion and sample quality", "distortion: mean squared error →", f"↑ samples: {COLUMNS[quality]}", places,
+        "Distortion and sample quality", "→ distortion: mean squared error", f"↑ samples: {COLUMNS[quality]}", places,
         floor.get(quality), (620, 560), labelled=True,
     )  # fmt: skip
 
@@ -214,7 +214,7 @@ def plane(
     }
     means = [Spot(x(a), y(b), w, f"weight {w:g}: {plain(a, 3)}, {plain(b, 3)}") for w, (a, b) in middles.items()]
     return Plane(
-        title, x_label, y_label, width, height, left, right, top, bottom,
+        title, named(x_label, x), named(y_label, y), width, height, left, right, top, bottom,
         seeds=[Spot(x(a), y(b), w, about) for w, some in places.items() for a, b, about in some],
         means=beside(means, right) if labelled else means,
         path="M" + "L".join(f"{spot.x:g},{spot.y:g}" for spot in means),
@@ -232,6 +232,10 @@ def scale(values: Sequence[float], start: float, end: float) -> Scale:
         return Scale(low / room, high * room, start, end, logarithmic=True)
     room = 0.07 * (high - low) or 0.1 * abs(high) or 1.0
     return Scale(low - room, high + room, start, end)
+
+
+def named(label: str, axis: Scale) -> str:
+    return f"{label} (log scale)" if axis.logarithmic else label
 
 
 def ticks(axis: Scale) -> list[Tick]:
