@@ -7,7 +7,7 @@ from ganvas.losses.penalties import R1
 from ganvas.losses.reconstruction import optimal_scale, unit_scale
 from ganvas.models.vaegan import VAEGAN
 from ganvas.networks import Critic, Encoder, Generator
-from ganvas.nn.norms import batch_norm
+from ganvas.nn.norms import layer_norm
 from ganvas.priors import Normal
 from ganvas.recipe import Recipe
 from ganvas.recipes.choices import NetworkName, adam, body, initialised, latent_length
@@ -24,14 +24,15 @@ def vaegan(
     feature_scale: Literal["optimal", "unit"] = "optimal",
     r1: float = 10.0,
     penalty_every: int = 4,
-    learning_rate: float = 3e-4,
+    learning_rate: float = 6e-4,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
     """VAE-GAN: a VAE whose reconstruction error is seen through a discriminator that it also tries to fool.
 
     The paper's three losses, with a discriminator that R1 keeps smooth instead of batch normalisation and a rule for when
-    it may learn; features then have no scale of their own, so the scale that fits them best is taken.
+    it may learn; features then have no scale of their own, so the scale that fits them best is taken. Encoder and decoder
+    normalise each example by itself: in a batch, samples would disturb the reconstructions that they share a pass with.
 
     Paper: Larsen et al. 2016, "Autoencoding beyond pixels using a learned similarity metric", https://arxiv.org/abs/1512.09300
 
@@ -50,8 +51,8 @@ def vaegan(
     """
     family = body(network, data, width)
     model = VAEGAN(
-        initialised(Encoder(family.analysis(data.shape, norm=batch_norm), latent_length(latent)), family),
-        initialised(Generator(family.synthesis(latent, data.shape, norm=batch_norm)), family),
+        initialised(Encoder(family.analysis(data.shape, norm=layer_norm), latent_length(latent)), family),
+        initialised(Generator(family.synthesis(latent, data.shape, norm=layer_norm)), family),
         initialised(Critic(family.analysis(data.shape)), family),
         Normal(latent),
         distance=optimal_scale if feature_scale == "optimal" else unit_scale,
