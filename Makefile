@@ -5,7 +5,7 @@ BIN = .venv/bin
 .PHONY: demo test check format lint types clean
 
 demo: .venv/ready
-	$(BIN)/ganvas train vaegan --data glyphs --images 60000 --out runs/demo --overwrite
+	$(BIN)/ganvas train vaegan --data glyphs --images 45000 --out runs/demo --overwrite
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n 2
