@@ -71,6 +71,18 @@ def test_a_run_directory_holds_what_the_design_says(vae: Path) -> None:
     assert json.loads((vae / "networks.json").read_text())["encoder"]["parameters"] > 0
 
 
+def test_codebook_use_is_logged_every_epoch_and_at_the_end(tmp_path: Path) -> None:
+    options = {**TINY, "images": 1_600}  # digits has 1,500 training examples
+    ganvas.train("vq-vae", out=tmp_path / "vq", width=4, codes=8, code_size=4, **options)
+    lines = [json.loads(line) for line in (tmp_path / "vq" / "metrics.jsonl").read_text().splitlines()]
+    epoch, end = [line for line in lines if "codebook_use" in line.get("metrics", {})]
+    assert (epoch["images"], epoch["partial"]) == (1_504, False)
+    assert (end["images"], end["partial"]) == (1_600, True)
+    for line in (epoch, end):
+        assert 0 < line["metrics"]["codebook_use"] <= 1
+        assert 1 <= line["metrics"]["codebook_perplexity"] <= 8 * line["metrics"]["codebook_use"] + 1e-4
+
+
 def test_from_python(vae: Path) -> None:
     run = ganvas.open(vae)
     x = run.sample(5)

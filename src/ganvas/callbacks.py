@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
 from ganvas import checkpoint, rng
 from ganvas.batch import Batch
@@ -82,6 +83,39 @@ class Log:
         )
 
 
+@runtime_checkable
+class Tallied(Protocol):
+    """A module that counts in training how it is used, as a codebook does."""
+
+    def tallied(self) -> Mapping[str, Tensor]:
+        """Numbers by name about what was counted."""
+        ...
+
+    def tally_anew(self) -> None: ...
+
+
+class Tally:
+    """What the model's modules counted since the last line, as metrics of the run; nothing where none counts."""
+
+    def __init__(self, when: When, record: Record) -> None:
+        self.when, self.record = when, record
+
+    def __call__(self, trainer: Trainer) -> None:
+        counting = {name: m for name, m in trainer.model.named_modules() if isinstance(m, Tallied)}
+        if not counting or trainer.images_seen == 0:
+            return
+        values: dict[str, float] = {}
+        for name, module in counting.items():
+            prefix = "" if len(counting) == 1 else f"{name} "
+            values |= {prefix + key: float(value) for key, value in module.tallied().items()}
+        # As in `Log`: a line that only the end of training calls for begins nothing anew.
+        due = self.when(trainer.before, trainer.images_seen)
+        if due:
+            for module in counting.values():
+                module.tally_anew()
+        self.record({"images": trainer.images_seen, "step": trainer.steps, "metrics": values, "partial": not due})
+
+
 class Validate:
     """Each player's terms on held-out data: the same losses, of the model that samples come from, with nothing moved.
 
@@ -100,7 +134,7 @@ class Validate:
 def held_out_terms(trainer: Trainer, batches: list[Batch]) -> dict[str, dict[str, float]]:
     """Every player's mean terms over `batches`, drawn with the same noise whenever it is called."""
     model = trainer.best_model
-    model.images_seen = trainer.images_seen
+    model.images_seen, model.steps = trainer.images_seen, trainer.steps
     means = Mean()
     was_training = model.training
     model.eval()

@@ -170,7 +170,7 @@ def restore(trainer: Trainer, tensors: dict[str, Tensor], facts: dict[str, Any])
     trainer.skipped_steps, trainer.failures = facts["skipped_steps"], facts["failures"]
     trainer.terms.from_json(facts["means"]["terms"])
     trainer.gradient_norms.from_json(facts["means"]["gradient_norms"])
-    trainer.model.images_seen = trainer.images_seen
+    trainer.model.images_seen, trainer.model.steps = trainer.images_seen, trainer.steps
 
 
 def placed(value: Tensor, parameter: Tensor) -> Tensor:

@@ -70,6 +70,32 @@ class DiagonalNormal(Unchecked):
         return _sum_event(0.5 * (self.log_variance + 1 + math.log(2 * math.pi)).expand_as(self.loc), self.event_shape)
 
 
+class Certain(Unchecked):
+    """One value an example, with probability 1: the posterior of an encoder that is sure of its code. value: (N, ...)."""
+
+    has_rsample = True
+
+    def __init__(self, value: Tensor) -> None:
+        self.value = value
+        super().__init__(value.shape[:1], value.shape[1:])
+
+    @property
+    def mean(self) -> Tensor:
+        return self.value
+
+    @property
+    def variance(self) -> Tensor:
+        return torch.zeros_like(self.value)
+
+    def rsample(self, sample_shape: Size = ()) -> Tensor:
+        return self.value.expand(*sample_shape, *self.value.shape)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log of the probability, not of a density: 0 for the value itself, −∞ for any other."""
+        same = (value == self.value).flatten(value.dim() - len(self.event_shape)).all(-1)
+        return torch.where(same, 0.0, -torch.inf)
+
+
 @register_kl(DiagonalNormal, DiagonalNormal)
 def _kl_diagonal_normal(q: DiagonalNormal, p: DiagonalNormal) -> Tensor:  # pyright: ignore[reportUnusedFunction]
     """Kingma & Welling 2014, appendix B, for a general diagonal p. In nats."""

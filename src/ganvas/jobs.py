@@ -15,7 +15,7 @@ import torch
 
 from ganvas import checkpoint, distributed
 from ganvas.batch import Batch
-from ganvas.callbacks import Checkpoint, Every, KeepBest, Log, Measure, OneTwoFive, Picture, Scores, Validate
+from ganvas.callbacks import Checkpoint, Every, KeepBest, Log, Measure, OneTwoFive, Picture, Scores, Tally, Validate
 from ganvas.data import Data, batches
 from ganvas.devices import resolve_device
 from ganvas.errors import GanvasError
@@ -136,6 +136,7 @@ class Job:
 
         return [
             Log(Every(training.log_every), record, clock),
+            Tally(Every(self.data.info.num_train), record),
             Validate(Every(training.validate_every), record, validation),
             Picture(OneTwoFive(1_000), draw),
             *(() if evaluation is None else (self.measure(evaluation, directory),)),
@@ -192,11 +193,14 @@ class Recorder:
 
     def __init__(self, directory: Directory, progress: Progress) -> None:
         self.directory, self.progress = directory, progress
+        self.tallied: dict[str, Mapping[str, float]] = {}
 
     def __call__(self, line: Mapping[str, Any]) -> None:
         self.directory.record(line)
+        if "metrics" in line:
+            self.tallied = {"last epoch": line["metrics"]}
         if line.get("split") == "train":
-            self.progress.update(line["images"], line["images_per_second"], line["players"])
+            self.progress.update(line["images"], line["images_per_second"], {**line["players"], **self.tallied})
 
 
 def scores_now(evaluation: Evaluation, images: int) -> Scores:

@@ -83,6 +83,8 @@ class Model(nn.Module, ABC):
     simultaneous: bool = False
     images_seen: int = 0
     """The clock that schedules read; the trainer sets it before each step."""
+    steps: int = 0
+    """The clock that players join by, set likewise."""
 
     @abstractmethod
     def players(self) -> Sequence[Player]:

@@ -155,7 +155,7 @@ class Trainer:
 
     def step(self, batch: Batch) -> None:
         """Every player that is due plays one turn on `batch`, this process's share of the step's images."""
-        self.model.images_seen = self.images_seen
+        self.model.images_seen, self.model.steps = self.images_seen, self.steps
         # All that is random in a step follows from the seed and the step: nothing else need be kept to resume exactly.
         rng.reseed(self.device, self.seed, "step", self.steps)
         with rng.share(self.place.rank, self.place.world_size):

@@ -49,7 +49,7 @@ def test_the_weight_is_the_quotient_of_slopes_at_the_last_layer() -> None:
 
 def test_at_the_last_layer_the_discriminator_pulls_as_hard_as_it_is_told() -> None:
     m, b = model(weight=0.8), batch()
-    m.joined.fill_(True)
+    m.steps = 1
     terms = m.autoencoder_loss(m(b))
     layer = m.decoder.synthesis.output.weight
 
@@ -63,7 +63,7 @@ def test_losses_are_those_of_the_program() -> None:
     m, b = model(), batch()
     m(b)
     r = m(b)
-    m.joined.fill_(True)
+    m.steps = 1
     terms = m.autoencoder_loss(r)
     torch.testing.assert_close(terms["pixel"], (b.x - r.fake).abs().mean())
     torch.testing.assert_close(terms["perceptual"], 2.0 * m.perceptual(b.x, r.fake).mean())
@@ -97,7 +97,7 @@ def test_the_discriminator_joins_late_and_so_does_its_term() -> None:
 
 def test_held_out_terms_use_the_last_weight_and_change_nothing() -> None:
     m, b = model(), batch()
-    m.joined.fill_(True)
+    m.steps = 1
     m.autoencoder_loss(m(b))
     balance_, shares = m.balance.clone(), m.prior.shares.clone()
     assert float(balance_) > 0
@@ -107,13 +107,6 @@ def test_held_out_terms_use_the_last_weight_and_change_nothing() -> None:
         terms = m.autoencoder_loss(r)
     torch.testing.assert_close(terms["adversarial"], -balance_ * m.critic(r.fake).mean())
     assert torch.equal(m.balance, balance_) and torch.equal(m.prior.shares, shares)
-
-
-def test_held_out_rounds_do_not_let_the_discriminator_join() -> None:
-    m = model(after=100).eval()
-    with torch.no_grad():
-        m.discriminator_loss(m(batch()))
-    assert not m.joined
 
 
 def test_the_last_layer_stays_the_decoders_own_in_a_copy() -> None:
@@ -126,7 +119,7 @@ def test_the_last_layer_stays_the_decoders_own_in_a_copy() -> None:
 def test_stop_gradients() -> None:
     m, b = model(), batch()
     m(b)
-    m.joined.fill_(True)
+    m.steps = 1
     terms = m.autoencoder_loss(m(b))
     codebook = m.quantizer.codebook
     for name in ("pixel", "perceptual", "commitment", "adversarial"):

@@ -8,10 +8,10 @@ from torch.distributions import kl_divergence
 from ganvas import rng
 from ganvas.batch import Batch
 from ganvas.data import DataInfo
+from ganvas.distributions import Certain
 from ganvas.errors import GanvasError
 from ganvas.likelihoods import Gaussian
 from ganvas.metrics.likelihood import negative_elbo, negative_log_likelihood
-from ganvas.models.certain import Certain
 from ganvas.models.code_prior import CodeGrid, CodePrior
 from ganvas.models.vqvae import VQVAE
 from ganvas.networks import Dcgan, Decoder, GridEncoder

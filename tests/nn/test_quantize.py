@@ -198,3 +198,20 @@ def test_two_processes_agree_and_learn_as_one(tmp_path):
     alone(z.requires_grad_())
     assert torch.allclose(alone.codebook, first[1]["codebook"], atol=1e-6)
     assert torch.allclose(alone.usage, first[1]["usage"])
+
+
+def test_the_tally_counts_what_was_used_in_training_until_it_begins_anew() -> None:
+    quantizer = started(EMAQuantizer(4, 2, revive_below=0.5), CLUSTERS)
+    first, second = CLUSTERS[[0, 0, 0]], CLUSTERS[[1]]
+    for z in (first, second):
+        quantizer(z.clone().requires_grad_())
+    facts = quantizer.tallied()
+    assert float(facts["codebook_use"]) == 0.5, "revived entries have averaged use, and were not used"
+    p = torch.tensor([0.75, 0.25])
+    torch.testing.assert_close(facts["codebook_perplexity"], (-(p * p.log()).sum()).exp())
+    quantizer.eval()(CLUSTERS.clone().requires_grad_())
+    with torch.no_grad():
+        quantizer.train()(CLUSTERS)
+    assert quantizer.tally.sum() == 4, "looking is not training"
+    quantizer.tally_anew()
+    assert quantizer.tally.sum() == 0

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import register_kl
 
 from ganvas import rng
-from ganvas.distributions import Size, Unchecked
-from ganvas.models.certain import Certain
+from ganvas.distributions import Certain, Size, Unchecked
 from ganvas.nn.quantize import VectorQuantizer, nearest
 
 

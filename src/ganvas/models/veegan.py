@@ -6,10 +6,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ganvas.batch import Batch
+from ganvas.distributions import Certain
 from ganvas.losses.adversarial import NonSaturating
 from ganvas.losses.penalties import Penalty
 from ganvas.model import Autoencoder, Lazy, Player, Round, Terms
-from ganvas.models.certain import Certain
 from ganvas.models.pairs import pair_penalty
 
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ganvas.batch import Batch
+from ganvas.distributions import Certain
 from ganvas.losses.adversarial import Adversarial, Hinge
 from ganvas.model import Autoencoder, Player, Round, Terms
-from ganvas.models.certain import Certain
 from ganvas.models.code_prior import CodePrior
 from ganvas.models.vqvae import rounded
 
@@ -40,7 +40,6 @@ class VQGAN(Autoencoder):
     """
 
     balance: Tensor
-    joined: Tensor
 
     def __init__(
         self,
@@ -66,7 +65,6 @@ class VQGAN(Autoencoder):
         self.adversarial_weight, self.critic_after = adversarial_weight, critic_after
         self.last = [last_layer]  # in a list, so that it is not registered a second time
         self.register_buffer("balance", torch.zeros(()))
-        self.register_buffer("joined", torch.zeros((), dtype=torch.bool))
 
     def players(self) -> Sequence[Player]:
         return (
@@ -105,7 +103,7 @@ class VQGAN(Autoencoder):
 
     def fooling(self, r: Round, reconstruction: Tensor) -> Terms:
         """λ times what fooling D costs; nothing before D has had a turn, while its judgement is noise."""
-        if not self.joined:
+        if self.steps <= self.critic_after:
             return {}
         real = self.critic(r.x, r.y) if self.loss.paired else None
         adversarial = self.loss.generator(real, self.critic(r.fake, r.y))
@@ -114,8 +112,6 @@ class VQGAN(Autoencoder):
         return {"adversarial": self.balance.clone() * adversarial}
 
     def discriminator_loss(self, r: Round) -> Terms:
-        if self.training:
-            self.joined.fill_(True)
         return {"adversarial": 0.5 * self.loss.critic(self.critic(r.x, r.y), self.critic(r.fake, r.y))}
 
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ganvas.batch import Batch
+from ganvas.distributions import Certain
 from ganvas.model import LatentVariableModel, Player, Round, Terms
-from ganvas.models.certain import Certain
 from ganvas.models.code_prior import CodePrior, indices_of
 from ganvas.nn.quantize import VectorQuantizer
 

@@ -32,8 +32,7 @@ class Quantized:
     @property
     def perplexity(self) -> Tensor:
         """exp of the entropy of the counts: so many entries, used equally often, would be as varied. 1 to num_codes."""
-        share = self.counts / self.counts.sum()
-        return torch.special.entr(share).sum().exp()
+        return perplexity(self.counts)
 
 
 class VectorQuantizer(nn.Module, ABC):
@@ -46,16 +45,21 @@ class VectorQuantizer(nn.Module, ABC):
     below `revive_below` of its equal share is put on an encoder output of the batch, chosen at random (the random
     restarts of Dhariwal et al. 2020). Processes share their statistics, and take the start and the revivals from the
     first of them.
+
+    While it learns it tallies how often each entry is used, `tally` (num_codes,), until it is told to begin anew: averaged
+    use would not do, for a revived entry is given a share of it before it was used at all.
     """
 
     codebook: Tensor
     usage: Tensor
+    tally: Tensor
     initialised: Tensor
 
     def __init__(self, num_codes: int, code_size: int, decay: float = 0.99, revive_below: float = 0.1) -> None:
         super().__init__()
         self.num_codes, self.code_size, self.decay, self.revive_below = num_codes, code_size, decay, revive_below
         self.register_buffer("usage", torch.zeros(num_codes))
+        self.register_buffer("tally", torch.zeros(num_codes))
         self.register_buffer("initialised", torch.zeros((), dtype=torch.bool))
 
     @abstractmethod
@@ -94,6 +98,15 @@ class VectorQuantizer(nn.Module, ABC):
         """The entries for indices (N,) or (N, H, W): (N, D) or (N, D, H, W)."""
         return F.embedding(indices, self.codebook).movedim(-1, 1)
 
+    @final
+    def tallied(self) -> dict[str, Tensor]:
+        """Of the tally: the share of entries that were used at all, and its perplexity; NaN of nothing."""
+        return {"codebook_use": (self.tally > 0).float().mean(), "codebook_perplexity": perplexity(self.tally)}
+
+    @final
+    def tally_anew(self) -> None:
+        self.tally.zero_()
+
     @torch.no_grad()
     def _start(self, flat: Tensor) -> None:
         centres, counts = k_means(flat, self.num_codes)
@@ -108,6 +121,7 @@ class VectorQuantizer(nn.Module, ABC):
         sums = torch.zeros_like(self.codebook).index_add_(0, indices, flat)
         _sum_over_processes(counts)
         _sum_over_processes(sums)
+        self.tally += counts
         self.usage.lerp_(counts, 1 - self.decay)
         self.follow(sums)
         share = counts.sum() / self.num_codes
@@ -164,6 +178,11 @@ class GradientQuantizer(VectorQuantizer):
 
     def codebook_term(self, squared: Tensor) -> Tensor:
         return squared
+
+
+def perplexity(counts: Tensor) -> Tensor:
+    """exp of the entropy of counts (K,): 1 where one alone was used, K where all were equally."""
+    return torch.special.entr(counts / counts.sum()).sum().exp()
 
 
 def nearest(flat: Tensor, codebook: Tensor) -> Tensor:
