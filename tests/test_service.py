@@ -83,6 +83,28 @@ def test_codebook_use_is_logged_every_epoch_and_at_the_end(tmp_path: Path) -> No
         assert 1 <= line["metrics"]["codebook_perplexity"] <= 8 * line["metrics"]["codebook_use"] + 1e-4
 
 
+def test_few_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = {**TINY, "labels": 20, "width": 4, "latent": 2, "checkpoint_every": 64}
+    ganvas.train("aae-semi", out=tmp_path / "whole", **options)
+    settings = json.loads((tmp_path / "whole" / "recipe.json").read_text())
+    assert settings["training"]["labels"] == 20
+    assert settings["arguments"]["labelled_share"] == 0.5
+    ganvas.train("aae-semi", out=tmp_path / "parts", **{**options, "images": 128})
+    ganvas.train(resume=tmp_path / "parts", images=256, quiet=True)
+    whole, parts = (ganvas.open(tmp_path / name).model.state_dict() for name in ("whole", "parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    ganvas.train("aae-semi", out=tmp_path / "other", **{**options, "labels": 30})
+    other = ganvas.open(tmp_path / "other").model.state_dict()
+    assert not torch.equal(whole["encoder.classes.weight"], other["encoder.classes.weight"]), "labels are hidden"
+
+    train = ("train", "aae-semi", "--data", "digits", "--out", tmp_path / "x")
+    assert "9 labels do not reach for 10 classes" in refused(capsys, *train, "--labels", 9)
+    assert "of each batch" in refused(capsys, *train, "--labelled-share", 1.0)
+    for recipe, why in (("cgan", "told the class of every example"), ("vae", "no use for labels")):
+        assert why in refused(capsys, "train", recipe, "--data", "digits", "--out", tmp_path / "x", "--labels", 100)
+    assert not (tmp_path / "x").exists()
+
+
 def test_from_python(vae: Path) -> None:
     run = ganvas.open(vae)
     x = run.sample(5)

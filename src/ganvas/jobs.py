@@ -16,7 +16,7 @@ import torch
 from ganvas import checkpoint, distributed
 from ganvas.batch import Batch
 from ganvas.callbacks import Checkpoint, Every, KeepBest, Log, Measure, OneTwoFive, Picture, Scores, Tally, Validate
-from ganvas.data import Data, batches
+from ganvas.data import Data, batches, keep_labels
 from ganvas.devices import resolve_device
 from ganvas.errors import GanvasError
 from ganvas.evaluation import Evaluation, Protocol
@@ -61,14 +61,18 @@ class Job:
             device=resolve_device(training.device),
             place=self.place,
         )
+        train = self.data.train
+        if training.labels is not None:  # hidden from training alone: metrics may look at what is known
+            train = keep_labels(train, self.data.info, training.labels, training.seed)
         stream = batches(
-            self.data.train,
+            train,
             training.batch_size,
             training.seed,
             self.restore(trainer, directory),
             self.place.rank,
             self.place.world_size,
             trainer.device,
+            self.recipe.labelled_share,
         )
         evaluation = self.evaluation(trainer) if self.place.leads else None
         if self.place.leads:

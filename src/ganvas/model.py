@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -70,6 +70,15 @@ class FeatureCritic(Protocol):
     def head(self) -> nn.Module: ...
 
     def __call__(self, x: Tensor, y: Tensor | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """A model that names classes, too."""
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Unnormalised log-probabilities of the classes, (N, K), of x (N, ...)."""
+        ...
 
 
 class Model(nn.Module, ABC):

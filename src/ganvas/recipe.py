@@ -30,6 +30,8 @@ class Recipe:
     ema_half_life: images; None keeps no average.
     transform: from a batch to a batch, on the device.
     num_classes: how many classes the model is conditional on; 0 when it is not.
+    labelled_share: of a recipe that learns from few labels, the share of each batch that examples with a label get where
+        they are fewer than that; 0 for one that needs all labels, or none.
     report_every: images between two reports of the training terms and of the held-out ones, where the user names none;
         an epoch, say.
     """
@@ -42,6 +44,7 @@ class Recipe:
     ema_half_life: float | None = None
     transform: Callable[[Batch], Batch] | None = None
     num_classes: int = 0
+    labelled_share: float = 0.0
     report_every: int | None = None
 
 

@@ -26,11 +26,15 @@ from ganvas.recipe import Recipe
 
 @dataclass(frozen=True)
 class Training:
-    """The options of a training run that are not its recipe's. Periods are in images seen."""
+    """The options of a training run that are not its recipe's. Periods are in images seen.
+
+    labels: so many training examples keep theirs, chosen by the seed; None for all that there are.
+    """
 
     images: int
     batch_size: int
     seed: int = 0
+    labels: int | None = None
     device: str = "cpu"
     log_every: int = 1_000
     validate_every: int = 10_000
@@ -105,7 +109,7 @@ def training_from_json(given: Mapping[str, Any]) -> Training:
         value = getattr(training, field.name)
         if field.name == "device" or (field.name == "keep_best" and value is not None):
             text(value)
-        elif field.name in ("metrics", "keep_best"):
+        elif field.name in ("metrics", "keep_best") or (field.name == "labels" and value is None):
             continue
         elif not isinstance(value, int) or isinstance(value, bool) or (value < 1 and field.name != "seed"):
             raise TypeError(f"training option {field.name} cannot be {value!r}")

@@ -83,6 +83,7 @@ def train(
     images: int | None = None,
     batch_size: int | None = None,
     seed: int = 0,
+    labels: int | None = None,
     device: str = "cpu",
     image_options: ImageOptions = ImageOptions(),
     log_every: int | None = None,
@@ -100,6 +101,7 @@ def train(
 
     recipe: a name of `recipes()`, or a Python file. out: the run's directory, by default runs/RECIPE-SOURCE.
     images: how many to see in all. resume: a run to go on with; all but `images` and `device` are then as they were.
+    labels: so many training examples keep theirs, as many of each class, chosen by the seed; for recipes that learn from few.
     log_every, validate_every, checkpoint_every, metrics_every: periods in images seen.
     metrics: names of `metrics()`, to be taken of few samples during training. keep_best: the metric (its first score,
         where it has several) whose best checkpoint is kept, for `open_run(..., best=True)`.
@@ -108,9 +110,9 @@ def train(
     resolve_device(device)
     place = distributed.join(device)
     if resume is not None:
-        if options or data is not None or batch_size is not None:
+        if options or data is not None or batch_size is not None or labels is not None:
             raise GanvasError(
-                "A run that is resumed goes on with its own data, batch size and options.",
+                "A run that is resumed goes on with its own data, labels, batch size and options.",
                 "Give only --images and --device with --resume.",
             )
         file = recipe if recipe is not None and recipe.endswith(".py") else None
@@ -124,10 +126,13 @@ def train(
     check_free(path, overwrite)
     loaded = open_data(source, image_options)
     built = seeded_build(function, loaded.info, options, seed)
+    if labels is not None:
+        may_hide_labels(card(function).name, built)
     training = Training(
         images=images if images is not None else built.images,
         batch_size=batch_size if batch_size is not None else built.batch_size,
         seed=seed,
+        labels=labels,
         device=device,
         log_every=log_every or built.report_every or 1_000,
         validate_every=validate_every or built.report_every or 10_000,
@@ -420,6 +425,13 @@ def check_sizes(training: Training, loaded: Data, place: distributed.Place) -> N
         raise GanvasError(
             f"A batch of {training.batch_size} cannot be shared out evenly among {place.world_size} processes."
         )
+
+
+def may_hide_labels(name: str, recipe: Recipe) -> None:
+    """Raises GanvasError when a recipe cannot learn from few labels."""
+    if recipe.labelled_share == 0:
+        why = "is told the class of every example" if recipe.num_classes else "has no use for labels"
+        raise GanvasError(f"Recipe {name!r} {why}, so --labels is not for it.", "aae-semi learns from few labels.")
 
 
 def check_free(path: Path, overwrite: bool) -> None:

@@ -11,6 +11,7 @@ from ganvas.metrics.context import EvaluationContext
 from ganvas.metrics.cost import multiply_adds, num_parameters, peak_memory
 from ganvas.metrics.coverage import Mixture
 from ganvas.metrics.features import Classifier, ModuleFeatures
+from ganvas.metrics.reconstruction import sharpness
 from ganvas.model import Model
 
 
@@ -73,9 +74,10 @@ def context(**changes):
 
 NAMES = [
     "fid", "kid", "prdc", "is", "swd", "memorisation", "modes",
-    "elbo", "nll", "bpd", "mse", "psnr", "ssim", "ms-ssim", "lpd",
+    "elbo", "nll", "bpd", "mse", "psnr", "ssim", "ms-ssim", "lpd", "sharpness",
     "active-units", "dimension-rates", "mutual-information", "probe", "knn",
     "mig", "sap", "dci", "beta-vae-score", "factor-vae-score",
+    "label-accuracy", "class-accuracy",
 ]  # fmt: skip
 
 
@@ -90,7 +92,7 @@ def test_the_catalog_is_whole():
 DENSITY = ("p(x|z) is a density in units of [−1, 1], not a probability of grey levels",)
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"ssim", "ms-ssim", "modes"}))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"ssim", "ms-ssim", "modes", "label-accuracy", "class-accuracy"}))
 def test_every_metric_gives_scores_with_a_card(name, monkeypatch):
     from ganvas.metrics import disentanglement
 
@@ -169,6 +171,8 @@ def test_real_features_are_extracted_once():
         ("probe", {"held_out": Split(split(200, 3).x)}, "no labels"),
         ("mig", {"train": Split(split(300, 2).x)}, "no known factors"),
         ("modes", {}, "no known modes"),
+        ("label-accuracy", {}, "LinearVAE does not name classes"),
+        ("class-accuracy", {"classifier": Signs()}, "cannot be asked for a class"),
         ("fid", {"num": 12}, "at least 13 are needed"),
     ],
 )
@@ -229,6 +233,52 @@ def test_labels_are_told_to_conditional_models():
     told.clear()
     assert len(context(model=Conditional(), num=260).samples) == 260
     assert told == [None, None]
+
+
+class Obliging(Generator):
+    """Draws for class y the picture that `Signs` calls y, but for class 3, for which it draws a 0; names all 1."""
+
+    def generate(self, z, y=None):
+        x = super().generate(z).zero_()
+        x[:, 0, 0, 0] = torch.tensor([1.0, 1.0, -1.0, 1.0])[y]
+        x[:, 0, 0, 1] = torch.tensor([1.0, -1.0, 1.0, 1.0])[y]
+        return x
+
+    def classify(self, x):
+        return torch.nn.functional.one_hot(torch.ones(len(x), dtype=torch.long), 4).float()
+
+
+def test_class_accuracy_counts_the_samples_that_look_like_what_was_asked_for():
+    train, held = split(400, 2), split(200, 3)
+    train.y = torch.arange(400) % 4
+    train.y[::8] = -1  # asked for by nobody
+    c = context(train=train, held_out=held, model=Obliging(), conditional=True, num=400)
+    (row,) = evaluate(c, ["class-accuracy"])
+    known = c.asked >= 0
+    assert row.score.value == pytest.approx(float((c.asked[known] != 3).double().mean()))
+    assert row.score.card.num_samples == int(known.sum())
+    chosen = c.floor.samples
+    right = (Signs().logits(chosen).argmax(1) == c.floor.asked)[c.floor.asked >= 0]
+    assert row.floor is not None and row.floor.value == pytest.approx(float(right.double().mean()))
+
+
+def test_label_accuracy_is_of_the_labelled_held_out_examples():
+    held = split(200, 3)
+    held.y = torch.arange(200) % 4
+    held.y[:100] = -1
+    (score,) = METRICS["label-accuracy"].compute(context(held_out=held, model=Obliging(), num=200))
+    assert (score.value, score.card.num_samples) == (0.25, 100)
+
+
+def test_a_blurred_picture_is_less_sharp():
+    x = split(50, 0).x.view(-1, 1, 3, 4)
+    assert sharpness(x, x) == 1
+    assert sharpness(x, 0.5 * x) == pytest.approx(0.25), "energy goes with the square"
+    blurred = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
+    assert sharpness(x, blurred) < 0.5
+    assert sharpness(x, x + torch.randn_like(x)) > 1
+    with pytest.raises(GanvasError, match="2 pixels"):
+        sharpness(torch.zeros(5, 2), torch.zeros(5, 2))
 
 
 def test_evaluation_leaves_the_model_in_its_mode():

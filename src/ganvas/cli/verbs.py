@@ -268,6 +268,9 @@ class Training:
     images: Annotated[int | None, arg(help="how many images to see in all")] = None
     batch_size: Annotated[int | None, arg(help="images in a step")] = None
     seed: int = 0
+    labels: Annotated[
+        int | None, arg(help="so many training examples keep theirs, for recipes that learn from few labels; else all")
+    ] = None
     device: Device = "cpu"
     size: Size = None
     crop: Crop = "center"

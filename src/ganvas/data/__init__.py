@@ -4,6 +4,7 @@ from ganvas.data.batches import batches
 from ganvas.data.dataset import Data, DataInfo, Modes, Skipped, Split
 from ganvas.data.grid import image_grid, picture, points_picture, to_uint8
 from ganvas.data.images import ImageOptions, read_image
+from ganvas.data.labels import keep_labels
 from ganvas.data.sources import open_data, source_names
 from ganvas.data.summary import summary
 from ganvas.data.transforms import Binarize, Compose, HorizontalFlip
@@ -20,6 +21,7 @@ __all__ = [
     "Split",
     "batches",
     "image_grid",
+    "keep_labels",
     "open_data",
     "picture",
     "points_picture",

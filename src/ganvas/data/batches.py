@@ -1,5 +1,6 @@
 """The order of training data: an endless sequence that only a seed determines, cut where images seen says."""
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -20,12 +21,16 @@ def batches(
     rank: int = 0,
     world_size: int = 1,
     device: torch.device | str = "cpu",
+    labelled_share: float = 0.0,
 ) -> Iterator[Batch]:
     """Batches without end, a pure function of (seed, images seen).
 
     Every epoch is a permutation drawn from (seed, epoch); the permutations follow each other in one sequence, and a
     batch is the next `batch_size` of it, across the border of two epochs where need be. So a run that resumes after K
     images sees what it would have seen. Of each batch, rank r of w takes the r-th of w equal parts.
+
+    labelled_share: where fewer of the examples than this have a label, so many places of the sequence are theirs, evenly
+    spread, and both they and the others follow permutations of their own.
 
     Raises GanvasError when a batch is larger than the data or does not divide among `world_size` workers.
     """
@@ -42,37 +47,69 @@ def batches(
             f"Give a --batch-size that is a multiple of {world_size}.",
         )
     assert images_seen >= 0 and 0 <= rank < world_size
-    return _batches(split, batch_size, seed, images_seen, rank, world_size, device)
+    return _batches(split, _order(split, seed, labelled_share), batch_size, images_seen, rank, world_size, device)
 
 
 def _batches(
     split: Split,
+    order: "_Order | _Interleaved",
     batch_size: int,
-    seed: int,
     images_seen: int,
     rank: int,
     world_size: int,
     device: torch.device | str,
 ) -> Iterator[Batch]:
     share = batch_size // world_size
-    order = _Order(len(split), seed)
     start = images_seen + rank * share
     while True:
         yield split.batch(order.span(start, start + share), device)
         start += batch_size
 
 
-class _Order:
-    """The endless sequence of indices."""
+def _order(split: Split, seed: int, labelled_share: float) -> "_Order | _Interleaved":
+    has_label = torch.zeros(len(split), dtype=torch.bool) if split.y is None else split.y >= 0
+    known, unknown = has_label.nonzero().squeeze(1), (~has_label).nonzero().squeeze(1)
+    if not 0 < len(known) < labelled_share * len(split):
+        return _Order(torch.arange(len(split)), seed)
+    return _Interleaved(_Order(known, seed, "labelled"), _Order(unknown, seed, "unlabelled"), labelled_share)
 
-    def __init__(self, num: int, seed: int) -> None:
-        self.num = num
+
+class _Order:
+    """An endless sequence of `rows`. name: beside the seed and the epoch, what its permutations are drawn from."""
+
+    def __init__(self, rows: Tensor, seed: int, *name: str) -> None:
+        self.num = len(rows)
         # Two epochs: a batch can reach from one into the next.
-        self.epoch = lru_cache(maxsize=2)(lambda epoch: torch.randperm(num, generator=generator(seed, "epoch", epoch)))
+        self.epoch = lru_cache(maxsize=2)(
+            lambda epoch: rows[torch.randperm(self.num, generator=generator(seed, *name, "epoch", epoch))]
+        )
 
     def span(self, start: int, stop: int) -> Tensor:
-        """The indices at places [start, stop) of the sequence; stop - start is at most an epoch."""
-        epoch, offset = divmod(start, self.num)
-        here = self.epoch(epoch)[offset : offset + stop - start]
-        missing = stop - start - len(here)
-        return here if not missing else torch.cat([here, self.epoch(epoch + 1)[:missing]])
+        """The rows at places [start, stop) of the sequence."""
+        parts: list[Tensor] = []
+        while start < stop:
+            epoch, offset = divmod(start, self.num)
+            parts.append(self.epoch(epoch)[offset : offset + stop - start])
+            start += len(parts[-1])
+        return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64)
+
+
+class _Interleaved:
+    """Two sequences in one, in which the first has `share` of any stretch of places, to within one place."""
+
+    def __init__(self, first: _Order, second: _Order, share: float) -> None:
+        self.first, self.second, self.share = first, second, share
+
+    def before(self, place: int) -> int:
+        """How many places below `place` are the first sequence's: a pure function of the place."""
+        return math.floor(place * self.share)
+
+    def span(self, start: int, stop: int) -> Tensor:
+        """The rows at places [start, stop)."""
+        counts = torch.tensor([self.before(place) for place in range(start, stop + 1)])
+        is_first = counts.diff().bool()
+        low, high = self.before(start), self.before(stop)
+        rows = torch.empty(stop - start, dtype=torch.int64)
+        rows[is_first] = self.first.span(low, high)
+        rows[~is_first] = self.second.span(start - low, stop - high)
+        return rows

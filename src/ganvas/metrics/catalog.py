@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import GanvasError, did_you_mean
-from ganvas.metrics import disentanglement, reconstruction, representation
+from ganvas.metrics import codes, disentanglement, reconstruction, representation
 from ganvas.metrics.card import Better, Card, Score
 from ganvas.metrics.context import EvaluationContext, Need
 from ganvas.metrics.coverage import mixture_coverage, stacked_coverage
@@ -19,10 +19,12 @@ from ganvas.metrics.fid import frechet_distance
 from ganvas.metrics.images import as_float
 from ganvas.metrics.inception_score import inception_score
 from ganvas.metrics.kid import SUBSET_SIZE, SUBSETS, kernel_distance
+from ganvas.metrics.lenet import LeNet
 from ganvas.metrics.likelihood import bits_per_dimension
 from ganvas.metrics.memorisation import memorisation
 from ganvas.metrics.prdc import prdc
 from ganvas.metrics.sliced_wasserstein import PROJECTIONS, sliced_wasserstein
+from ganvas.model import Classifies
 
 Value = float | tuple[float, float]
 
@@ -211,6 +213,29 @@ def _lpd(c: EvaluationContext) -> Reading:
     return Reading({"lpd": value}, len(c.x), None, c.features)
 
 
+def _sharpness(c: EvaluationContext) -> Reading:
+    value = reconstruction.sharpness(as_float(c.x), c.reconstructions)
+    notes = ("above 1: rougher than the originals",) if value > 1 else ()
+    return Reading({"sharpness": value}, len(c.x), notes=notes)
+
+
+def _label_accuracy(c: EvaluationContext) -> Reading:
+    assert isinstance(c.model, Classifies) and c.y is not None
+    known = c.y >= 0
+    right = (codes.named(c.model, c.x[known]) == c.y[known]).double()
+    return Reading({"label-accuracy": _mean(right)}, len(right))
+
+
+def _class_accuracy(c: EvaluationContext) -> Reading:
+    assert c.naming is not None and c.asked is not None
+    known = c.asked >= 0
+    right = (probabilities(c.naming, c.samples).argmax(1) == c.asked)[known].double()
+    settings: dict[str, float | int | str] = {}
+    if isinstance(c.naming, LeNet):
+        settings["the classifier's own accuracy"] = c.naming.accuracy
+    return Reading({"class-accuracy": _mean(right)}, len(right), None, c.naming, settings)
+
+
 def _active_units(c: EvaluationContext) -> Reading:
     settings: dict[str, float | int | str] = {
         "threshold": representation.ACTIVE_THRESHOLD,
@@ -388,6 +413,10 @@ METRICS: dict[str, Metric] = {
             (Need.ENCODER, Need.FEATURES), "lower", "Dosovitskiy & Brox 2016, arXiv:1602.02644", _lpd,
         ),
         Metric(
+            "sharpness", "energy of the reconstructions' slopes over that of the originals'; 1 is as sharp",
+            (Need.ENCODER,), "higher", "—", _sharpness,
+        ),
+        Metric(
             "active-units", "code dimensions whose mean varies over the data",
             (Need.ENCODER,), "higher", "Burda et al. 2016, arXiv:1509.00519", _active_units,
         ),
@@ -406,6 +435,15 @@ METRICS: dict[str, Metric] = {
         Metric(
             "knn", "accuracy of the nearest neighbour among codes",
             _LABELLED, "higher", "Cover & Hart 1967, doi:10.1109/TIT.1967.1053964", _knn,
+        ),
+        Metric(
+            "label-accuracy", "accuracy of the classes that the model itself names",
+            (Need.NAMES, Need.LABELS), "higher", "Makhzani et al. 2015, arXiv:1511.05644", _label_accuracy,
+        ),
+        Metric(
+            "class-accuracy", "how often a classifier sees the class that a sample was drawn for",
+            (Need.SAMPLES, Need.CLASSIFIER, Need.CONDITIONAL), "higher",
+            "Odena et al. 2017, arXiv:1610.09585", _class_accuracy, has_floor=True,
         ),
         Metric(
             "mig", "mutual information gap of codes and factors",

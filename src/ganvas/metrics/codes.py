@@ -1,4 +1,4 @@
-"""What an encoder says of many examples, a batch at a time."""
+"""What a model says of many examples, a batch at a time."""
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ganvas.metrics.images import as_float
-from ganvas.model import Autoencoder
+from ganvas.model import Autoencoder, Classifies
 
 BATCH = 250
 
@@ -48,3 +48,10 @@ def posteriors(model: Autoencoder, x: Tensor, y: Tensor | None = None) -> list[D
 def means(model: Autoencoder, x: Tensor, y: Tensor | None = None) -> Tensor:
     """The codes' means E_q[z], (N, L) float32."""
     return torch.cat([q.mean.flatten(1).float().cpu() for q in posteriors(model, x, y)])
+
+
+def named(model: Classifies, x: Tensor) -> Tensor:
+    """The class that the model names for each example, (N,). x: (N, ...) uint8 or float in [−1, 1]."""
+    assert isinstance(model, nn.Module)
+    with evaluating(model):
+        return torch.cat([model.classify(part).argmax(1).cpu() for part, _ in batches(model, x, None)])

@@ -16,7 +16,7 @@ from ganvas.metrics.coverage import Mixture
 from ganvas.metrics.features import Classifier, FeatureNetwork, extract
 from ganvas.metrics.images import as_float
 from ganvas.metrics.likelihood import Bound, negative_elbo, negative_log_likelihood
-from ganvas.model import Autoencoder, LatentVariableModel, Model
+from ganvas.model import Autoencoder, Classifies, LatentVariableModel, Model
 from ganvas.rng import generator, seeded
 
 SAMPLE_BATCH = 250
@@ -49,6 +49,8 @@ class Need(StrEnum):
     LABELS = "labels"
     FACTORS = "factors"
     MODES = "modes"
+    NAMES = "names"
+    CONDITIONAL = "conditional"
 
 
 @dataclass
@@ -61,6 +63,7 @@ class EvaluationContext:
     classifier: for the Inception Score; default: `features`, where that is one.
     mixture, channel_classifier: what the modes are, of points and of stacked digits.
     draw: from a number to that many examples, (num, ...) in [−1, 1]; default: the model's own `sample`.
+    draw_y: the classes (num,) of what `draw` gives, where it was asked for any.
     num: examples drawn, and held-out examples used at most (a seeded choice of them). seed: of all draws.
     importance_samples: codes an example for −log p. k: neighbours for precision and recall.
     conditional: whether the model is told labels; samples are then drawn for random training labels.
@@ -75,6 +78,7 @@ class EvaluationContext:
     mixture: Mixture | None = None
     channel_classifier: Classifier | None = None
     draw: Callable[[int], Tensor] | None = None
+    draw_y: Tensor | None = None
     num: int = 10_000
     seed: int = 0
     importance_samples: int = 5_000
@@ -92,16 +96,21 @@ class EvaluationContext:
 
     def untrained(self, model: Model) -> "EvaluationContext":
         """The same protocol on another model, such as the same networks before training."""
-        return replace(self, model=model, draw=None)
+        return replace(self, model=model, draw=None, draw_y=None)
 
     @cached_property
     def floor(self) -> "EvaluationContext":
         """The same protocol on the best generator there is: real training examples, chosen by the seed."""
 
-        def real(num: int) -> Tensor:
-            return as_float(self.train.x[_choice(len(self.train.x), num, self.seed, "floor")])
+        chosen = _choice(len(self.train.x), self.num, self.seed, "floor")
+        y = None if self.train.y is None else self.train.y[chosen]
 
-        return replace(self, model=None, draw=real, extra_notes=("the floor: training data in place of samples",))
+        def real(num: int) -> Tensor:
+            return as_float(self.train.x[chosen[:num]])
+
+        return replace(
+            self, model=None, draw=real, draw_y=y, extra_notes=("the floor: training data in place of samples",)
+        )
 
     @cached_property
     def reference(self) -> Tensor:
@@ -140,26 +149,36 @@ class EvaluationContext:
             return (f"{share:.1%} of the evaluation examples are also training examples", *self.extra_notes)
         return self.extra_notes
 
-    @cached_property
+    @property
     def samples(self) -> Tensor:
         """`num` examples from the model, float in [−1, 1], (num, ...)."""
-        with seeded(self.seed, "evaluation samples"):
-            samples = self.draw(self.num) if self.draw else self._drawn_from_model()
-        assert len(samples) <= self.num
-        return samples
+        return self._drawn[0]
 
-    def _drawn_from_model(self) -> Tensor:
+    @property
+    def asked(self) -> Tensor | None:
+        """The classes that the samples were drawn for, (num,)."""
+        return self._drawn[1]
+
+    @cached_property
+    def _drawn(self) -> tuple[Tensor, Tensor | None]:
+        with seeded(self.seed, "evaluation samples"):
+            samples, y = (self.draw(self.num), self.draw_y) if self.draw else self._drawn_from_model()
+        assert len(samples) <= self.num
+        return samples, y
+
+    def _drawn_from_model(self) -> tuple[Tensor, Tensor | None]:
         assert self.model is not None
-        device = codes.device_of(self.model)
+        asked: Tensor | None = None
         labels: list[Tensor | None] = [None] * -(-self.num // SAMPLE_BATCH)
         if self.conditional and self.train.y is not None:
-            labels = list(self.train.y[torch.randint(len(self.train.y), (self.num,))].to(device).split(SAMPLE_BATCH))
+            asked = self.train.y[torch.randint(len(self.train.y), (self.num,))]
+            labels = list(asked.to(codes.device_of(self.model)).split(SAMPLE_BATCH))
         left, drawn = self.num, list[Tensor]()
         with codes.evaluating(self.model):
             for y in labels:
                 drawn.append(self.model.sample(min(left, SAMPLE_BATCH), y).float().cpu())
                 left -= len(drawn[-1])
-        return torch.cat(drawn)
+        return torch.cat(drawn), asked
 
     @cached_property
     def sample_features(self) -> Tensor:
@@ -280,6 +299,8 @@ _HAS: dict[Need, Callable[[EvaluationContext], bool]] = {
     Need.LABELS: lambda c: _labelled(c.train.y) and _labelled(c.held_out.y),
     Need.FACTORS: lambda c: c.train.factors is not None and c.held_out.factors is not None,
     Need.MODES: lambda c: c.mixture is not None or c.channel_classifier is not None,
+    Need.NAMES: lambda c: isinstance(c.model, Classifies),
+    Need.CONDITIONAL: lambda c: c.conditional and _labelled(c.train.y),
 }
 
 _LACKS = {
@@ -304,6 +325,11 @@ _LACKS = {
     Need.FACTORS: (
         "the data have no known factors of variation in both splits",
         "Data made from known factors have them, such as sprites.",
+    ),
+    Need.NAMES: ("{model} does not name classes", "Some models do: the semi-supervised AAE, ACGAN."),
+    Need.CONDITIONAL: (
+        "the model cannot be asked for a class",
+        "Conditional recipes can, on labelled data: cvae, cgan, acgan, aae-semi.",
     ),
     Need.MODES: ("the data have no known modes", "The mixtures (ring, grid) and stacked MNIST have them."),
 }

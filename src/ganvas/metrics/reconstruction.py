@@ -69,6 +69,21 @@ def perceptual_distance(network: FeatureNetwork, x: Tensor, reconstruction: Tens
     return mean_squared_error(extract(network, x), extract(network, reconstruction))
 
 
+def sharpness(x: Tensor, reconstruction: Tensor) -> float:
+    """Energy of the reconstructions' slopes over that of the originals': Σ‖∇x̂‖² / Σ‖∇x‖², ∇ between neighbouring pixels.
+
+    An average of possible pictures, which is what squared error asks for, has lost slopes of its own: below 1. Above 1 there
+    are edges or noise that the originals do not have. It does not see whether they are in the right place: read it
+    beside a distance.
+    """
+    _large_enough(x, 2, "slopes between pixels")
+    return _slope_energy(reconstruction) / _slope_energy(x)
+
+
+def _slope_energy(x: Tensor) -> float:
+    return sum(x.diff(dim=dim).double().square().sum().item() for dim in (2, 3))
+
+
 def _each(value: Tensor | tuple[Tensor, Tensor]) -> Tensor:
     """torchmetrics' value of each image, (N,), whether or not it came with an intermediate result."""
     return (value if isinstance(value, Tensor) else value[0]).double().flatten()

@@ -76,6 +76,9 @@ class SemiSupervisedAAE(Autoencoder):
         logits, q = self.encoder(x)
         return ClassAndStyleCode(logits.softmax(1), q)
 
+    def classify(self, x: Tensor) -> Tensor:
+        return self.encoder(x)[0]
+
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         if y is not None:
             z = torch.cat([self.told(z[:, : self.num_classes], y), z[:, self.num_classes :]], dim=1)

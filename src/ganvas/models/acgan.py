@@ -58,6 +58,9 @@ class ACGAN(Model):
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.generator(z, y)
 
+    def classify(self, x: Tensor) -> Tensor:
+        return self.look(x)[1]
+
     def look(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The critic's scores (N,) and the classifier's logits (N, classes), from one pass."""
         critic = cast(FeatureCritic, self.critic)

@@ -1,6 +1,7 @@
 """Recipes of the models between VAE and GAN, but for the VAE-GAN, which has a file of its own."""
 
 from ganvas.data import DataInfo
+from ganvas.errors import GanvasError
 from ganvas.losses.penalties import R1
 from ganvas.models.aae import AAE
 from ganvas.models.aae_semi import SemiSupervisedAAE
@@ -87,11 +88,14 @@ def aae_semi(
     width: int | None = None,
     latent: int = 10,
     likelihood: LikelihoodName = "auto",
+    labelled_share: float = 0.5,
     learning_rate: float = 1e-3,
     adversarial_learning_rate: float = 2e-4,
     ema: float = 0,
 ) -> Recipe:
     """Semi-supervised AAE: a class and a style as the code, the class learnt from few labels and many unlabelled examples.
+
+    With `--labels 100` so many training examples keep their labels.
 
     Paper: Makhzani et al. 2015, "Adversarial Autoencoders", https://arxiv.org/abs/1511.05644
 
@@ -100,12 +104,17 @@ def aae_semi(
         width: of the networks; their own where none is given.
         latent: dimensions of the style, the part of the code beside the class.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
+        labelled_share: of each batch, what examples with a label get where they are few.
         learning_rate: Adam's rate for reconstruction and for the labels.
         adversarial_learning_rate: Adam's rate for both critics, and for the encoder where it fools them.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
     num_classes = classes_of(data, True)
     assert num_classes is not None
+    if not 0 < labelled_share < 1:
+        raise GanvasError(
+            f"Labelled examples cannot have {labelled_share} of each batch.", "Use --labelled-share between 0 and 1."
+        )
     family = body(network, data, width)
     model = SemiSupervisedAAE(
         ClassifyingEncoder(family.analysis(data.shape), num_classes, latent_length(latent)),
@@ -123,7 +132,15 @@ def aae_semi(
         "encoder": adversarial,
         "classifier": adam(learning_rate),
     }
-    return Recipe(model, optimizers, images=300_000, batch_size=128, ema_half_life=ema or None, num_classes=num_classes)
+    return Recipe(
+        model,
+        optimizers,
+        images=300_000,
+        batch_size=128,
+        ema_half_life=ema or None,
+        num_classes=num_classes,
+        labelled_share=labelled_share,
+    )
 
 
 def bigan(
