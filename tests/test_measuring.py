@@ -92,7 +92,7 @@ def test_the_direction_is_the_scores_own(
     class Clock:
         images_seen = 0
 
-    def save(trainer: Clock, folder: Path, keep: int) -> Path:
+    def save(trainer: Clock, folder: Path, keep: int, best: checkpoint.Best) -> Path:
         saved.append(trainer.images_seen)
         return folder
 
@@ -110,8 +110,10 @@ def test_the_direction_is_the_scores_own(
 def test_the_best_survives_however_many_come_after(tmp_path: Path) -> None:
     out = tmp_path / "r"
     ganvas.train("vae", out=out, keep_best="mse", **{**MEASURED, "images": 64})
-    facts = json.loads((out / "checkpoints" / "best.json").read_text())
-    (out / "checkpoints" / "best.json").write_text(json.dumps({**facts, "value": 0.0}))  # nothing later can beat it
+    (first,) = checkpoint.checkpoints(out / "checkpoints")
+    facts = json.loads(first.read_text())
+    facts["best"]["value"] = 0.0  # nothing later can beat it
+    first.write_text(json.dumps(facts))
     ganvas.train(resume=out, images=640, quiet=True)
     kept = [int(path.stem) for path in checkpoint.checkpoints(out / "checkpoints")]
     assert kept == [64, 512, 640]

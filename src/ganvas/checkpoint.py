@@ -6,8 +6,8 @@ whole or is not there.
 
 import hashlib
 import json
-import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ganvas.errors import GanvasError
+from ganvas.storage import atomically, leftovers, read_object
 from ganvas.trainer import Trainer
 
 FORMAT = 1
+
+LARGEST_COUNT = 10**15
+"""Of images or steps: a clock beyond this is damage."""
 
 
 class DamagedCheckpoint(GanvasError):
@@ -36,43 +40,48 @@ class Best:
     value: float
 
 
-def save(trainer: Trainer, folder: Path, keep: int = 3) -> Path:
+def save(trainer: Trainer, folder: Path, keep: int = 3, best: Best | None = None) -> Path:
     """Writes `folder`/IMAGES.safetensors and .json, and removes all but the newest `keep` and the best.
 
-    Returns the JSON's path.
+    best: which is to be the best from now on, if another than before. Returns the JSON's path.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stem = path_of(folder, trainer.images_seen).with_suffix("")
     tensors, facts = state(trainer)
+    best_before = read_best(folder)
+    best = best or best_before
+    facts["best"] = None if best is None else asdict(best)  # so that both are there, or neither
     try:
         written = atomically(stem.with_suffix(".safetensors"), lambda path: save_file(tensors, path))
-        facts["sha256"] = hashlib.sha256(written.read_bytes()).hexdigest()
+        facts["sha256"] = sha256(written)
         path = atomically(stem.with_suffix(".json"), lambda path: path.write_text(json.dumps(facts)))
     except (OSError, SafetensorError) as error:
-        for half in (stem.with_suffix(".safetensors"), *folder.glob(f"{stem.name}.*.part")):
-            if not stem.with_suffix(".json").exists() or half.suffix == ".part":
-                half.unlink(missing_ok=True)
+        if not stem.with_suffix(".json").exists():
+            stem.with_suffix(".safetensors").unlink(missing_ok=True)
         raise GanvasError(
             f"The checkpoint at {trainer.images_seen} images could not be written: {error}.",
             "Earlier checkpoints are intact. Make room, then go on with --resume.",
         ) from error
-    best = read_best(folder)
+    spared = {known.images for known in (best, best_before) if known is not None}
     for old in checkpoints(folder)[:-keep]:
-        if best is not None and int(old.stem) == best.images:
-            continue
-        old.unlink()
-        old.with_suffix(".safetensors").unlink(missing_ok=True)
+        if int(old.stem) not in spared:
+            old.unlink()
+            old.with_suffix(".safetensors").unlink(missing_ok=True)
     return path
 
 
 def save_best(trainer: Trainer, folder: Path, score: str, value: float, keep: int = 3) -> None:
     """Saves the trainer, and names what was saved as the best."""
-    save(trainer, folder, keep)
-    facts = json.dumps(asdict(Best(trainer.images_seen, score, value)))
+    best = Best(trainer.images_seen, score, value)
+    save(trainer, folder, keep, best)
     try:
-        atomically(folder / "best.json", lambda path: path.write_text(facts))
+        write_best(folder, best)
     except OSError as error:
         raise GanvasError(f"{folder / 'best.json'} could not be written: {error}.") from error
+
+
+def write_best(folder: Path, best: Best) -> None:
+    atomically(folder / "best.json", lambda path: path.write_text(json.dumps(asdict(best))))
 
 
 def read_best(folder: Path) -> Best | None:
@@ -81,12 +90,15 @@ def read_best(folder: Path) -> Best | None:
     if not file.exists():
         return None
     try:
-        facts = json.loads(file.read_text())
-        return Best(int(facts["images"]), str(facts["score"]), float(facts["value"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return best_of(read_object(file))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise DamagedCheckpoint(
             f"{file} cannot be read: {error}.", "Remove it: only the knowledge of the best is lost."
         ) from error
+
+
+def best_of(facts: Mapping[str, Any]) -> Best:
+    return Best(count(facts["images"]), str(facts["score"]), float(facts["value"]))
 
 
 def load(trainer: Trainer, path: Path) -> None:
@@ -96,22 +108,58 @@ def load(trainer: Trainer, path: Path) -> None:
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """A checkpoint's facts and tensors, or `DamagedCheckpoint`."""
+    """A checkpoint's facts and tensors, or `DamagedCheckpoint`. Nothing larger than the files is allocated."""
     data = path.with_suffix(".safetensors")
     try:
-        facts = json.loads(path.read_text())
+        facts = read_object(path)
         if facts["format"] != FORMAT:
-            raise DamagedCheckpoint(f"{path} has checkpoint format {facts['format']}; this ganvas reads {FORMAT}.")
-        if hashlib.sha256(data.read_bytes()).hexdigest() != facts["sha256"]:
+            raise GanvasError(f"{path} has checkpoint format {facts['format']}; this ganvas reads {FORMAT}.")
+        if not data.is_file():
+            raise FileNotFoundError(f"there is no file {data}")
+        if sha256(data) != facts["sha256"]:
             raise DamagedCheckpoint(f"{data} is not what was written: its SHA-256 does not match.")
+        for name in ("images_seen", "steps"):
+            count(facts[name])
+        if facts.get("best") is not None:
+            best_of(facts["best"])
         return facts, load_file(data)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DamagedCheckpoint(f"The checkpoint {path} cannot be read: {type(error).__name__}: {error}.") from error
 
 
+def count(value: object) -> int:
+    """A number of images or steps, or ValueError."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_COUNT:
+        raise ValueError(f"{str(value)[:40]!r} is no number of images or steps")
+    return value
+
+
+def sha256(path: Path) -> str:
+    """Of a file, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def checkpoints(folder: Path) -> list[Path]:
     """The JSON files of a folder's checkpoints, oldest first."""
-    return sorted(p for p in folder.glob("*.json") if p.stem.isdigit())
+    return sorted(p for p in folder.glob("*.json") if re.fullmatch(r"[0-9]{1,16}", p.stem))
+
+
+def tidy(folder: Path, images: int) -> None:
+    """Removes what a killed process left behind, and what is newer than `images`, where a run goes on: it is damaged."""
+    for path in checkpoints(folder):
+        if int(path.stem) > images:
+            path.unlink()
+    for path in folder.glob("*.safetensors"):
+        if not path.with_suffix(".json").exists():
+            path.unlink()
+    for path in leftovers(folder):
+        path.unlink()
+    if (here := path_of(folder, images)).is_file():
+        known = read_object(here).get("best")
+        best = None if known is None else best_of(known)
+        if best is not None and path_of(folder, best.images).is_file():
+            write_best(folder, best)  # which a killed process may not have come to
 
 
 def path_of(folder: Path, images: int) -> Path:
@@ -153,8 +201,15 @@ def state(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return {name: t.detach().contiguous().clone() for name, t in tensors.items()}, facts
 
 
-def restore(trainer: Trainer, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """The opposite of `state`."""
+def restore(trainer: Trainer, tensors: dict[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """The opposite of `state`, or `DamagedCheckpoint`."""
+    try:
+        _restore(trainer, tensors, facts)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
+        raise DamagedCheckpoint(f"The checkpoint is damaged: {type(error).__name__}: {error}.") from error
+
+
+def _restore(trainer: Trainer, tensors: dict[str, Tensor], facts: Mapping[str, Any]) -> None:
     fill(trainer.model, tensors, "model/")
     if trainer.ema:
         fill(trainer.ema.model, tensors, "ema/")
@@ -167,7 +222,7 @@ def restore(trainer: Trainer, tensors: dict[str, Tensor], facts: dict[str, Any])
     for sound, buffer in zip(trainer.sound_buffers, trainer.buffers, strict=True):
         sound.copy_(buffer)
     trainer.images_seen, trainer.steps = facts["images_seen"], facts["steps"]
-    trainer.skipped_steps, trainer.failures = facts["skipped_steps"], facts["failures"]
+    trainer.skipped_steps, trainer.failures = count(facts["skipped_steps"]), list(map(str, facts["failures"]))
     trainer.terms.from_json(facts["means"]["terms"])
     trainer.gradient_norms.from_json(facts["means"]["gradient_norms"])
     trainer.model.images_seen, trainer.model.steps = trainer.images_seen, trainer.steps
@@ -175,6 +230,8 @@ def restore(trainer: Trainer, tensors: dict[str, Tensor], facts: dict[str, Any])
 
 def placed(value: Tensor, parameter: Tensor) -> Tensor:
     """An optimiser's tensor on its parameter's device and with its strides; step counts stay where they are."""
+    if value.dim() and value.shape != parameter.shape:
+        raise ValueError(f"an optimiser's tensor is {tuple(value.shape)}, its parameter {tuple(parameter.shape)}")
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape and value.dim() else value
 
 
@@ -205,18 +262,3 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
                 f"The checkpoint is of another model: {name} is {tuple(given[name].shape)}, not {tuple(tensor.shape)}."
             )
         tensor.copy_(given[name])
-
-
-def atomically(path: Path, write: Callable[[Path], object]) -> Path:
-    """Lets `write` fill a file of a temporary name, and renames it to `path` when it is on the disk."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    write(part)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-    return path

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganvas import checkpoint, rng
+from ganvas import rng
 from ganvas.data import Binarize, Data, DataInfo, picture
 from ganvas.errors import GanvasError
 from ganvas.evaluation import USUAL, Evaluation, Protocol, evaluation_of, keep, recall, rounded
@@ -24,6 +24,7 @@ from ganvas.pictures import writing
 from ganvas.report import render_comparison
 from ganvas.report.comparison import Cell, Column, Comparison, Cost, Line
 from ganvas.runs import Run
+from ganvas.storage import atomically
 
 NUM_SAMPLES, NUM_POINTS = 64, 2_500
 NUM_COPIES, COPY_COLUMNS = 32, 16
@@ -61,8 +62,8 @@ def compare(runs: Sequence[Run], load: Callable[[Run], Data], source: str, proto
     page = out / "index.html"
     with writing(page):
         facts = json.dumps(to_json(comparison, cards, protocol), indent=2, allow_nan=False)
-        checkpoint.atomically(out / "compare.json", lambda part: part.write_text(facts))
-        checkpoint.atomically(page, lambda part: part.write_text(render_comparison(comparison), encoding="utf-8"))
+        atomically(out / "compare.json", lambda part: part.write_text(facts))
+        atomically(page, lambda part: part.write_text(render_comparison(comparison), encoding="utf-8"))
     return page
 
 

@@ -24,6 +24,7 @@ from ganvas.recipes import RECIPES
 from ganvas.report.continuum import COLUMNS, QUALITY, Point, Sweep, write_continuum
 from ganvas.report.figures import count, plain
 from ganvas.runs import Run
+from ganvas.storage import atomically
 
 RECIPE = "continuum"
 WEIGHTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
@@ -101,7 +102,7 @@ class Ledger:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             target = self.path / "continuum.json"
-            checkpoint.atomically(target, lambda part: part.write_text(json.dumps(content, indent=2)))
+            atomically(target, lambda part: part.write_text(json.dumps(content, indent=2)))
         except OSError as error:
             raise GanvasError(f"The continuum cannot be written to {self.path}: {error}.") from error
 

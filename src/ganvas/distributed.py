@@ -30,6 +30,8 @@ def join(device: str) -> Place:
     if "WORLD_SIZE" not in os.environ:
         return ALONE
     if not dist.is_initialized():
+        if device == "cuda":
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # which is what "cuda" then means
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     return Place(dist.get_rank(), dist.get_world_size())
 
@@ -38,6 +40,24 @@ def leave() -> None:
     """The opposite of `join`."""
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def from_leader(value: int, device: str) -> int:
+    """The first process's value, for all of them."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return value
+    told = torch.tensor(value, device=device)
+    dist.broadcast(told, src=0)
+    return int(told)
+
+
+def anyone(value: bool, device: str) -> bool:
+    """Whether it is so in any of the processes."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return value
+    counted = torch.tensor(int(value), device=device)
+    dist.all_reduce(counted)
+    return bool(counted)
 
 
 def average(tensors: Sequence[Tensor]) -> None:

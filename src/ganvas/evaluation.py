@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 
-from ganvas import checkpoint, rng
+from ganvas import rng
 from ganvas.data import Binarize, Data, Split
 from ganvas.errors import GanvasError
 from ganvas.metrics.card import Score, versions
@@ -25,6 +25,7 @@ from ganvas.metrics.lenet import train_lenet
 from ganvas.model import Model
 from ganvas.recipe import Recipe
 from ganvas.runs import Run
+from ganvas.storage import atomically
 
 FeaturesName = Literal["auto", "lenet", "random", "inception", "efficientnet"]
 
@@ -192,7 +193,7 @@ def keep(run: Run, rows: Sequence[Row], source: str, protocol: Protocol) -> Path
     names = {(entry["score"]["name"], json.dumps(protocol_of(entry))) for entry in new}
     old = [e for e in kept(run.path) if (e["score"]["name"], json.dumps(protocol_of(e))) not in names]
     try:
-        return checkpoint.atomically(path, lambda part: part.write_text(json.dumps([*old, *new], indent=2)))
+        return atomically(path, lambda part: part.write_text(json.dumps([*old, *new], indent=2)))
     except OSError as error:
         raise GanvasError(f"The scores cannot be written to {path}: {error}.") from error
 

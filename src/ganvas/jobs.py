@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -28,6 +28,7 @@ from ganvas.progress import Progress
 from ganvas.recipe import Recipe
 from ganvas.report import write_report
 from ganvas.runs import Directory, Settings, line_walk, prior_walk
+from ganvas.storage import held
 from ganvas.trainer import Callback, Trainer
 
 HELD_OUT_LIMIT = 1_000
@@ -50,6 +51,11 @@ class Job:
     quiet: bool = False
 
     def run(self) -> None:
+        """Trains until the end, or until it is stopped. GanvasError when the run cannot be written."""
+        with writing(self.path, self.place):
+            self.train()
+
+    def train(self) -> None:
         training, directory = self.settings.training, Directory(self.path)
         trainer = Trainer(
             self.recipe.model,
@@ -88,11 +94,19 @@ class Job:
             self.finish(trainer, directory, time.monotonic() - start)
 
     def restore(self, trainer: Trainer, directory: Directory) -> int:
-        """Takes the newest checkpoint, if the run goes on; returns the images seen so far."""
-        if not self.fresh:
+        """Takes the newest checkpoint, if the run goes on; returns the images seen so far.
+
+        The first process finds it, for another may see other files.
+        """
+        if self.fresh:
+            return 0
+        found = None
+        if self.place.leads:
             found = checkpoint.newest(directory.checkpoints, warn=lambda text: print(text, file=sys.stderr))
-            if found is not None:
-                checkpoint.restore(trainer, found[1], found[0])
+        images = distributed.from_leader(0 if found is None else found[0]["images_seen"], trainer.device)
+        if images > 0:
+            facts, tensors = found or checkpoint.read(checkpoint.path_of(directory.checkpoints, images))
+            checkpoint.restore(trainer, tensors, facts)
         return trainer.images_seen
 
     def evaluation(self, trainer: Trainer) -> Evaluation | None:
@@ -109,15 +123,14 @@ class Job:
 
     def prepare(self, directory: Directory, trainer: Trainer) -> None:
         """The run's files as they should be before the first step."""
-        try:
-            if self.fresh:
-                directory.erase()
-                directory.create(self.settings, self.recipe)
-            else:
-                directory.rewind(trainer.images_seen)
-                directory.write("recipe.json", self.settings.to_json())
-        except OSError as error:
-            raise GanvasError(f"The run cannot be written to {directory.path}: {error}.") from error
+        directory.guard()
+        if self.fresh:
+            directory.erase()
+            directory.create(self.settings, self.recipe)
+        else:
+            directory.complete(self.recipe)
+            directory.rewind(trainer.images_seen or -1)  # before the first checkpoint, all begins anew
+            directory.write("recipe.json", self.settings.to_json())
 
     def happenings(
         self,
@@ -180,6 +193,27 @@ class Job:
             if not done:
                 print(f"Go on with: ganvas train --resume {shlex.quote(str(self.path))}")
             print(f"Report: {page}")
+
+
+@contextmanager
+def writing(path: Path, place: distributed.Place) -> Generator[None]:
+    """Inside, the first process holds the run's folder, which it makes, and a disk that fails is said plainly."""
+    try:
+        if not place.leads:
+            yield
+            return
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            with held(path):
+                yield
+        finally:
+            with suppress(OSError):
+                path.rmdir()  # goes only if nothing was written
+    except OSError as error:
+        raise GanvasError(
+            f"The run {path} cannot be written: {error}.",
+            f"Its checkpoints are intact. Make room, then go on with: ganvas train --resume {shlex.quote(str(path))}",
+        ) from error
 
 
 def whole_batches(num: int, size: int) -> list[torch.Tensor]:

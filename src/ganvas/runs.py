@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import math
 import os
 import platform
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +24,7 @@ from ganvas.data import DataInfo, ImageOptions
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.model import Autoencoder, Model
 from ganvas.recipe import Recipe
+from ganvas.storage import atomically, leftovers, lines, parsed_object, read_object
 
 
 @dataclass(frozen=True)
@@ -140,15 +143,20 @@ class Directory:
 
     def create(self, settings: Settings, recipe: Recipe) -> None:
         """Writes what is known before the first step."""
-        self.samples.mkdir(parents=True, exist_ok=True)
-        self.checkpoints.mkdir(exist_ok=True)
-        self.write("recipe.json", settings.to_json())
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.write("recipe.json", settings.to_json())  # the first: what has it is a run, however little else it has
         self.write("environment.json", environment(settings.training.device))
+        self.complete(recipe)
+
+    def complete(self, recipe: Recipe) -> None:
+        """What else a run has before its first step, if it lacks it: it may have been killed while it was created."""
+        self.samples.mkdir(exist_ok=True)
+        self.checkpoints.mkdir(exist_ok=True)
         self.write("networks.json", networks(recipe.model))
         self.metrics.touch()
 
     def write(self, name: str, content: object) -> None:
-        checkpoint.atomically(self.path / name, lambda part: part.write_text(json.dumps(content, indent=2)))
+        atomically(self.path / name, lambda part: part.write_text(json.dumps(content, indent=2)))
 
     def settings(self) -> Settings:
         """Reads `recipe.json`. Raises GanvasError when this is no run, or not one of ours."""
@@ -157,8 +165,8 @@ class Directory:
         if not self.recipe.is_file():
             raise GanvasError(f"{self.path} is not a run: it has no recipe.json.", nearest_runs(self.path))
         try:
-            return Settings.from_json(json.loads(self.recipe.read_text()))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            return Settings.from_json(read_object(self.recipe))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise GanvasError(
                 f"{self.recipe} is damaged, or no ganvas run's: {type(error).__name__}: {error}."
             ) from error
@@ -170,20 +178,19 @@ class Directory:
 
     def seconds(self) -> float:
         """How long the run was trained so far, by its metrics."""
-        lines = self.metrics.read_text().splitlines() if self.metrics.exists() else []
-        times = [json.loads(line).get("seconds", 0.0) for line in lines if belongs(line, sys.maxsize)]
-        return max(times, default=0.0)
+        facts = (parsed(line) for line in lines(self.metrics) if belongs(line, sys.maxsize))
+        return max((number(fact.get("seconds")) for fact in facts), default=0.0)
 
     def latest(self, key: str) -> float | None:
         """The newest number of that name in the metrics; None where there is none."""
-        lines = self.metrics.read_text().splitlines() if self.metrics.exists() else []
-        return next((fact[key] for fact in map(parsed, reversed(lines)) if key in fact), None)
+        found = [number(fact[key]) for fact in map(parsed, lines(self.metrics)) if key in fact]
+        return found[-1] if found else None
 
     def machine(self) -> str:
         """The device that the run was trained on, or its processor; nothing where that was not recorded."""
         try:
-            about = json.loads((self.path / "environment.json").read_text())
-            return about["processor"] if about["device"] == "cpu" else about["device"]
+            about = read_object(self.path / "environment.json")
+            return text(about["processor"] if about["device"] == "cpu" else about["device"])
         except (OSError, ValueError, KeyError, TypeError):
             return ""
 
@@ -192,16 +199,30 @@ class Directory:
         for pattern in RUN_FILES:
             for old in self.path.glob(pattern):
                 old.unlink()
+        for part in (*leftovers(self.path), *leftovers(self.checkpoints)):
+            part.unlink()
 
     def rewind(self, images: int) -> None:
         """Drops the metrics that a run wrote after the checkpoint at `images`, or because it ended there."""
-        lines = self.metrics.read_text().splitlines(keepends=True) if self.metrics.exists() else []
-        kept = [line for line in lines if belongs(line, images)]
-        checkpoint.atomically(self.metrics, lambda part: part.write_text("".join(kept)))
+        kept = [line for line in lines(self.metrics) if line.endswith("\n") and belongs(line, images)]
+        atomically(self.metrics, lambda part: part.write_text("".join(kept)))
         for picture in self.samples.glob("*-*.png"):
             seen = picture.stem.rpartition("-")[2]
-            if seen.isdigit() and int(seen) > images:
+            if re.fullmatch("[0-9]{1,16}", seen) and int(seen) > images:
                 picture.unlink()
+        for part in leftovers(self.path):
+            part.unlink()
+        checkpoint.tidy(self.checkpoints, images)
+
+    def guard(self) -> None:
+        """Raises GanvasError when one of the run's files is a link: a stranger's run must not be written through it."""
+        own = [self.samples, self.checkpoints, *(found for pattern in RUN_FILES for found in self.path.glob(pattern))]
+        linked = [path for path in own if path.is_symlink()]
+        if linked:
+            raise GanvasError(
+                f"{linked[0]} is a link, and a run is only written to within its own folder.",
+                "Copy the run with what its links lead to (cp -rL), and go on with the copy.",
+            )
 
 
 RUN_FILES = (
@@ -220,17 +241,24 @@ RUN_FILES = (
 def parsed(line: str) -> dict[str, Any]:
     """A line of metrics; nothing of a line that a crash cut short."""
     try:
-        return dict(json.loads(line))
-    except (ValueError, TypeError):
+        return parsed_object(line)
+    except ValueError:
         return {}
 
 
-def belongs(line: str, images: int) -> bool:
+def number(value: object) -> float:
+    """A number as the metrics hold it; 0 for everything else."""
     try:
-        fact = json.loads(line)
-        return fact["images"] <= images and not fact.get("partial", False)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return False  # a line that a crash cut short
+        return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+    except OverflowError:
+        return 0.0
+
+
+def belongs(line: str, images: int) -> bool:
+    """Whether a line is of the run as it was at so many images; one that a crash cut short is not."""
+    fact = parsed(line)
+    seen = fact.get("images")
+    return isinstance(seen, int | float) and seen <= images and not fact.get("partial", False)
 
 
 class Run:

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,7 @@ def train(
     keep_best: str | None = None,
     overwrite: bool = False,
     resume: str | Path | None = None,
+    resume_if_there: bool = False,
     quiet: bool = False,
     **options: Any,
 ) -> Run:
@@ -102,13 +103,14 @@ def train(
     recipe: a name of `recipes()`, or a Python file. out: the run's directory, by default runs/RECIPE-SOURCE.
     images: how many to see in all. resume: a run to go on with; all but `images` and `device` are then as they were.
     labels: so many training examples keep theirs, as many of each class, chosen by the seed; for recipes that learn from few.
+    resume_if_there: go on with the run at `out` if it is there, else begin it: one command for every restart.
     log_every, validate_every, checkpoint_every, metrics_every: periods in images seen.
     metrics: names of `metrics()`, to be taken of few samples during training. keep_best: the metric (its first score,
         where it has several) whose best checkpoint is kept, for `open_run(..., best=True)`.
     options: the recipe's own. Raises GanvasError for all that a user can get wrong.
     """
-    resolve_device(device)
-    place = distributed.join(device)
+    here = resolve_device(device)
+    place = distributed.join(here)
     if resume is not None:
         if options or data is not None or batch_size is not None or labels is not None:
             raise GanvasError(
@@ -123,7 +125,13 @@ def train(
     function, file = find_recipe(recipe)
     source = data or "glyphs"
     path = Path(out) if out else free_path(Path("runs"), f"{card(function).name}-{slug(source)}")
-    check_free(path, overwrite)
+    if resume_if_there and (out is None or overwrite):
+        raise GanvasError(
+            "--resume-if-there needs the run's directory, and overwrites nothing.", "Write --out DIR, not --overwrite."
+        )
+    goes_on = bool(distributed.from_leader(int(resume_if_there and Directory(path).recipe.is_file()), here))
+    if place.leads and not goes_on:
+        check_free(path, overwrite)
     loaded = open_data(source, image_options)
     built = seeded_build(function, loaded.info, options, seed)
     if labels is not None:
@@ -159,8 +167,31 @@ def train(
         training=training,
         command=command_line(),
     )
-    Job(path, settings, built, loaded, fresh=True, place=place, quiet=quiet).run()
+    if goes_on:
+        same_run(path, Directory(path).settings(), settings)
+    Job(path, settings, built, loaded, fresh=not goes_on, place=place, quiet=quiet).run()
     return open_run(path, file=str(file) if file else None, device=device)
+
+
+def same_run(path: Path, old: Settings, new: Settings) -> None:
+    """Raises GanvasError when a run would go on as something else than what it was; more images are no matter."""
+    then, now = (
+        {
+            "recipe": s.recipe,
+            "--data": s.source,
+            "the data": described(s.info),
+            **{
+                f"--{name}": value for name, value in {**asdict(s.options), **asdict(s.training), **s.arguments}.items()
+            },
+        }
+        for s in (old, new)
+    )
+    for name in now.keys() - {"--images", "--device"}:
+        if then.get(name) != now[name]:
+            raise GanvasError(
+                f"The run {path} was trained with {name.replace('_', '-')} {then.get(name)}, not {now[name]}.",
+                "Name another --out, or go on with it as it was: --resume.",
+            )
 
 
 def resumed(
@@ -186,7 +217,7 @@ def resumed(
         )
     training = replace(settings.training, images=images or settings.training.images, device=device)
     check_sizes(training, loaded, place)
-    recipe_again = build(function, loaded.info, settings.arguments)
+    recipe_again = seeded_build(function, loaded.info, settings.arguments, training.seed)
     return Job(path, replace(settings, training=training), recipe_again, loaded, fresh=False, place=place, quiet=quiet)
 
 

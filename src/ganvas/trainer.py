@@ -67,8 +67,8 @@ class Mean:
 
     def from_json(self, saved: Mapping[str, Mapping[str, tuple[float, int]]]) -> None:
         """The opposite of `to_json`."""
-        self.sums = {group: {name: s for name, (s, _) in pairs.items()} for group, pairs in saved.items()}
-        self.counts = {group: {name: n for name, (_, n) in pairs.items()} for group, pairs in saved.items()}
+        self.sums = {group: {name: float(s) for name, (s, _) in pairs.items()} for group, pairs in saved.items()}
+        self.counts = {group: {name: int(n) for name, (_, n) in pairs.items()} for group, pairs in saved.items()}
 
     def peek(self) -> dict[str, dict[str, float]]:
         """The means since the last reading."""
@@ -142,6 +142,8 @@ class Trainer:
             for batch in batches if self.images_seen < images else ():
                 self.before = self.images_seen
                 self.step(batch)
+                # A signal may have reached only some of the processes, or one of them a step earlier.
+                self.stopping = distributed.anyone(self.stopping, self.device)
                 last = self.stopping or self.images_seen >= images
                 for callback in callbacks:
                     if last or callback.when(self.before, self.images_seen):

@@ -282,6 +282,7 @@ class Training:
     metrics_every: Annotated[int | None, arg(help="images between two measurements")] = None
     keep_best: Annotated[str | None, arg(help="the metric whose best checkpoint is kept, for --best")] = None
     overwrite: Annotated[bool, arg(help="replace the run that is at --out")] = False
+    resume_if_there: Annotated[bool, arg(help="go on with the run at --out if there is one, else begin it")] = False
     quiet: Annotated[bool, arg(help="print nothing")] = False
 
 

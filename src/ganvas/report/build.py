@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from ganvas.report import commands, glossary
 from ganvas.report.charts import Chart, line_chart
 from ganvas.report.figures import count, duration, plain
 from ganvas.report.reader import History, Picture, Points, Run, mapping, number, read_run
+from ganvas.storage import atomically
 
 HERE = Path(__file__).parent
 
@@ -33,14 +33,7 @@ def write_report(run_directory: Path) -> Path:
     Raises GanvasError when the directory is not a run.
     """
     page = render(read_run(run_directory))
-    target = run_directory / "report.html"
-    temporary = target.with_name(f".report-{os.getpid()}.html")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return target
+    return atomically(run_directory / "report.html", lambda part: part.write_text(page, encoding="utf-8"))
 
 
 def render(run: Run) -> str:

@@ -1,7 +1,6 @@
 """The page of a continuum: the perception–distortion plane, what each weight draws, and the numbers."""
 
 import base64
-import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from markupsafe import Markup
 
 from ganvas.report.charts import Scale, Tick, log_ticks, nice_ticks, wants_logarithm
 from ganvas.report.figures import count, plain, short
+from ganvas.storage import atomically
 
 HERE = Path(__file__).parent
 
@@ -76,14 +76,7 @@ class Sweep:
 
 def write_continuum(directory: Path, sweep: Sweep) -> Path:
     """Writes index.html, one file that opens without a network, and returns its path."""
-    target = directory / "index.html"
-    temporary = target.with_name(f".index-{os.getpid()}.html")
-    try:
-        temporary.write_text(render(sweep), encoding="utf-8")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return target
+    return atomically(directory / "index.html", lambda part: part.write_text(render(sweep), encoding="utf-8"))
 
 
 def render(sweep: Sweep) -> str:

@@ -1,0 +1,197 @@
+"""A run is never lost: killed processes, damaged files, full disks, and what may not be written through."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ganvas
+from ganvas import checkpoint, storage
+from ganvas.cli import main
+from ganvas.errors import GanvasError
+
+TINY: dict[str, Any] = {"data": "digits", "batch_size": 32, "width": 4, "latent": 2, "quiet": True}
+COMMAND = ["train", "vae", "--data", "digits", "--batch-size", "32", "--width", "4", "--latent", "2", "--images", "256"]
+
+
+def trained(out: Path, images: int = 96, **options: Any) -> Path:
+    ganvas.train("vae", out=out, images=images, checkpoint_every=32, **{**TINY, **options})
+    return out
+
+
+def tensors(run: Path) -> bytes:
+    return checkpoint.checkpoints(run / "checkpoints")[-1].with_suffix(".safetensors").read_bytes()
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_what_a_killed_process_left_is_cleaned_up_and_the_rest_is_as_if_it_had_lived(tmp_path: Path) -> None:
+    whole, run = trained(tmp_path / "whole"), trained(tmp_path / "run", images=64)
+    folder = run / "checkpoints"
+    (folder / "000000000096.safetensors.77.part").write_bytes(b"half")
+    (folder / "000000000096.safetensors").write_bytes(b"whole, but its JSON was not written")
+    (run / "recipe.json.77.part").write_text("{")
+    with (run / "metrics.jsonl").open("a") as log:
+        log.write('{"images": 64, "split": "train", "pla')
+    ganvas.train(resume=run, images=96, quiet=True)
+    assert tensors(run) == tensors(whole)
+    names = [sorted(p.name for p in (r / "checkpoints").iterdir()) for r in (run, whole)]
+    assert names[0] == names[1]
+    assert [json.loads(line)["images"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert not list(run.rglob("*.part"))
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
+    whole, run = trained(tmp_path / "whole"), trained(tmp_path / "run")
+    for path in (*(run / "checkpoints").iterdir(), run / "networks.json"):
+        path.unlink()
+    (run / "checkpoints").rmdir()
+    ganvas.train(resume=run, quiet=True)
+    assert tensors(run) == tensors(whole)
+    assert (run / "networks.json").is_file()
+    lines = [(r / "metrics.jsonl").read_text().splitlines() for r in (run, whole)]
+    assert len(lines[0]) == len(lines[1])
+
+
+def test_a_damaged_newest_checkpoint_is_gone_back_from_and_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, run = trained(tmp_path / "whole"), trained(tmp_path / "run", images=64)
+    newest = checkpoint.checkpoints(run / "checkpoints")[-1]
+    newest.write_text(newest.read_text()[:-20])
+    ganvas.train(resume=run, images=96, quiet=True)
+    assert "Falling back" in capsys.readouterr().err
+    assert tensors(run) == tensors(whole)
+    assert [p.name for p in checkpoint.checkpoints(run / "checkpoints")] == [
+        p.name for p in checkpoint.checkpoints(whole / "checkpoints")
+    ]
+
+
+def test_the_best_is_known_again_when_a_process_was_killed_before_it_was_named(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", keep_best="mse", metrics_every=32)
+    best = checkpoint.read_best(run / "checkpoints")
+    (run / "checkpoints" / "best.json").unlink()
+    ganvas.train(resume=run, images=97, quiet=True)
+    assert best is not None
+    assert (run / "checkpoints" / f"{best.images:012d}.json").exists()
+    assert checkpoint.read_best(run / "checkpoints") is not None
+
+
+def test_one_command_begins_a_run_goes_on_with_it_and_refuses_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = [*COMMAND, "--out", str(tmp_path / "run"), "--resume-if-there", "--quiet"]
+    main([*again, "--images", "64"])
+    main(again)
+    main(again)
+    main([*COMMAND, "--out", str(tmp_path / "whole"), "--quiet"])
+    assert tensors(tmp_path / "run") == tensors(tmp_path / "whole")
+    assert "--width 4, not 5" in refused(capsys, *again, "--width", "5")
+    assert "--seed 0, not 1" in refused(capsys, *again, "--seed", "1")
+    assert "--out" in refused(capsys, *COMMAND, "--resume-if-there")
+    assert "overwrites nothing" in refused(capsys, *again, "--overwrite")
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(tmp_path / "run")
+    monkeypatch.setattr(storage, "PATIENCE", 0.0)
+    assert not storage.in_use(run)
+    with storage.held(run):
+        assert storage.in_use(run)
+        with pytest.raises(GanvasError, match="Another process"):
+            ganvas.train(resume=run, images=128, quiet=True)
+    assert not storage.in_use(run)
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "samples", "checkpoints/000000000096.json"])
+def test_a_run_is_never_written_through_a_link(tmp_path: Path, name: str) -> None:
+    run, elsewhere = trained(tmp_path / "run"), tmp_path / "elsewhere"
+    (run / name).rename(elsewhere)
+    (run / name).symlink_to(elsewhere)
+    before = elsewhere.read_bytes() if elsewhere.is_file() else sorted(elsewhere.iterdir())
+    with pytest.raises(GanvasError, match="is a link"):
+        ganvas.train(resume=run, images=128, quiet=True)
+    assert before == (elsewhere.read_bytes() if elsewhere.is_file() else sorted(elsewhere.iterdir()))
+
+
+def test_a_report_replaces_a_link_and_leaves_what_it_led_to(tmp_path: Path) -> None:
+    run, precious = trained(tmp_path / "run"), tmp_path / "precious"
+    precious.write_text("mine")
+    (run / "report.html").unlink()
+    (run / "report.html").symlink_to(precious)
+    main(["report", str(run)])
+    assert precious.read_text() == "mine"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Any:
+    """A file system of 2 MiB, where one may be mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"no file system may be mounted here: {mounted.stderr.decode().strip()}")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_stops_a_run_with_one_message_and_an_intact_checkpoint(
+    small_disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = small_disk / "run"
+    main([*COMMAND, "--images", "32", "--checkpoint-every", "32", "--out", str(run), "--quiet"])
+    before = tensors(run)
+    with (small_disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space"):
+        while True:
+            filler.write(b"x" * 4096)
+    message = refused(capsys, "train", "--resume", str(run), "--images", "256", "--quiet")
+    assert "No space left" in message
+    assert "intact" in message
+    assert tensors(run) == before
+    (small_disk / "filler").unlink()
+    main(["train", "--resume", str(run), "--images", "256", "--quiet"])
+    main([*COMMAND, "--out", str(tmp_path / "whole"), "--checkpoint-every", "32", "--quiet"])
+    assert tensors(run) == tensors(tmp_path / "whole")
+
+
+def test_a_process_killed_while_it_writes_checkpoints_is_gone_on_with(tmp_path: Path) -> None:
+    whole = trained(tmp_path / "whole", images=1_600)
+    run = tmp_path / "run"
+    again = [
+        *COMMAND,
+        "--images",
+        "1600",
+        "--checkpoint-every",
+        "32",
+        "--out",
+        str(run),
+        "--resume-if-there",
+        "--quiet",
+    ]
+    for mark in (200, 600):  # images that it has gone past when it is killed
+        life = subprocess.Popen(
+            [sys.executable, "-m", "ganvas", *again],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+        )
+        folder = run / "checkpoints"
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and life.poll() is None:
+            if folder.exists() and max((int(p.stem) for p in checkpoint.checkpoints(folder)), default=0) > mark:
+                break
+            time.sleep(0.001)
+        life.send_signal(signal.SIGKILL)
+        life.wait()
+    main(again)
+    assert tensors(run) == tensors(whole)
