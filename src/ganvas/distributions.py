@@ -124,7 +124,8 @@ class BernoulliImage(Unchecked):
         return (uniform < torch.sigmoid(self.logits)).to(self.logits.dtype) * 2 - 1
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return _sum_event(0.5 * (value + 1) * self.logits - F.softplus(self.logits), self.event_shape)
+        share, logits = torch.broadcast_tensors(0.5 * (value + 1), self.logits)
+        return _sum_event(-F.binary_cross_entropy_with_logits(logits, share, reduction="none"), self.event_shape)
 
 
 class DiscretizedLogistic(Unchecked):

@@ -1,5 +1,6 @@
 """One trainer for every model: it knows players, never models."""
 
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganvas import distributed, rng
+from ganvas.arithmetic import fast_arithmetic
 from ganvas.batch import Batch
 from ganvas.ema import EMA
 from ganvas.errors import GanvasError
@@ -52,13 +54,13 @@ class Mean:
     """Running means of named scalars that stay on their device until they are read."""
 
     def __init__(self) -> None:
-        self.sums: dict[str, dict[str, Tensor | float]] = {}
+        self.sums: dict[str, dict[str, Tensor]] = {}
         self.counts: dict[str, dict[str, int]] = {}
 
     def add(self, group: str, values: Mapping[str, Tensor]) -> None:
         sums, counts = self.sums.setdefault(group, {}), self.counts.setdefault(group, {})
         for name, value in values.items():
-            sums[name] = sums.get(name, 0.0) + value.detach().double()
+            sums[name] = sums[name] + value.detach() if name in sums else value.detach().double()
             counts[name] = counts.get(name, 0) + 1
 
     def to_json(self) -> dict[str, dict[str, tuple[float, int]]]:
@@ -67,7 +69,10 @@ class Mean:
 
     def from_json(self, saved: Mapping[str, Mapping[str, tuple[float, int]]]) -> None:
         """The opposite of `to_json`."""
-        self.sums = {group: {name: float(s) for name, (s, _) in pairs.items()} for group, pairs in saved.items()}
+        self.sums = {
+            group: {name: torch.tensor(float(s), dtype=torch.float64) for name, (s, _) in pairs.items()}
+            for group, pairs in saved.items()
+        }
         self.counts = {group: {name: int(n) for name, (_, n) in pairs.items()} for group, pairs in saved.items()}
 
     def peek(self) -> dict[str, dict[str, float]]:
@@ -138,7 +143,8 @@ class Trainer:
         if self.images_seen == 0:
             for callback in callbacks:
                 callback(self)
-        with rng.seeded(self.seed):  # each step seeds torch anew; afterwards the caller's generators are as they were
+        # Each step seeds torch anew; afterwards the caller's generators are as they were.
+        with rng.seeded(self.seed), fast_arithmetic():
             for batch in batches if self.images_seen < images else ():
                 self.before = self.images_seen
                 self.step(batch)
@@ -215,10 +221,10 @@ class Trainer:
     def _move(self, seat: Seat, terms: Terms, gradients: list[Tensor | None]) -> list[str]:
         """One step of the seat's optimiser, unless something is not finite; then a sentence that says what."""
         present = [g for g in gradients if g is not None]
-        loss = total(terms).detach()
+        loss = total(terms).detach().clone()  # a term may be all there is, and is not to be averaged
         distributed.average([*present, loss])  # with the loss, so that all processes agree on whether it is finite
         norm = norm_of(present)
-        if not torch.isfinite(norm + loss):
+        if not math.isfinite((norm + loss).item()):
             return [self._failure(seat, terms)]
         for group, rate in zip(seat.optimizer.param_groups, seat.learning_rates, strict=True):
             group["lr"] = rate * self.learning_rate(self.images_seen)
@@ -292,7 +298,10 @@ def gradient(terms: Terms, parameters: Sequence[nn.Parameter], keep: bool = Fals
 
 def total(terms: Terms) -> Tensor:
     assert terms, "a loss must have at least one term"
-    return torch.stack([full(value) for value in terms.values()]).sum()
+    first, *others = (full(value) for value in terms.values())
+    for value in others:
+        first = first + value
+    return first
 
 
 def norm_of(tensors: list[Tensor]) -> Tensor:

@@ -97,7 +97,7 @@ class Split:
         """The examples at `indices` (int64, (B,)) as a batch on `device`, images scaled to [-1, 1]."""
         x = self.x.index_select(0, indices).to(device)
         if x.dtype == torch.uint8:
-            x = x.float().div_(127.5).sub_(1)
+            x = x.div(127.5).sub_(1)  # float32: torch divides whole numbers so
         y = None if self.y is None else self.y.index_select(0, indices).to(device)
         text = None if self.text is None else tuple(self.text[i] for i in indices.tolist())
         return Batch(x, y, text)

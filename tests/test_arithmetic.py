@@ -1,0 +1,79 @@
+"""Fast arithmetic computes what torch computes, and leaves torch as it was."""
+
+import pytest
+import torch
+
+from ganvas import arithmetic
+from ganvas.arithmetic import fast_arithmetic
+
+SIDE = 128
+assert SIDE**3 > arithmetic.WORTH_IT
+
+
+@pytest.fixture(params=["onednn", "torch"])
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "onednn" and not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        pytest.skip("this torch was built without oneDNN")
+    monkeypatch.setattr(arithmetic, "helps", lambda: request.param == "onednn")
+    return request.param
+
+
+def matrices() -> list[torch.Tensor]:
+    """The same size in every layout: by rows, by columns, with gaps, one number or one row repeated."""
+    g = torch.Generator().manual_seed(0)
+    a = torch.randn(SIDE, SIDE, generator=g)
+    gaps = torch.randn(2 * SIDE, 3 * SIDE, generator=g)[::2, ::3]
+    return [a, a.t(), gaps, torch.ones(1, 1).expand(SIDE, SIDE), a[:1].expand(SIDE, SIDE)]
+
+
+def test_products_are_right_in_every_layout(kernels: str) -> None:
+    with fast_arithmetic():
+        for a in matrices():
+            for b in matrices():
+                exact = a.double() @ b.double()
+                torch.testing.assert_close((a @ b).double(), exact, rtol=1e-4, atol=1e-3)
+                torch.testing.assert_close(
+                    torch.addmm(a[0], a, b).double(), exact + a[0].double(), rtol=1e-4, atol=1e-3
+                )
+                torch.testing.assert_close(
+                    torch.addmm(a, a, b, beta=2, alpha=3).double(), 3 * exact + 2 * a.double(), rtol=1e-4, atol=3e-3
+                )
+
+
+def test_first_and_second_derivatives_are_right(kernels: str) -> None:
+    torch.manual_seed(0)
+    x, w = torch.randn(SIDE, 100), torch.randn(90, 100)
+
+    def slopes() -> list[torch.Tensor]:
+        a, b = x.clone().requires_grad_(), w.clone().requires_grad_()
+        (first,) = torch.autograd.grad(torch.nn.functional.linear(a, b).tanh().sum(), a, create_graph=True)
+        return [first.detach(), *torch.autograd.grad(first.square().sum(), (a, b))]
+
+    plain = slopes()
+    with fast_arithmetic():
+        for fast, slow in zip(slopes(), plain, strict=True):
+            torch.testing.assert_close(fast, slow, rtol=1e-3, atol=1e-3)
+
+
+def test_products_that_torch_refuses_are_refused_and_others_are_left_to_it(kernels: str) -> None:
+    a = torch.randn(SIDE, SIDE)
+    with fast_arithmetic():
+        with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+            a @ torch.randn(SIDE + 1, SIDE)
+        with pytest.raises(RuntimeError, match="same dtype"):
+            a @ a.double()
+        assert torch.equal(a.double() @ a.double(), torch.mm(a.double(), a.double()))
+        assert (torch.zeros(0, 5) @ torch.zeros(5, 7)).shape == (0, 7)
+
+
+def test_torch_is_as_it_was_afterwards(kernels: str) -> None:
+    a, tiny = torch.randn(SIDE, SIDE), torch.tensor(1e-40)
+    before = a @ a
+    with fast_arithmetic():
+        with fast_arithmetic():
+            assert float(tiny * 1) == 0
+        assert float(tiny * 1) == 0, "left by the inner one"
+        assert (arithmetic._kernels is not None) == (kernels == "onednn")
+    assert float(tiny * 1) > 0
+    assert arithmetic._kernels is None
+    assert torch.equal(a @ a, before)
