@@ -9,6 +9,7 @@ from ganvas.networks.body import Analysis, Latent, Shape, Synthesis, resolutions
 from ganvas.networks.seed import Seed
 from ganvas.nn.conditioning import ClassChannel
 from ganvas.nn.norms import Norm, batch_norm, no_norm
+from ganvas.nn.strided import double, halve
 
 
 class DcganAnalysis(Analysis):
@@ -28,7 +29,7 @@ class DcganAnalysis(Analysis):
         self.activation = nn.LeakyReLU(0.2)
 
     def maps(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        h = self.activation(self.first(self.class_channel(x, y)))
+        h = self.activation(halve(self.first, self.class_channel(x, y)))
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             h = self.activation(norm(convolution(h), y))
         return h
@@ -67,7 +68,7 @@ class DcganSynthesis(Synthesis):
         h = self.activation(self.norms[0](self.seed(z, y), y))
         for convolution, norm in zip(self.convolutions, list(self.norms)[1:], strict=True):
             h = self.activation(norm(convolution(h), y))
-        return self.output(h)
+        return double(self.output, h)
 
 
 @dataclass(frozen=True)
