@@ -6,10 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from ganvas import rng
 from ganvas.batch import Batch
 from ganvas.callbacks import Every, OneTwoFive
 from ganvas.ema import EMA
 from ganvas.model import Lazy, Model, Player, Round, Terms
+from ganvas.models.gan import GAN
+from ganvas.networks import Critic, Generator, Mlp
 from ganvas.priors import Normal
 from ganvas.schedules import Constant, Cosine, Linear, PowerPerEpoch, as_schedule
 from ganvas.trainer import NotFinite, Trainer
@@ -197,3 +200,40 @@ def test_the_average_forgets_its_start_quickly() -> None:
         model.a.weight.fill_(3.0)
     ema.update(images_seen=4, batch_size=4)
     assert ema.model.a.weight.item() == pytest.approx(3.0, abs=1e-4)
+
+
+class Alike(nn.Module):
+    """A prior whose every draw is the same."""
+
+    def forward(self) -> "Alike":
+        return self
+
+    def sample(self, shape: tuple[int]) -> torch.Tensor:
+        return torch.linspace(-1, 1, shape[0] * 3).view(*shape, 3)
+
+
+def small_gan(**options) -> tuple[GAN, list[bool]]:
+    """A GAN of points, and a list that tells of each run of its generator whether it left a graph."""
+    with rng.seeded("small"):
+        family = Mlp(width=8, depth=1)
+        model = GAN(Generator(family.synthesis(3, (2,))), Critic(family.analysis((2,))), Alike(), **options)
+    graphs: list[bool] = []
+    model.generator.register_forward_hook(lambda module, inputs, x: graphs.append(x.requires_grad))
+    return model, graphs
+
+
+def test_one_draw_runs_the_generator_once_and_moves_both_as_two_equal_draws_would() -> None:
+    (once, graphs), (twice, _) = small_gan(one_draw=True), small_gan()
+    for model in (once, twice):
+        Trainer(model, {"critic": SGD, "generator": SGD}).step(Batch(torch.ones(4, 2)))
+    assert graphs == [True]
+    for p, q in zip(once.parameters(), twice.parameters(), strict=True):
+        torch.testing.assert_close(p, q)
+
+
+def test_one_draw_leaves_no_graph_of_a_generator_that_waits() -> None:
+    model, graphs = small_gan(one_draw=True, critic_steps=2)
+    trainer = Trainer(model, {"critic": SGD, "generator": SGD})
+    for _ in range(4):
+        trainer.step(Batch(torch.ones(4, 2)))
+    assert graphs == [True, False, True, False]

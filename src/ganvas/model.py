@@ -85,11 +85,14 @@ class Model(nn.Module, ABC):
     """Networks, a prior and players.
 
     A model with `simultaneous = True` lets all players that are due share one `forward`, and moves them together; else
-    they alternate, each with a forward of its own in which everybody else is frozen.
+    they alternate, each with a forward of its own in which everybody else is frozen. With `one_draw = True` they alternate
+    on one forward, made before the first turn; it may run the networks of the last player only, since the others have
+    moved by then.
     """
 
     prior: nn.Module
     simultaneous: bool = False
+    one_draw: bool = False
     images_seen: int = 0
     """The clock that schedules read; the trainer sets it before each step."""
     steps: int = 0

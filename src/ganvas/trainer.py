@@ -179,13 +179,20 @@ class Trainer:
 
     def _alternately(self, due: Sequence[Seat], batch: Batch) -> list[str]:
         failures: list[str] = []
+        drawn = self._draw(due, batch) if self.model.one_draw else None
         for seat in due:
             for loss, factor in self._losses(seat):
                 with frozen(seat.others):
-                    terms = scaled(loss(self.model(batch)), factor)
-                    gradients = gradient(terms, seat.parameters)
+                    terms = scaled(loss(drawn or self.model(batch)), factor)
+                    gradients = gradient(terms, seat.parameters, keep=drawn is not None)
                 failures += self._move(seat, terms, gradients)
         return failures
+
+    def _draw(self, due: Sequence[Seat], batch: Batch) -> Round:
+        """One forward for the turns of all that are due, without a graph of those that are not."""
+        playing = {id(p) for seat in due for p in seat.parameters}
+        with frozen([p for seat in self.seats for p in seat.parameters if id(p) not in playing]):
+            return self.model(batch)
 
     def _together(self, due: Sequence[Seat], batch: Batch) -> list[str]:
         r: Round = self.model(batch)

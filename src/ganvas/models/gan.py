@@ -21,6 +21,7 @@ class GAN(Model):
         Instance noise and DiffAugment are views.
     constraint: called with the critic after each of its moves. WGAN is `loss=Wasserstein(), constraint=WeightClipping()`.
     simultaneous: whether both move at once, from one forward, instead of by turns.
+    one_draw: whether the generator's turn is judged on what the critic has just learned from, instead of on new noise.
 
     References: Goodfellow et al. 2014, "Generative Adversarial Nets", https://arxiv.org/abs/1406.2661
     """
@@ -36,13 +37,15 @@ class GAN(Model):
         view: Callable[[Tensor, int], Tensor] | None = None,
         constraint: Callable[[nn.Module], None] | None = None,
         simultaneous: bool = False,
+        one_draw: bool = False,
     ) -> None:
         super().__init__()
         self.generator, self.critic, self.prior = generator, critic, prior
         self.loss = loss or NonSaturating()
         self.penalties = tuple(penalties)
         self.critic_steps = critic_steps
-        self.view, self.constraint, self.simultaneous = view, constraint, simultaneous
+        self.view, self.constraint = view, constraint
+        self.simultaneous, self.one_draw = simultaneous, one_draw
 
     def players(self) -> Sequence[Player]:
         lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]

@@ -84,6 +84,8 @@ def gan(
 def dcgan(data: DataInfo, *, width: int = 32, latent: int = 100, learning_rate: float = 2e-4, ema: float = 0) -> Recipe:
     """DCGAN: convolutions and batch normalisation in both networks.
 
+    As in the authors' program, both networks learn from the same generated examples.
+
     Paper: Radford et al. 2016, "Unsupervised Representation Learning with DCGANs", https://arxiv.org/abs/1511.06434
 
     Args:
@@ -97,6 +99,7 @@ def dcgan(data: DataInfo, *, width: int = 32, latent: int = 100, learning_rate: 
         initialised(Generator(family.synthesis(latent_length(latent), data.shape, norm=batch_norm)), family),
         initialised(Critic(family.analysis(data.shape, norm=batch_norm)), family),
         Normal(latent),
+        one_draw=True,
     )
     optimizers = {"critic": adam(learning_rate, 0.5), "generator": adam(learning_rate, 0.5)}
     return Recipe(model, optimizers, images=200_000, batch_size=128, ema_half_life=ema or None)
