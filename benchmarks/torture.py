@@ -29,6 +29,8 @@ import torch
 
 from ganvas import checkpoint
 from ganvas.cli import main as ganvas_main
+from ganvas.cli import verbs
+from ganvas.data import open_data
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "torture.json"
@@ -242,6 +244,8 @@ def main() -> None:
         draw(json.loads(RESULTS.read_text()))
         return
     torch.set_num_threads(1)  # before the first fork: a child has no other thread
+    assert verbs.COMMANDS
+    open_data("digits")  # what every life would import anew is imported once
     with tempfile.TemporaryDirectory() as place:
         kills, outcomes = torture(Path(place), asked.kills, asked.per_run, asked.seed)
     failed = [outcome for outcome in outcomes if outcome.differences]

@@ -143,7 +143,7 @@ def small_disk(tmp_path: Path) -> Any:
     if mounted.returncode:
         pytest.skip(f"no file system may be mounted here: {mounted.stderr.decode().strip()}")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    subprocess.run(["umount", "--lazy", str(place)], check=True)  # tensors may still be mapped from it
 
 
 def test_a_full_disk_stops_a_run_with_one_message_and_an_intact_checkpoint(
