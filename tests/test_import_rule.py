@@ -49,9 +49,10 @@ ALLOWED: dict[str, set[str]] = {
     "runs": TRAINING | {"data", "recipe", "storage"},
     "jobs": PARTS | {"recipe", "runs", "evaluation", "devices", "pictures", "progress", "report", "storage"},
     "evaluation": PARTS | {"recipe", "runs", "storage"},
+    "export": PARTS | {"recipe", "runs", "evaluation", "pictures", "storage"},
     "comparison": PARTS | {"runs", "evaluation", "pictures", "report", "storage"},
     "service": PARTS
-    | {"recipe", "recipes", "runs", "jobs", "evaluation", "comparison", "devices", "pictures", "report"},
+    | {"recipe", "recipes", "runs", "jobs", "evaluation", "comparison", "devices", "pictures", "report", "export"},
     "continuum": PARTS | {"recipe", "recipes", "runs", "evaluation", "service", "pictures", "report", "storage"},
     "cli": {
         "errors",
@@ -63,6 +64,7 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation",
         "metrics",
         "explain",
+        "export",
         "samplers",
     },
     "__main__": {"cli"},

@@ -9,13 +9,15 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 import ganvas
@@ -25,6 +27,9 @@ from ganvas.errors import GanvasError, did_you_mean
 from ganvas.model import Autoencoder, Model
 from ganvas.recipe import Recipe
 from ganvas.storage import atomically, leftovers, lines, parsed_object, read_object
+
+PUBLISHED = "model.safetensors"
+"""The weights of a folder that `ganvas export --to hub-folder` wrote; its config.json holds what a run's recipe.json does."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,11 @@ class Directory:
     def recipe(self) -> Path:
         return self.path / "recipe.json"
 
+    @property
+    def published(self) -> bool:
+        """Whether this is not a run, but what was exported of one: it can be used, and not be trained further."""
+        return not self.recipe.is_file() and all((self.path / name).is_file() for name in ("config.json", PUBLISHED))
+
     def create(self, settings: Settings, recipe: Recipe) -> None:
         """Writes what is known before the first step."""
         self.path.mkdir(parents=True, exist_ok=True)
@@ -162,14 +172,13 @@ class Directory:
         """Reads `recipe.json`. Raises GanvasError when this is no run, or not one of ours."""
         if not self.path.exists():
             raise GanvasError(f"There is no run at {self.path}.", nearest_runs(self.path))
-        if not self.recipe.is_file():
+        if not self.recipe.is_file() and not self.published:
             raise GanvasError(f"{self.path} is not a run: it has no recipe.json.", nearest_runs(self.path))
+        file = self.path / "config.json" if self.published else self.recipe
         try:
-            return Settings.from_json(read_object(self.recipe))
+            return Settings.from_json(read_object(file))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise GanvasError(
-                f"{self.recipe} is damaged, or no ganvas run's: {type(error).__name__}: {error}."
-            ) from error
+            raise GanvasError(f"{file} is damaged, or no ganvas run's: {type(error).__name__}: {error}.") from error
 
     def record(self, line: Mapping[str, object]) -> None:
         """Adds one line to `metrics.jsonl`."""
@@ -287,6 +296,8 @@ class Run:
     @cached_property
     def model(self) -> Model:
         """The model of the newest checkpoint, or the best, averaged where the run kept an average, ready to be used."""
+        if self.directory.published:
+            return published_model(self.path, self.recipe.model).to(self.device).eval().requires_grad_(False)
         model = self.recipe.model
         facts, tensors = self.best_checkpoint() if self.best else self.newest_checkpoint()
         averaged = any(name.startswith("ema/") for name in tensors)
@@ -396,6 +407,37 @@ class Run:
             )
         for rows in torch.arange(len(x)).split(size):
             yield x[rows].to(self.device), None if y is None else y[rows].to(self.device)
+
+
+def published_settings(settings: Settings) -> dict[str, Any]:
+    """What an export says of how it was made: the settings, without this machine's folders and its command line."""
+    prefix, colon, rest = settings.source.rpartition(":")
+    source = prefix + colon + Path(rest).name
+    return replace(settings, source=source, command="", training=replace(settings.training, device="cpu")).to_json()
+
+
+def without(model: Model, networks: Sequence[str]) -> Model:
+    """The model, from which these networks were taken."""
+    for name in networks:
+        setattr(model, name, torch.nn.Identity())
+    return model
+
+
+def published_model(path: Path, model: Model) -> Model:
+    """The model of an exported folder: the networks that it names, with the weights that it holds, and no others."""
+    try:
+        facts = read_object(path / "config.json")
+        kept = set(map(text, facts["networks"]))
+        seen = checkpoint.count(facts["images_seen"])
+        tensors = load_file(path / PUBLISHED)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise checkpoint.DamagedCheckpoint(
+            f"The model in {path} cannot be read: {type(error).__name__}: {error}."
+        ) from error
+    model = without(model, [name for name, _ in model.named_children() if name not in kept])
+    checkpoint.fill(model, tensors, "")
+    model.images_seen = seen
+    return model
 
 
 def line_walk(model: Autoencoder, a: Tensor, b: Tensor, y: Tensor | None, steps: int) -> Tensor:

@@ -18,6 +18,8 @@ from ganvas.devices import resolve_device
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.evaluation import Protocol
 from ganvas.explain.inversion import Search
+from ganvas.export import export as export
+from ganvas.export import pull
 from ganvas.jobs import Job
 from ganvas.metrics.catalog import Row, metric
 from ganvas.model import Autoencoder
@@ -28,6 +30,9 @@ from ganvas.report import write_report
 from ganvas.runs import Directory, Run, Settings, Training, free_path
 from ganvas.samplers import PostHocPrior
 from ganvas.trainer import Trainer
+
+HUB = "hub:"
+"""What the name of a model on the Hugging Face hub begins with, where a run's directory may stand."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +210,11 @@ def resumed(
 ) -> Job:
     """The job that goes on with a run."""
     settings = Directory(path).settings()
+    if Directory(path).published:
+        raise GanvasError(
+            f"{path} was exported from a run, and holds only what samples are made with.",
+            "Train the run it was exported from: --resume RUN.",
+        )
     if recipe is not None and file is None and recipe != settings.recipe:
         raise GanvasError(f"The run {path} is of recipe {settings.recipe!r}, not {recipe!r}.")
     function = recipe_of(settings, path, file)
@@ -233,14 +243,15 @@ def measured(metrics: Sequence[str], every: int | None, keep_best: str | None) -
 
 
 def open_run(path: str | Path, *, file: str | None = None, device: str = "cpu", best: bool = False) -> Run:
-    """A trained run, ready to be used.
+    """A trained run, ready to be used; or a model that was exported from one, in a folder or on the hub (hub:USER/NAME).
 
     file: the user's own Python file, for a run that was made from one. best: the checkpoint that `--keep-best` kept.
     """
-    settings = Directory(Path(path)).settings()
-    function = recipe_of(settings, Path(path), file)
+    folder = pull(str(path)[len(HUB) :]) if str(path).startswith(HUB) else Path(path)
+    settings = Directory(folder).settings()
+    function = recipe_of(settings, folder, file)
     return Run(
-        Path(path),
+        folder,
         settings,
         lambda: seeded_build(function, settings.info, settings.arguments, settings.training.seed),
         resolve_device(device),

@@ -21,6 +21,7 @@ from ganvas.data import ImageOptions
 from ganvas.errors import GanvasError
 from ganvas.evaluation import FeaturesName, Protocol
 from ganvas.explain.inversion import Search
+from ganvas.export import Format
 from ganvas.samplers import Gaussian, GaussianMixture, PostHocPrior, SecondStage
 
 Json = Annotated[bool, arg(help="print JSON", help_behavior_hint="")]
@@ -252,6 +253,22 @@ def numbers(text: str) -> list[float]:
         raise GanvasError(f"{text!r} is not a list of numbers.", "Write for example --weights 0,0.5,1") from error
 
 
+def export(
+    run: RunPath,
+    *,
+    to: Annotated[
+        Format,
+        arg(help="torch.export programs, ONNX programs, a folder as the Hugging Face hub has it, or the hub itself"),
+    ],
+    out: Annotated[Path | None, arg(help="a new folder")] = None,
+    repo: Annotated[str | None, arg(help="USER/NAME on the hub, for --to hub")] = None,
+    best: Best = False,
+    file: File = None,
+) -> None:
+    """The networks that samples, reconstructions and codes are made with, as others take them."""
+    print(service.export(service.open_run(run, file=file, best=best), to, out, repo))
+
+
 def report(run: RunPath) -> None:
     """Write a run's report.html again."""
     said(service.report(run))
@@ -378,6 +395,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "metrics": metrics,
     "continuum": continuum,
+    "export": export,
     "report": report,
 }
 

@@ -63,7 +63,7 @@ class AVB(LatentVariableModel):
         return Round(x=batch.x, y=batch.y, z=self.encoder(batch.x, noise, batch.y).squeeze(1))
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
-        z = self.encoder(x, self.probes.expand(len(x), -1, -1), y)
+        z = self.encoder(x, self.probes.expand(x.shape[0], -1, -1), y)
         return DiagonalNormal(z.mean(1), (z.var(1) + 1e-8).log())  # codes that ignore the noise have variance 0
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:

@@ -25,7 +25,8 @@ class ClassEmbedding(nn.Module):
                 f"This network was built for {self.num_classes} classes and was given no labels.",
                 "Pass y, the class numbers, or train on data without classes.",
             )
-        if y.device.type == "cpu" and len(y) and (int(y.min()) < -1 or int(y.max()) >= self.num_classes):
+        looked_at = y.device.type == "cpu" and not torch.compiler.is_compiling()  # a graph takes no decisions by values
+        if looked_at and len(y) and (int(y.min()) < -1 or int(y.max()) >= self.num_classes):
             wrong = sorted({c for c in y.tolist() if not -1 <= c < self.num_classes})
             raise GanvasError(f"There is no class {wrong[0]}.", f"The classes are 0 to {self.num_classes - 1}.")
         return self.table(torch.where(y < 0, self.num_classes, y))
@@ -83,7 +84,7 @@ class ConditionalNorm(nn.Module):
         nn.init.zeros_(self.bias.table.weight)
 
     def forward(self, h: Tensor, y: Tensor | None = None) -> Tensor:
-        per_channel = (len(h), -1, *[1] * (h.ndim - 2))
+        per_channel = (h.shape[0], -1, *[1] * (h.ndim - 2))
         gain, bias = self.gain(y).reshape(per_channel), self.bias(y).reshape(per_channel)
         return self.normalise(h) * gain + bias
 
