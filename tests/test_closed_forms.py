@@ -15,6 +15,7 @@ from ganvas.distributions import DiagonalNormal
 from ganvas.likelihoods import SharedScaleGaussian
 from ganvas.losses.adversarial import Adversarial, Minimax, NonSaturating, Wasserstein
 from ganvas.losses.penalties import R1
+from ganvas.models.consensus import ConsensusGAN
 from ganvas.models.gan import GAN
 from ganvas.models.vae import VAE
 from ganvas.networks import Decoder, Encoder, Mlp
@@ -93,7 +94,11 @@ class Line(nn.Module):
 def dirac_trajectory(loss: Adversarial, gamma: float, steps: int, rate: float, start: float) -> np.ndarray:
     """(ψ, θ) after every step, by the trainer that trains everything else."""
     penalties = [R1(gamma)] if gamma else []
-    model = GAN(Point(start), Line(0.0), priors.Normal(1), loss=loss, penalties=penalties).double()
+    return trajectory(GAN(Point(start), Line(0.0), priors.Normal(1), loss=loss, penalties=penalties), steps, rate)
+
+
+def trajectory(model: GAN | ConsensusGAN, steps: int, rate: float) -> np.ndarray:
+    model = model.double()
     sgd = partial(torch.optim.SGD, lr=rate)
     trainer = Trainer(model, {"critic": sgd, "generator": sgd})
     batch = Batch(torch.zeros(1, 1).double())
@@ -118,6 +123,42 @@ def test_r1_makes_the_dirac_gan_converge_as_its_eigenvalues_say(gamma: float) ->
         flow = torch.matrix_exp(torch.tensor(dynamics * rate * (step + 1))).numpy() @ [0.0, start]
         np.testing.assert_allclose(path[step], flow, atol=0.02 * start)
     assert np.linalg.norm(path[-1]) < start
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 4.0])
+def test_consensus_makes_the_dirac_gan_converge_as_its_eigenvalues_say(gamma: float) -> None:
+    """Both slopes have length f'(0) = ½ a unit, so γ ∇L is (γ/4) (ψ, θ), and the eigenvalues are −γ/4 ± i/2."""
+    rate, steps, start = 0.02, 400, 0.05
+    path = trajectory(ConsensusGAN(Point(start), Line(0.0), priors.Normal(1), gamma=gamma), steps, rate)
+    dynamics = np.array([[-gamma / 4, -0.5], [0.5, -gamma / 4]])
+    np.testing.assert_allclose(np.sort_complex(np.linalg.eigvals(dynamics)), [-gamma / 4 - 0.5j, -gamma / 4 + 0.5j])
+    for step in (50, 150, 399):
+        flow = torch.matrix_exp(torch.tensor(dynamics * rate * (step + 1))).numpy() @ [0.0, start]
+        np.testing.assert_allclose(path[step], flow, atol=0.04 * start)
+    if gamma == 0:
+        assert np.linalg.norm(path[-1]) > start, "gradient descent alone spirals outwards"
+
+
+def test_consensus_is_the_gradient_of_both_lengths_far_from_the_equilibrium() -> None:
+    gamma, rate, psi, theta = 0.7, 0.1, 1.5, -0.8
+    model = ConsensusGAN(Point(theta), Line(psi), priors.Normal(1), gamma=gamma)
+    ((new_psi, new_theta),) = trajectory(model, 1, rate)
+
+    def sigmoid(t: float) -> float:
+        return 1 / (1 + math.exp(-t))
+
+    def slopes(psi: float, theta: float) -> tuple[float, float]:  # of log(1 + e^{ψθ}) in ψ, of log(1 + e^{−ψθ}) in θ
+        return sigmoid(psi * theta) * theta, -sigmoid(-psi * theta) * psi
+
+    def length(psi: float, theta: float) -> float:
+        return 0.5 * sum(s * s for s in slopes(psi, theta))
+
+    h = 1e-5
+    own = slopes(psi, theta)
+    pull_psi = (length(psi + h, theta) - length(psi - h, theta)) / (2 * h)
+    pull_theta = (length(psi, theta + h) - length(psi, theta - h)) / (2 * h)
+    assert new_psi == pytest.approx(psi - rate * (own[0] + gamma * pull_psi), abs=1e-6)
+    assert new_theta == pytest.approx(theta - rate * (own[1] + gamma * pull_theta), abs=1e-6)
 
 
 def test_without_regularisation_the_dirac_gan_circles_and_never_converges() -> None:

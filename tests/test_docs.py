@@ -17,7 +17,7 @@ from ganvas.metrics import lenet
 from ganvas.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "your-own-model.md", ROOT / "docs" / "metrics.md"]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("your-own-model", "metrics", "continuum"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -18,6 +18,7 @@ import ganvas
 from ganvas import GanvasError, checkpoint
 from ganvas.cli import VERBS, main
 from ganvas.cli.verbs import COMMANDS
+from ganvas.pictures import save_picture, to_arrays
 
 TINY = {"data": "digits", "images": 256, "batch_size": 32, "quiet": True}
 
@@ -103,6 +104,49 @@ def test_few_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for recipe, why in (("cgan", "told the class of every example"), ("vae", "no use for labels")):
         assert why in refused(capsys, "train", recipe, "--data", "digits", "--out", tmp_path / "x", "--labels", 100)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.fixture(scope="module")
+def cvae(folder: Path) -> Path:
+    ganvas.train("cvae", out=folder / "cvae", width=8, latent=4, network="mlp", **TINY)
+    return folder / "cvae"
+
+
+def test_truncation_draws_codes_on_to_the_mean(vae: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = ganvas.open(vae)
+    none, half, mean = (run.sample(6, truncation=psi) for psi in (1.0, 0.5, 0.0))
+    assert torch.equal(none, run.sample(6))
+    assert torch.equal(mean, run.generate(torch.zeros(6, 4)))
+    spread = [x.std(0).mean().item() for x in (none, half, mean)]
+    assert spread[0] > spread[1] > spread[2] == pytest.approx(0, abs=1e-6)
+    command("sample", vae, "--num", 6, "--truncation", 0.5, "--out", tmp_path / "x.npz")
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npz")["images"], to_arrays(half))
+    out = ("--out", tmp_path / "y.png")
+    assert "1.5 is not possible" in refused(capsys, "sample", vae, "--truncation", 1.5, *out)
+    assert "own prior" in refused(capsys, "sample", vae, "--truncation", 0.5, "--prior", "gaussian", *out)
+    ganvas.train("vq-vae", out=tmp_path / "vq", width=4, codes=8, code_size=4, **{**TINY, "images": 32})
+    assert "several components" in refused(capsys, "sample", tmp_path / "vq", "--truncation", 0.5, *out)
+
+
+def test_a_walk_is_of_one_class_which_may_be_named(
+    vae: Path, cvae: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ganvas.open(cvae)
+    x = run.sample(2)
+    three, five = (run.interpolate(steps=3, y=torch.tensor([y])) for y in (3, 5))
+    assert not torch.equal(three, five)
+    assert not torch.equal(
+        run.interpolate(x[:1], x[1:], steps=3, y=torch.tensor([3])),
+        run.interpolate(x[:1], x[1:], steps=3, y=torch.tensor([5])),
+    )
+    command("interpolate", cvae, "--class", 3, "--num", 3, "--out", tmp_path / "named.png")
+    save_picture(three, tmp_path / "expected.png", run.info, columns=3)
+    assert (tmp_path / "named.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
+    out = ("--out", tmp_path / "w.png")
+    assert "not conditional" in refused(capsys, "interpolate", vae, "--class", 3, *out)
+    assert "no class 'all'" in refused(capsys, "interpolate", cvae, "--class", "all", *out)
+    assert "no class '10'" in refused(capsys, "sample", cvae, "--class", 10, *out)
+    command("sample", cvae, "--class", "all", "--num", 20, "--out", tmp_path / "all.png")
 
 
 def test_from_python(vae: Path) -> None:
@@ -376,3 +420,10 @@ def test_a_full_disk_during_a_checkpoint_is_said_and_harms_nothing(
         "000000000064.safetensors",
     ]
     assert ganvas.open(out).sample(2).shape == (2, 1, 8, 8)
+
+
+@pytest.mark.parametrize("verb", [("train", "vae"), *((v,) for v in COMMANDS)], ids=" ".join)
+def test_help_is_of_values_that_can_be_given(verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*verb, "--help"])
+    assert "None}" not in capsys.readouterr().out

@@ -25,6 +25,7 @@ from ganvas import checkpoint, rng
 from ganvas.data import DataInfo, ImageOptions
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.model import Autoencoder, Model
+from ganvas.priors import truncated
 from ganvas.recipe import Recipe
 from ganvas.storage import atomically, leftovers, lines, parsed_object, read_object
 
@@ -325,12 +326,25 @@ class Run:
         return self.model.images_seen
 
     @torch.no_grad()
-    def sample(self, num: int = 64, *, y: Tensor | None = None, seed: int = 0, batch_size: int = 256) -> Tensor:
-        """`num` examples from the prior, (num, ...) on the CPU. y: (num,) classes for a conditional model."""
+    def sample(
+        self,
+        num: int = 64,
+        *,
+        y: Tensor | None = None,
+        seed: int = 0,
+        batch_size: int = 256,
+        truncation: float | None = None,
+    ) -> Tensor:
+        """`num` examples from the prior, (num, ...) on the CPU. y: (num,) classes for a conditional model.
+
+        truncation: ψ of `priors.truncated`, for typical examples in place of all kinds.
+        """
         with rng.seeded(seed, "sample"):
             z = torch.cat(
                 [self.model.prior().sample((len(part),)).cpu() for part in torch.arange(num).split(batch_size)]
             )
+        if truncation is not None:
+            z = truncated(z, self.model.prior(), truncation)
         return self.generate(z, y, seed=seed, batch_size=batch_size)
 
     @torch.no_grad()
@@ -378,12 +392,21 @@ class Run:
         return torch.cat([q.mean.cpu() for q in codes]), torch.cat([q.stddev.cpu() for q in codes])
 
     @torch.no_grad()
-    def interpolate(self, a: Tensor | None = None, b: Tensor | None = None, steps: int = 11, seed: int = 0) -> Tensor:
+    def interpolate(
+        self,
+        a: Tensor | None = None,
+        b: Tensor | None = None,
+        steps: int = 11,
+        seed: int = 0,
+        *,
+        y: Tensor | None = None,
+    ) -> Tensor:
         """A walk of `steps` examples from a to b (each (1, ...)), along the line between their codes.
 
         Without a and b the walk goes between two codes of the prior, along the arc, whose points are as likely as its ends.
+        y: (1,), the class of the whole walk, for a conditional model; a random one where none is given.
         """
-        y = self.labels(1, None, seed)
+        y = self.labels(1, y, seed)
         y = None if y is None else y.to(self.device)
         if a is None or b is None:
             with rng.seeded(seed, "walk"):

@@ -273,18 +273,22 @@ def sample(
     seed: int = 0,
     classes: str | None = None,
     prior: PostHocPrior | None = None,
+    truncation: float | None = None,
 ) -> Path:
     """`num` samples: a grid (.png), arrays (.npz; images are uint8 (N, H, W, C)), or a folder of one file each.
 
     classes: of a conditional run, the name of one class, or "all" for equal shares in their order.
     prior: to be fitted to the codes of the run's training data, in place of the one it was trained with.
+    truncation: ψ, how far codes stay from the prior's mean: 1 as drawn, 0.7 more typical and less varied.
     """
     at_least(num, 1, "--num")
     if not out.suffix and len(run.info.shape) != 3:
         raise GanvasError("Points are no pictures: a folder cannot hold them.", "Write --out samples.npz or points.png")
     y = None if classes is None else class_numbers(run, classes, num)
+    if prior is not None and truncation is not None:
+        raise GanvasError("Truncation is of the model's own prior.", "Leave out --prior, or --truncation.")
     if prior is None:
-        x = run.sample(num, y=y, seed=seed)
+        x = run.sample(num, y=y, seed=seed, truncation=truncation)
     else:
         must_encode(run, "have a prior fitted to its codes")
         train = as_trained(run, run.settings.source).train
@@ -298,17 +302,27 @@ def sample(
 
 def class_numbers(run: Run, name: str, num: int) -> Tensor:
     """(num,) class numbers for a class's name, or for "all"."""
+    if name == "all" and "all" not in run.info.classes:
+        must_be_conditional(run)
+        return torch.arange(num) * len(run.info.classes) // num
+    return one_class(run, name).expand(num)
+
+
+def one_class(run: Run, name: str) -> Tensor:
+    """(1,) the number of a class. Raises GanvasError when there is none of that name, or the run knows no classes."""
+    must_be_conditional(run)
     names = run.info.classes
+    if name not in names:
+        raise GanvasError(f"There is no class {name!r}.", did_you_mean(name, names))
+    return torch.tensor([names.index(name)])
+
+
+def must_be_conditional(run: Run) -> None:
     if not run.recipe.num_classes:
         raise GanvasError(
             f"Run {run.path} is not conditional: it was never told what classes are.",
             "Train a conditional recipe: cgan, acgan or cvae.",
         )
-    if name == "all" and "all" not in names:
-        return torch.arange(num) * len(names) // num
-    if name not in names:
-        raise GanvasError(f"There is no class {name!r}.", did_you_mean(name, names))
-    return torch.full((num,), names.index(name))
 
 
 def reconstruct(run: Run, data: str, out: Path, *, num: int = 32, search: Search | None = None) -> Path:
@@ -337,16 +351,27 @@ def must_encode(run: Run, verb: str) -> None:
 
 
 def interpolate(
-    run: Run, out: Path, *, start: Path | None = None, end: Path | None = None, num: int = 11, seed: int = 0
+    run: Run,
+    out: Path,
+    *,
+    start: Path | None = None,
+    end: Path | None = None,
+    num: int = 11,
+    seed: int = 0,
+    class_name: str | None = None,
 ) -> Path:
-    """A walk of `num` pictures between two images, or two draws from the prior: a strip (.png) or a film (.gif)."""
+    """A walk of `num` pictures between two images, or two draws from the prior: a strip (.png) or a film (.gif).
+
+    class_name: of a conditional run, the class of all of them; one chosen by the seed where none is named.
+    """
     at_least(num, 2, "--num")
     if len(run.info.shape) != 3:
         raise GanvasError("The run was trained on points, and a walk is a row of pictures.")
     if (start is None) != (end is None):
         raise GanvasError("A walk has two ends.", "Give both --from and --to, or neither.")
+    y = None if class_name is None else one_class(run, class_name)
     a, b = (None if path is None else read_image(path, run.info.shape).unsqueeze(0) for path in (start, end))
-    walk = run.interpolate(a, b, num, seed)
+    walk = run.interpolate(a, b, num, seed, y=y)
     return save_film(walk, out, run.info) if out.suffix == ".gif" else save_picture(walk, out, run.info, columns=num)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from tyro.conf import Positional, arg
+from tyro.conf import DisallowNone, Positional, arg
 
 from ganvas import recipe as recipe_module
 from ganvas import service
@@ -42,6 +42,8 @@ PRIORS: dict[str, PostHocPrior | None] = {
     "vae": SecondStage(),
 }
 Device = Annotated[str, arg(help="cpu, cuda, mps or auto")]
+PLAIN = (DisallowNone,)
+"""What may be left out is left out, and not given as the word None: then help says INT, not {None}|INT."""
 
 
 def recipes(*, json: Json = False) -> None:
@@ -89,13 +91,17 @@ def sample(
     seed: int = 0,
     classes: Annotated[str | None, arg(name="class", help="of a conditional run: a class's name, or all")] = None,
     prior: Annotated[PriorName, arg(help="fitted to the training data's codes, in place of the model's own")] = "own",
+    truncation: Annotated[
+        float | None, arg(help="0.7, say: codes nearer to the prior's mean, more typical and less varied; 1 as drawn")
+    ] = None,
     best: Best = False,
     file: File = None,
     device: Device = "cpu",
 ) -> None:
     """Draw samples from a run."""
     opened = service.open_run(run, file=file, device=device, best=best)
-    said(service.sample(opened, out, num=num, seed=seed, classes=classes, prior=PRIORS[prior]))
+    made = service.sample(opened, out, num=num, seed=seed, classes=classes, prior=PRIORS[prior], truncation=truncation)
+    said(made)
 
 
 def reconstruct(
@@ -125,13 +131,16 @@ def interpolate(
     end: Annotated[Path | None, arg(name="to", help="an image")] = None,
     num: Annotated[int, arg(help="pictures on the way, both ends included")] = 11,
     seed: int = 0,
+    class_name: Annotated[
+        str | None, arg(name="class", help="of a conditional run: the class of the whole walk; else one by the seed")
+    ] = None,
     best: Best = False,
     file: File = None,
     device: Device = "cpu",
 ) -> None:
     """A walk between two images, or between two samples."""
     opened = service.open_run(run, file=file, device=device, best=best)
-    said(service.interpolate(opened, out, start=start, end=end, num=num, seed=seed))
+    said(service.interpolate(opened, out, start=start, end=end, num=num, seed=seed, class_name=class_name))
 
 
 def encode(
@@ -309,7 +318,9 @@ def train(arguments: Sequence[str]) -> None:
     name = given.pop(0) if given and not given[0].startswith("-") else None
     resume = take_resume(given)
     if resume is not None:
-        parsed = tyro.cli(Resume, args=given, prog="ganvas train --resume RUN", description=Resume.__doc__)
+        parsed = tyro.cli(
+            Resume, args=given, prog="ganvas train --resume RUN", description=Resume.__doc__, config=PLAIN
+        )
         resume = resume or parsed.out
         if resume is None:
             fail("Which run should go on?", "Name it: ganvas train --resume RUN")
@@ -325,7 +336,9 @@ def train(arguments: Sequence[str]) -> None:
     known = recipe_module.options(function)
     kind = dataclasses.make_dataclass("Options", fields_of(function), bases=(Training,), kw_only=True)
     about = recipe_module.card(function)
-    parsed = tyro.cli(kind, args=given, prog=f"ganvas train {name}", description=f"{about.summary}. {about.paper}")
+    parsed = tyro.cli(
+        kind, args=given, prog=f"ganvas train {name}", description=f"{about.summary}. {about.paper}", config=PLAIN
+    )
     values = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(parsed)}
     options = {key: values.pop(key) for key in known}
     values["metrics"] = listed(values["metrics"])
@@ -407,4 +420,4 @@ def run(verb: str, arguments: Sequence[str]) -> None:
         train(arguments)
     else:
         command = COMMANDS[verb]
-        tyro.cli(command, args=list(arguments), prog=f"ganvas {verb}")
+        tyro.cli(command, args=list(arguments), prog=f"ganvas {verb}", config=PLAIN)

@@ -12,7 +12,7 @@ from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, r3gan, sngan,
 from ganvas.recipes.article import article_gan, article_vae
 from ganvas.recipes.conditional import acgan, cgan, cvae
 from ganvas.recipes.continuum import continuum
-from ganvas.recipes.gan import dcgan, gan, wgan_gp
+from ganvas.recipes.gan import consensus_gan, dcgan, gan, wgan_gp
 from ganvas.recipes.hybrids import aae, aae_semi, alpha_gan, avb, bigan, factor_vae, soft_introvae, veegan
 from ganvas.recipes.likelihood import iwae, mixture_vae, tc_vae, vamp_vae
 from ganvas.recipes.quantized import vq_vae, vqgan
@@ -40,6 +40,7 @@ _ALL: tuple[RecipeFunction, ...] = (
     vqgan,
     gan,
     dcgan,
+    consensus_gan,
     wgan_gp,
     wgan,
     lsgan,
