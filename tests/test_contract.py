@@ -170,7 +170,7 @@ def test_a_term_that_is_not_finite_is_named_and_its_step_not_taken(name: str) ->
     trainer.patience = 10_000
     trainer.step(batch)
     assert trainer.skipped_steps == 1
-    assert "step 0, player " in trainer.failures[0]
+    assert "step 0, player " in str(trainer.failures[0])
     for n, p in trainer.model.named_parameters():
         assert torch.isfinite(p).all(), n
     for n, b in trainer.model.named_buffers():
@@ -178,7 +178,7 @@ def test_a_term_that_is_not_finite_is_named_and_its_step_not_taken(name: str) ->
     first = trainer.seats[0]
     if len(trainer.seats) == 1:
         assert all(torch.equal(p, before[n]) for n, p in trainer.model.named_parameters())
-    assert first.player.name in trainer.failures[0]
+    assert first.player.name in str(trainer.failures[0])
 
 
 def test_total_is_the_sum_of_terms() -> None:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "src" / "ganvas"
 BOTTOM = {"errors", "batch", "rng", "precision"}
 PROBABILITY = BOTTOM | {"distributions", "priors", "likelihoods", "schedules"}
 CORE = PROBABILITY | {"model", "losses"}
-TRAINING = CORE | {"trainer", "ema", "checkpoint", "callbacks", "distributed", "contract"}
+TRAINING = CORE | {"failures", "trainer", "ema", "checkpoint", "callbacks", "distributed", "contract"}
 PARTS = TRAINING | {"nn", "networks", "models", "data", "metrics", "explain", "samplers"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -33,8 +33,10 @@ ALLOWED: dict[str, set[str]] = {
     "models": CORE | {"nn"},
     "ema": BOTTOM | {"model"},
     "distributed": BOTTOM,
-    "trainer": BOTTOM | {"arithmetic", "model", "ema", "schedules", "distributed"},
-    "checkpoint": BOTTOM | {"model", "ema", "trainer", "storage"},
+    "failures": BOTTOM,
+    "trainer": BOTTOM | {"arithmetic", "model", "ema", "schedules", "distributed", "failures"},
+    "checkpoint": BOTTOM | {"model", "ema", "trainer", "storage", "failures"},
+    "signs": PARTS,
     "callbacks": BOTTOM | {"model", "trainer", "checkpoint"},
     "contract": BOTTOM | {"model", "trainer"},
     "metrics": CORE,
@@ -47,7 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     "progress": BOTTOM,
     "report": BOTTOM | {"storage"},
     "runs": TRAINING | {"data", "recipe", "storage"},
-    "jobs": PARTS | {"recipe", "runs", "evaluation", "devices", "pictures", "progress", "report", "storage"},
+    "jobs": PARTS | {"recipe", "runs", "evaluation", "devices", "pictures", "progress", "report", "storage", "signs"},
     "evaluation": PARTS | {"recipe", "runs", "storage"},
     "export": PARTS | {"recipe", "runs", "evaluation", "pictures", "storage"},
     "comparison": PARTS | {"runs", "evaluation", "pictures", "report", "storage"},

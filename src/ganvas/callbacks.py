@@ -78,6 +78,7 @@ class Log:
                 "players": players,
                 "gradient_norms": norms.get("gradient", {}),
                 "skipped_steps": trainer.skipped_steps,
+                "skipped_moves": trainer.skipped_moves,
                 "partial": not due,
             }
         )
@@ -149,6 +150,31 @@ def held_out_terms(trainer: Trainer, batches: list[Batch]) -> dict[str, dict[str
     return means.read()
 
 
+class Examine:
+    """Vital signs of the model, at the start and the end as well.
+
+    signs: from the model that trains and the one that samples come from, both in evaluation mode.
+    """
+
+    def __init__(
+        self, when: When, record: Record, signs: Callable[[Model, Model], Mapping[str, float | list[float]]]
+    ) -> None:
+        self.when, self.record, self.signs = when, record, signs
+
+    def __call__(self, trainer: Trainer) -> None:
+        images, models = trainer.images_seen, {trainer.model, trainer.best_model}
+        training = [model for model in models if model.training]
+        for model in models:
+            model.images_seen, model.steps = images, trainer.steps
+            model.eval()
+        with torch.no_grad():
+            signs = self.signs(trainer.model, trainer.best_model)
+        for model in training:
+            model.train()
+        partial = images > 0 and not self.when(trainer.before, images)
+        self.record({"images": images, "step": trainer.steps, "signs": signs, "partial": partial})
+
+
 class Scored(Protocol):
     """A number about a model. better: "lower" or "higher"."""
 
@@ -207,13 +233,16 @@ class KeepBest:
 
 
 class Checkpoint:
-    """All that is needed to go on from here, in `folder`; the newest `keep` stay."""
+    """All that is needed to go on from here, in `folder`; the newest `keep` stay.
+
+    While steps fail none is written, except at the end: those that stay are such as training can go back to.
+    """
 
     def __init__(self, when: When, folder: Path, keep: int = 2) -> None:
         self.when, self.folder, self.keep = when, folder, keep
 
     def __call__(self, trainer: Trainer) -> None:
-        if trainer.images_seen > 0:
+        if trainer.images_seen > 0 and (trainer.ending or not trainer.failures):
             checkpoint.save(trainer, self.folder, self.keep)
 
 

@@ -18,10 +18,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ganvas.errors import GanvasError
+from ganvas.failures import Failure, Norms, Rewind
 from ganvas.storage import atomically, leftovers, read_object
 from ganvas.trainer import Trainer
 
 FORMAT = 1
+
+State = tuple[dict[str, Tensor], dict[str, Any]]
+"""What `state` returns."""
 
 LARGEST_COUNT = 10**15
 """Of images or steps: a clock beyond this is damage."""
@@ -180,7 +184,7 @@ def newest(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str, Any], d
     return None
 
 
-def state(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def state(trainer: Trainer) -> State:
     """Everything that the next step depends on, as flat tensors and JSON facts."""
     tensors = {f"model/{name}": t for name, t in variables(trainer.model).items()}
     if trainer.ema:
@@ -190,7 +194,11 @@ def state(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "images_seen": trainer.images_seen,
         "steps": trainer.steps,
         "skipped_steps": trainer.skipped_steps,
-        "failures": trainer.failures,
+        "failures": [asdict(failure) for failure in trainer.failures],
+        "skipped_moves": trainer.skipped_moves,
+        "rewinds": [asdict(rewind) for rewind in trainer.rewinds],
+        "step_factors": {seat.player.name: seat.step_factor for seat in trainer.seats},
+        "norms": {seat.player.name: {kind: n.to_list() for kind, n in seat.norms.items()} for seat in trainer.seats},
         "means": {"terms": trainer.terms.to_json(), "gradient_norms": trainer.gradient_norms.to_json()},
     }
     for seat in trainer.seats:
@@ -214,6 +222,7 @@ def _restore(trainer: Trainer, tensors: dict[str, Tensor], facts: Mapping[str, A
     if trainer.ema:
         fill(trainer.ema.model, tensors, "ema/")
     for seat in trainer.seats:
+        seat.optimizer.state.clear()
         for index, parameter in enumerate(seat.parameters):
             prefix = f"optimizer/{seat.player.name}/{index}/"
             kept = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
@@ -222,10 +231,27 @@ def _restore(trainer: Trainer, tensors: dict[str, Tensor], facts: Mapping[str, A
     for sound, buffer in zip(trainer.sound_buffers, trainer.buffers, strict=True):
         sound.copy_(buffer)
     trainer.images_seen, trainer.steps = facts["images_seen"], facts["steps"]
-    trainer.skipped_steps, trainer.failures = count(facts["skipped_steps"]), list(map(str, facts["failures"]))
+    trainer.skipped_steps, trainer.skipped_moves = count(facts["skipped_steps"]), count(facts.get("skipped_moves", 0))
+    # Checkpoints written by earlier versions know failures as sentences, and nothing of the rest.
+    trainer.failures = [failure_of(known) for known in facts["failures"] if isinstance(known, dict)]
+    trainer.rewinds = [rewind_of(known) for known in facts.get("rewinds", [])]
+    factors, norms = facts.get("step_factors", {}), facts.get("norms", {})
+    for seat in trainer.seats:
+        seat.step_factor = float(factors.get(seat.player.name, 1.0))
+        kinds = norms.get(seat.player.name, {})
+        seat.norms = {str(kind): Norms([float(v) for v in values], trainer.device) for kind, values in kinds.items()}
     trainer.terms.from_json(facts["means"]["terms"])
     trainer.gradient_norms.from_json(facts["means"]["gradient_norms"])
     trainer.model.images_seen, trainer.model.steps = trainer.images_seen, trainer.steps
+
+
+def failure_of(facts: Mapping[str, Any]) -> Failure:
+    words = {name: str(facts[name]) for name in ("player", "what", "cause", "advice")}
+    return Failure(step=count(facts["step"]), **words)
+
+
+def rewind_of(facts: Mapping[str, Any]) -> Rewind:
+    return Rewind(count(facts["images"]), tuple(map(str, facts["players"])), str(facts["message"]))
 
 
 def placed(value: Tensor, parameter: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +15,24 @@ import torch
 
 from ganvas import checkpoint, distributed
 from ganvas.batch import Batch
-from ganvas.callbacks import Checkpoint, Every, KeepBest, Log, Measure, OneTwoFive, Picture, Scores, Tally, Validate
-from ganvas.data import Data, batches, keep_labels
+from ganvas.callbacks import (
+    Checkpoint,
+    Every,
+    Examine,
+    KeepBest,
+    Log,
+    Measure,
+    OneTwoFive,
+    Picture,
+    Scores,
+    Tally,
+    Validate,
+)
+from ganvas.data import Data, Split, batches, keep_labels
 from ganvas.devices import resolve_device
 from ganvas.errors import GanvasError
 from ganvas.evaluation import Evaluation, Protocol
+from ganvas.failures import Rewind
 from ganvas.metrics.card import Score
 from ganvas.metrics.cost import peak_memory
 from ganvas.model import Autoencoder, Model
@@ -28,14 +41,19 @@ from ganvas.progress import Progress
 from ganvas.recipe import Recipe
 from ganvas.report import write_report
 from ganvas.runs import Directory, Settings, line_walk, prior_walk
+from ganvas.signs import Examination
 from ganvas.storage import held
-from ganvas.trainer import Callback, Trainer
+from ganvas.trainer import Callback, NotFinite, Trainer
 
 HELD_OUT_LIMIT = 1_000
 """So many held-out examples are enough to watch a run by; `evaluate` takes as many as it is asked for."""
 
 MEASURED = Protocol(num=2_000, importance_samples=100)
 """How metrics are taken during training: of fewer samples than `evaluate` draws, and so not to be set beside its scores."""
+
+
+SMALLER = 0.5
+"""A player whose numbers were not finite goes on from an earlier checkpoint with steps so much smaller."""
 
 
 @dataclass
@@ -66,21 +84,15 @@ class Job:
             seed=training.seed,
             device=resolve_device(training.device),
             place=self.place,
+            skip_gradient_norm=training.skip_gradient_norm,
         )
         train = self.data.train
         if training.labels is not None:  # hidden from training alone: metrics may look at what is known
             train = keep_labels(train, self.data.info, training.labels, training.seed)
-        stream = batches(
-            train,
-            training.batch_size,
-            training.seed,
-            self.restore(trainer, directory),
-            self.place.rank,
-            self.place.world_size,
-            trainer.device,
-            self.recipe.labelled_share,
-        )
+        self.restore(trainer, directory)
+        beginning = checkpoint.state(trainer) if trainer.images_seen == 0 else None
         evaluation = self.evaluation(trainer) if self.place.leads else None
+        examination = self.examination(trainer) if self.place.leads else None
         if self.place.leads:
             self.prepare(directory, trainer)
         start = time.monotonic() - directory.seconds()
@@ -88,18 +100,41 @@ class Job:
         silent = self.quiet or not self.place.leads
         with stopped_by_signals(trainer), Progress(training.images, title, quiet=silent) as progress:
             progress.start(trainer.images_seen)
-            happenings = self.happenings(trainer, directory, progress, lambda: time.monotonic() - start, evaluation)
-            trainer.fit(stream, training.images, happenings if self.place.leads else ())
+            while True:
+                happenings = self.happenings(
+                    trainer, directory, progress, lambda: time.monotonic() - start, evaluation, examination
+                )
+                try:
+                    stream = self.stream(train, trainer)
+                    trainer.fit(stream, training.images, happenings if self.place.leads else ())
+                    break
+                except NotFinite as error:
+                    if len(trainer.rewinds) >= training.rewinds:
+                        raise self.failed(trainer, directory, error, time.monotonic() - start) from error
+                    progress.message(self.rewind(trainer, directory, error, beginning))
         if self.place.leads:
             self.finish(trainer, directory, time.monotonic() - start)
 
-    def restore(self, trainer: Trainer, directory: Directory) -> int:
-        """Takes the newest checkpoint, if the run goes on; returns the images seen so far.
+    def stream(self, train: Split, trainer: Trainer) -> Iterator[Batch]:
+        """The batches from where the trainer stands."""
+        return batches(
+            train,
+            self.settings.training.batch_size,
+            self.settings.training.seed,
+            trainer.images_seen,
+            self.place.rank,
+            self.place.world_size,
+            trainer.device,
+            self.recipe.labelled_share,
+        )
+
+    def restore(self, trainer: Trainer, directory: Directory) -> None:
+        """Takes the newest checkpoint, if the run goes on.
 
         The first process finds it, for another may see other files.
         """
         if self.fresh:
-            return 0
+            return
         found = None
         if self.place.leads:
             found = checkpoint.newest(directory.checkpoints, warn=lambda text: print(text, file=sys.stderr))
@@ -107,7 +142,59 @@ class Job:
         if images > 0:
             facts, tensors = found or checkpoint.read(checkpoint.path_of(directory.checkpoints, images))
             checkpoint.restore(trainer, tensors, facts)
-        return trainer.images_seen
+
+    def rewind(
+        self, trainer: Trainer, directory: Directory, error: NotFinite, beginning: checkpoint.State | None
+    ) -> str:
+        """Takes the trainer back to the newest checkpoint, or to one before where that one was gone back to already.
+
+        The players that failed take smaller steps from there on. Returns what happened, in words. The checkpoint is
+        written again with that, so that a run that is killed now goes on no differently.
+        """
+        failed_at, so_far = trainer.images_seen, list(trainer.rewinds)
+        factors = {seat.player.name: seat.step_factor for seat in trainer.seats}
+        images = distributed.from_leader(self.earlier(directory, so_far) if self.place.leads else 0, trainer.device)
+        if images > 0:
+            facts, tensors = checkpoint.read(checkpoint.path_of(directory.checkpoints, images))
+        else:
+            assert beginning is not None, "a run that was resumed has a checkpoint"
+            tensors, facts = beginning
+        checkpoint.restore(trainer, tensors, facts)
+        players = tuple(dict.fromkeys(failure.player for failure in error.failures))
+        for seat in trainer.seats:
+            name = seat.player.name
+            seat.step_factor = factors[name] * (SMALLER if name in players else 1.0)
+        last = error.failures[-1]
+        message = (
+            f"rewind {len(so_far) + 1} of at most {self.settings.training.rewinds}: at {failed_at:,} images {last}."
+            f" Back to {images:,} images, with steps {SMALLER:g} times as large for {' and '.join(players)}"
+        )
+        trainer.rewinds = [*so_far, Rewind(images, players, message)]
+        trainer.failures = []
+        if self.place.leads:
+            directory.rewind(images or -1)
+            if images > 0:
+                checkpoint.save(trainer, directory.checkpoints, keep=2)
+            note_rewinds(directory, trainer)
+        return message
+
+    def earlier(self, directory: Directory, so_far: list[Rewind]) -> int:
+        """The images of the checkpoint to go back to; 0 for the beginning."""
+        known = [int(path.stem) for path in checkpoint.checkpoints(directory.checkpoints)]
+        if so_far and len(known) > 1 and known[-1] == so_far[-1].images:
+            known.pop()  # what follows it failed twice
+        return known[-1] if known else 0
+
+    def failed(self, trainer: Trainer, directory: Directory, error: NotFinite, seconds: float) -> NotFinite:
+        """Notes that and why the run was given up, and writes its report; returns the error to be raised."""
+        rewound = f" after {len(trainer.rewinds)} rewinds" if trainer.rewinds else ""
+        message = f"given up{rewound}: {error.message}"
+        hint = error.hint
+        if self.place.leads:
+            end = {"images": trainer.images_seen, "event": "failed", "message": message, "seconds": seconds}
+            directory.record({**end, "partial": True})
+            hint = f"{hint}\nReport: {write_report(directory.path)}"
+        return NotFinite(f"Training was {message}", hint, error.failures)
 
     def evaluation(self, trainer: Trainer) -> Evaluation | None:
         """How metrics are taken during training; None where none is. GanvasError where one of them cannot be had."""
@@ -121,6 +208,11 @@ class Job:
                 evaluation.scores(name)  # what cannot be measured is said before anything is written
         return evaluation
 
+    def examination(self, trainer: Trainer) -> Examination | None:
+        """How vital signs are taken; None where there are too few examples to compare with."""
+        found = Examination(self.data, trainer.seed, trainer.device, self.recipe.num_classes, self.recipe.transform)
+        return found if found.possible else None
+
     def prepare(self, directory: Directory, trainer: Trainer) -> None:
         """The run's files as they should be before the first step."""
         directory.guard()
@@ -130,6 +222,7 @@ class Job:
         else:
             directory.complete(self.recipe)
             directory.rewind(trainer.images_seen or -1)  # before the first checkpoint, all begins anew
+            note_rewinds(directory, trainer)
             directory.write("recipe.json", self.settings.to_json())
 
     def happenings(
@@ -139,6 +232,7 @@ class Job:
         progress: Progress,
         clock: Callable[[], float],
         evaluation: Evaluation | None,
+        examination: Examination | None,
     ) -> list[Callback]:
         training = self.settings.training
         record = Recorder(directory, progress)
@@ -155,6 +249,7 @@ class Job:
             Log(Every(training.log_every), record, clock),
             Tally(Every(self.data.info.num_train), record),
             Validate(Every(training.validate_every), record, validation),
+            *(() if examination is None else (Examine(Every(training.health_every), record, examination),)),
             Picture(OneTwoFive(1_000), draw),
             *(() if evaluation is None else (self.measure(evaluation, directory),)),
             Checkpoint(Every(training.checkpoint_every), directory.checkpoints),
@@ -214,6 +309,14 @@ def writing(path: Path, place: distributed.Place) -> Generator[None]:
             f"The run {path} cannot be written: {error}.",
             f"Its checkpoints are intact. Make room, then go on with: ganvas train --resume {shlex.quote(str(path))}",
         ) from error
+
+
+def note_rewinds(directory: Directory, trainer: Trainer) -> None:
+    """Writes the rewinds that the metrics do not tell of: a process was killed before it wrote them, or they were dropped."""
+    told = {fact.get("message") for fact in directory.facts() if fact.get("event") == "rewound"}
+    for rewind in trainer.rewinds:
+        if rewind.message not in told:
+            directory.record({"images": trainer.images_seen, "event": "rewound", "message": rewind.message})
 
 
 def whole_batches(num: int, size: int) -> list[torch.Tensor]:

@@ -81,6 +81,15 @@ class Classifies(Protocol):
         ...
 
 
+@runtime_checkable
+class Judged(Protocol):
+    """A model with a critic, whose scores can be asked for."""
+
+    def judged(self, r: Round) -> tuple[Tensor, Tensor]:
+        """Scores, each (N,), of what the critic should rank high and of what it should rank low."""
+        ...
+
+
 class Model(nn.Module, ABC):
     """Networks, a prior and players.
 

@@ -38,6 +38,8 @@ class Training:
     """The options of a training run that are not its recipe's. Periods are in images seen.
 
     labels: so many training examples keep theirs, chosen by the seed; None for all that there are.
+    health_every: between two looks at the model's vital signs. rewinds: how often training may go back to a checkpoint when
+        numbers are not finite. skip_gradient_norm: see `Trainer`.
     """
 
     images: int
@@ -51,6 +53,9 @@ class Training:
     metrics: tuple[str, ...] = ()
     metrics_every: int = 10_000
     keep_best: str | None = None
+    health_every: int = 2_500
+    rewinds: int = 3
+    skip_gradient_norm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,12 @@ def text(value: object) -> str:
     return value
 
 
+MAY_BE_NONE = ("labels", "skip_gradient_norm")
+
+LEAST = {"seed": -(2**63), "rewinds": 0}
+"""Of training's whole numbers; of all others 1."""
+
+
 def training_from_json(given: Mapping[str, Any]) -> Training:
     options: dict[str, Any] = {**given, "metrics": tuple(map(text, given.get("metrics", ())))}
     training = Training(**options)
@@ -118,9 +129,12 @@ def training_from_json(given: Mapping[str, Any]) -> Training:
         value = getattr(training, field.name)
         if field.name == "device" or (field.name == "keep_best" and value is not None):
             text(value)
-        elif field.name in ("metrics", "keep_best") or (field.name == "labels" and value is None):
+        elif field.name in ("metrics", "keep_best") or (field.name in MAY_BE_NONE and value is None):
             continue
-        elif not isinstance(value, int) or isinstance(value, bool) or (value < 1 and field.name != "seed"):
+        elif field.name == "skip_gradient_norm":
+            if not isinstance(value, float) or not 1 < value < math.inf:
+                raise TypeError(f"training option {field.name} cannot be {value!r}")
+        elif not isinstance(value, int) or isinstance(value, bool) or value < LEAST.get(field.name, 1):
             raise TypeError(f"training option {field.name} cannot be {value!r}")
     return training
 
@@ -195,6 +209,10 @@ class Directory:
         """The newest number of that name in the metrics; None where there is none."""
         found = [number(fact[key]) for fact in map(parsed, lines(self.metrics)) if key in fact]
         return found[-1] if found else None
+
+    def facts(self) -> list[dict[str, Any]]:
+        """The lines of `metrics.jsonl`, without what a crash cut short."""
+        return [fact for fact in map(parsed, lines(self.metrics)) if fact]
 
     def machine(self) -> str:
         """The device that the run was trained on, or its processor; nothing where that was not recorded."""

@@ -1,5 +1,6 @@
 """Each thing a user does, as one function. The command line, Python users and the web page call these and nothing else."""
 
+import math
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -97,6 +98,9 @@ def train(
     metrics: Sequence[str] = (),
     metrics_every: int | None = None,
     keep_best: str | None = None,
+    health_every: int = 2_500,
+    rewinds: int = 3,
+    skip_gradient_norm: float | None = None,
     overwrite: bool = False,
     resume: str | Path | None = None,
     resume_if_there: bool = False,
@@ -112,6 +116,9 @@ def train(
     log_every, validate_every, checkpoint_every, metrics_every: periods in images seen.
     metrics: names of `metrics()`, to be taken of few samples during training. keep_best: the metric (its first score,
         where it has several) whose best checkpoint is kept, for `open_run(..., best=True)`.
+    health_every: images between two looks at the model's health.
+    rewinds: how often training may go back to its last checkpoint when numbers stop being finite.
+    skip_gradient_norm: moves whose gradient norm is more than so many times the usual one are not taken.
     options: the recipe's own. Raises GanvasError for all that a user can get wrong.
     """
     here = resolve_device(device)
@@ -153,6 +160,9 @@ def train(
         metrics=measured(metrics, metrics_every, keep_best),
         metrics_every=metrics_every or built.report_every or 10_000,
         keep_best=keep_best,
+        health_every=health_every,
+        rewinds=rewinds,
+        skip_gradient_norm=None if skip_gradient_norm is None else float(skip_gradient_norm),
     )
     if keep_best and training.metrics_every > training.images:
         raise GanvasError(
@@ -480,8 +490,15 @@ def as_trained(run: Run, source: str) -> Data:
 
 
 def check_sizes(training: Training, loaded: Data, place: distributed.Place) -> None:
-    for name in ("images", "batch_size", "log_every", "validate_every", "checkpoint_every", "metrics_every"):
+    periods = ("log_every", "validate_every", "checkpoint_every", "metrics_every", "health_every")
+    for name in ("images", "batch_size", *periods):
         at_least(getattr(training, name), 1, "--" + name.replace("_", "-"))
+    at_least(training.rewinds, 0, "--rewinds")
+    if training.skip_gradient_norm is not None and not 1 < training.skip_gradient_norm < math.inf:
+        raise GanvasError(
+            f"--skip-gradient-norm must be above 1, not {training.skip_gradient_norm:g}.",
+            "It is how many times its usual gradient norm a move may have: 10, say.",
+        )
     num = len(loaded.train)
     if training.batch_size > num:
         raise GanvasError(

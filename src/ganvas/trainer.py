@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -14,6 +14,7 @@ from ganvas.arithmetic import fast_arithmetic
 from ganvas.batch import Batch
 from ganvas.ema import EMA
 from ganvas.errors import GanvasError
+from ganvas.failures import BAD_DATA, LOOK_AT_IT, Failure, Norms, Rewind, likely_cause
 from ganvas.model import Model, Player, Round, Terms
 from ganvas.precision import full
 from ganvas.schedules import Constant, Schedule
@@ -25,7 +26,11 @@ UNCHANGED = Constant(1.0)
 
 
 class NotFinite(GanvasError):
-    """Too many steps in a row had a term or a gradient that is not a number."""
+    """Too many steps in a row had a term or a gradient that is not a number. failures: what failed in them."""
+
+    def __init__(self, message: str, hint: str = "", failures: Sequence[Failure] = ()) -> None:
+        super().__init__(message, hint)
+        self.failures = tuple(failures)
 
 
 class Callback(Protocol):
@@ -41,13 +46,18 @@ class Callback(Protocol):
 
 @dataclass
 class Seat:
-    """A player with what the trainer keeps for it."""
+    """A player with what the trainer keeps for it.
+
+    step_factor: on its learning rate, besides the schedule. norms: of its newest gradients, by the terms of the move.
+    """
 
     player: Player
     parameters: list[nn.Parameter]
     others: list[nn.Parameter]
     optimizer: torch.optim.Optimizer
     learning_rates: list[float]
+    step_factor: float = 1.0
+    norms: dict[str, Norms] = field(default_factory=dict[str, Norms])
 
 
 class Mean:
@@ -96,6 +106,8 @@ class Trainer:
     transform: from a batch on the device to a batch (augmentation, binarisation).
     seed: with the number of the step it determines all that is random in that step.
     patience: so many steps in a row may fail to be finite; they are not taken. Then `NotFinite` is raised.
+    skip_gradient_norm: a move whose gradient norm is more than so many times the median of the last 64 of its kind is not
+        taken. Those that were skipped count in the median, so that a lasting change is followed after 33 of them.
 
     Two rules: a player moves by the gradient of its own loss in its own parameters and nothing else; and during a turn
     everybody else is frozen, so that a critic's turn builds no graph of the generator. (Models that are `simultaneous`
@@ -114,6 +126,7 @@ class Trainer:
         device: str = "cpu",
         place: distributed.Place = distributed.ALONE,
         patience: int = 10,
+        skip_gradient_norm: float | None = None,
     ) -> None:
         self.model = model.to(device=device).to(memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
         self.device, self.seed, self.place, self.patience = device, seed, place, patience
@@ -126,9 +139,13 @@ class Trainer:
         self.terms, self.gradient_norms = Mean(), Mean()
         self.buffers = list(self.model.buffers())
         self.sound_buffers = [b.clone() for b in self.buffers]  # as the last good step left them
-        self.failures: list[str] = []
+        self.skip_gradient_norm = skip_gradient_norm
+        self.failures: list[Failure] = []
         self.skipped_steps = 0
+        self.skipped_moves = 0  # for their gradient norm
+        self.rewinds: list[Rewind] = []
         self.stopping = False
+        self.ending = False  # whether this is the last step of `fit`
 
     @property
     def best_model(self) -> Model:
@@ -140,6 +157,7 @@ class Trainer:
 
         batches: from where `images_seen` stands; this process's share of each batch.
         """
+        self.ending = False
         if self.images_seen == 0:
             for callback in callbacks:
                 callback(self)
@@ -150,11 +168,11 @@ class Trainer:
                 self.step(batch)
                 # A signal may have reached only some of the processes, or one of them a step earlier.
                 self.stopping = distributed.anyone(self.stopping, self.device)
-                last = self.stopping or self.images_seen >= images
+                self.ending = self.stopping or self.images_seen >= images
                 for callback in callbacks:
-                    if last or callback.when(self.before, self.images_seen):
+                    if self.ending or callback.when(self.before, self.images_seen):
                         callback(self)
-                if last:
+                if self.ending:
                     break
 
     def stop(self) -> None:
@@ -170,15 +188,18 @@ class Trainer:
             if self.transform:
                 batch = self.transform(batch)
             due = [seat for seat in self.seats if seat.player.turn(self.steps) is not None]
-            failures = self._together(due, batch) if self.model.simultaneous else self._alternately(due, batch)
+            play = self._together if self.model.simultaneous else self._alternately
+            failures = play(due, batch)
+        if failures and not torch.isfinite(batch.x).all():
+            failures = [replace(failure, cause=BAD_DATA, advice=LOOK_AT_IT) for failure in failures]
         self._note_failures(failures)
         self.steps += 1
         self.images_seen += len(batch) * self.place.world_size
         if self.ema:
             self.ema.update(self.images_seen, len(batch) * self.place.world_size)
 
-    def _alternately(self, due: Sequence[Seat], batch: Batch) -> list[str]:
-        failures: list[str] = []
+    def _alternately(self, due: Sequence[Seat], batch: Batch) -> list[Failure]:
+        failures: list[Failure] = []
         drawn = self._draw(due, batch) if self.model.one_draw else None
         for seat in due:
             for loss, factor in self._losses(seat):
@@ -194,7 +215,7 @@ class Trainer:
         with frozen([p for seat in self.seats for p in seat.parameters if id(p) not in playing]):
             return self.model(batch)
 
-    def _together(self, due: Sequence[Seat], batch: Batch) -> list[str]:
+    def _together(self, due: Sequence[Seat], batch: Batch) -> list[Failure]:
         r: Round = self.model(batch)
         moves: list[tuple[Seat, Terms, list[Tensor | None]]] = []
         for seat in due:
@@ -225,16 +246,22 @@ class Trainer:
             if lazy.every > 1 and turn % lazy.every == 0:
                 yield lazy.penalty, lazy.every
 
-    def _move(self, seat: Seat, terms: Terms, gradients: list[Tensor | None]) -> list[str]:
-        """One step of the seat's optimiser, unless something is not finite; then a sentence that says what."""
+    def _move(self, seat: Seat, terms: Terms, gradients: list[Tensor | None]) -> list[Failure]:
+        """One step of the seat's optimiser, unless its gradient is too large, or something is not finite; then says what."""
         present = [g for g in gradients if g is not None]
         loss = total(terms).detach().clone()  # a term may be all there is, and is not to be averaged
         distributed.average([*present, loss])  # with the loss, so that all processes agree on whether it is finite
         norm = norm_of(present)
+        norms = seat.norms.setdefault(" + ".join(terms), Norms(device=self.device))
         if not math.isfinite((norm + loss).item()):
-            return [self._failure(seat, terms)]
+            return [self._failure(seat, terms, norms)]
+        usual = self.skip_gradient_norm is None or norm.item() <= norms.limit(self.skip_gradient_norm)
+        norms.add(norm)
+        if not usual:
+            self.skipped_moves += 1
+            return []
         for group, rate in zip(seat.optimizer.param_groups, seat.learning_rates, strict=True):
-            group["lr"] = rate * self.learning_rate(self.images_seen)
+            group["lr"] = rate * seat.step_factor * self.learning_rate(self.images_seen)
         for parameter, g in zip(seat.parameters, gradients, strict=True):
             parameter.grad = g
         seat.optimizer.step()
@@ -246,13 +273,16 @@ class Trainer:
         self.gradient_norms.add("gradient", {seat.player.name: norm})
         return []
 
-    def _failure(self, seat: Seat, terms: Terms) -> str:
-        broken = [f"{name} is {float(value.detach())}" for name, value in terms.items() if not torch.isfinite(value)]
-        what = ", ".join(broken) or f"the gradient of {' + '.join(terms)} is not finite"
-        return f"step {self.steps}, player {seat.player.name}: {what}"
+    def _failure(self, seat: Seat, terms: Terms, norms: Norms) -> Failure:
+        broken = {name: float(v.detach()) for name, v in terms.items() if not torch.isfinite(v)}
+        what = ", ".join(f"{name} is {value}" for name, value in broken.items())
+        largest = max((float(p.detach().abs().max()) for p in seat.parameters if p.numel()), default=0.0)
+        cause, advice = likely_cause(broken, norms.to_list(), largest)
+        what = what or f"the gradient of {' + '.join(terms)} is not finite"
+        return Failure(self.steps, seat.player.name, what, cause, advice)
 
     @torch.no_grad()
-    def _note_failures(self, failures: list[str]) -> None:
+    def _note_failures(self, failures: list[Failure]) -> None:
         if not failures:
             if self.buffers:
                 torch._foreach_copy_(self.sound_buffers, self.buffers)  # pyright: ignore[reportPrivateUsage]
@@ -265,8 +295,9 @@ class Trainer:
         self.skipped_steps += 1
         if len(self.failures) >= self.patience:
             raise NotFinite(
-                f"{len(self.failures)} steps in a row gave numbers that are not finite; the last: {failures[-1]}.",
-                "None of them was taken. Try a smaller learning rate, or a larger batch.",
+                f"{len(self.failures)} moves in a row gave numbers that are not finite; the last: {failures[-1]}.",
+                f"None of them was taken. {failures[-1].advice}",
+                self.failures,
             )
 
 

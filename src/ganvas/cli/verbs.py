@@ -307,6 +307,11 @@ class Training:
     metrics: Annotated[str, arg(help="taken during training: names of ganvas metrics, with commas")] = ""
     metrics_every: Annotated[int | None, arg(help="images between two measurements")] = None
     keep_best: Annotated[str | None, arg(help="the metric whose best checkpoint is kept, for --best")] = None
+    health_every: Annotated[int, arg(help="images between two looks at the model's health")] = 2_500
+    rewinds: Annotated[int, arg(help="how often to go back to a checkpoint when numbers are not finite")] = 3
+    skip_gradient_norm: Annotated[
+        float | None, arg(help="skip moves whose gradient norm is so many times the usual one; 10, say")
+    ] = None
     overwrite: Annotated[bool, arg(help="replace the run that is at --out")] = False
     resume_if_there: Annotated[bool, arg(help="go on with the run at --out if there is one, else begin it")] = False
     quiet: Annotated[bool, arg(help="print nothing")] = False

@@ -61,6 +61,9 @@ class AAE(LatentVariableModel):
     def reconstruction_loss(self, r: Round) -> Terms:
         return {"distortion": -self.decode(r.z, r.y).log_prob(r.x).mean()}
 
+    def judged(self, r: Round) -> tuple[Tensor, Tensor]:
+        return self.critic(r.z_prior, r.y), self.critic(r.z, r.y)
+
     def critic_loss(self, r: Round) -> Terms:
         return {"adversarial": self.loss.critic(self.critic(r.z_prior, r.y), self.critic(r.z, r.y))}
 

@@ -67,6 +67,9 @@ class ACGAN(Model):
         h = critic.features(x)
         return critic.head(h), self.classifier(h)
 
+    def judged(self, r: Round) -> tuple[Tensor, Tensor]:
+        return self.look(r.x)[0], self.look(r.fake)[0]
+
     def critic_loss(self, r: Round) -> Terms:
         (real, real_class), (fake, fake_class) = self.look(r.x), self.look(r.fake)
         named = self.class_weight * (cross_entropy(real_class, r.y) + cross_entropy(fake_class, r.y))

@@ -82,6 +82,9 @@ class AlphaGAN(Autoencoder):
             "sample adversarial": -self.critic(self.generate(r.z_prior, r.y), r.y).mean(),
         }
 
+    def judged(self, r: Round) -> tuple[Tensor, Tensor]:
+        return self.critic(r.x, r.y), self.critic(self.generate(r.z_prior, r.y), r.y)
+
     def critic_loss(self, r: Round) -> Terms:
         fakes = [self.critic(self.generate(z, r.y), r.y) for z in (r.z, r.z_prior)]
         return {"adversarial": self.loss.critic(self.critic(r.x, r.y), torch.cat(fakes))}

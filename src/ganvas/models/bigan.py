@@ -61,6 +61,9 @@ class BiGAN(Autoencoder):
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.generator(z, y)
 
+    def judged(self, r: Round) -> tuple[Tensor, Tensor]:
+        return self.critic(*r.real, r.y), self.critic(*r.fake, r.y)
+
     def critic_loss(self, r: Round) -> Terms:
         return {"adversarial": self.loss.critic(self.critic(*r.real, r.y), self.critic(*r.fake, r.y))}
 

@@ -95,6 +95,9 @@ class Continuum(Autoencoder):
             "adversarial": self.weight * self.loss.generator(r.real, r.scored_fake),
         }
 
+    def judged(self, r: Round) -> tuple[Tensor, Tensor]:
+        return r.real, r.scored_fake
+
     def discriminator_loss(self, r: Round) -> Terms:
         return {"adversarial": self.loss.critic(r.real, r.scored_fake)}
 

@@ -66,6 +66,9 @@ class GAN(Model):
         """The critic's scores of its view of x."""
         return self.critic(x if self.view is None else self.view(x, self.images_seen), y)
 
+    def judged(self, r: Round) -> tuple[Tensor, Tensor]:
+        return self.score(r.x, r.y), self.score(r.fake, r.y)
+
     def critic_loss(self, r: Round) -> Terms:
         return {"adversarial": self.loss.critic(self.score(r.x, r.y), self.score(r.fake, r.y))}
 

@@ -84,6 +84,9 @@ class VAEGAN(Autoencoder):
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.decoder(z, y)
 
+    def judged(self, r: Round) -> tuple[Tensor, Tensor]:
+        return r.real, r.scored_fake
+
     def encoder_loss(self, r: Round) -> Terms:
         rate = self.beta(self.images_seen) * kl_divergence(r.q, self.prior()).mean()
         return {"rate": rate, "feature distance": self.distance(r.h, r.h_hat)}

@@ -69,6 +69,9 @@ class VEEGAN(Autoencoder):
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.generator(z, y)
 
+    def judged(self, r: Round) -> tuple[Tensor, Tensor]:
+        return self.critic(*self.real_pair(r), r.y), self.critic(r.fake, r.z, r.y)
+
     def critic_loss(self, r: Round) -> Terms:
         real, fake = self.critic(*self.real_pair(r), r.y), self.critic(r.fake, r.z, r.y)
         return {"adversarial": self.loss.critic(real, fake)}

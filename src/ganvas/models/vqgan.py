@@ -111,6 +111,9 @@ class VQGAN(Autoencoder):
             self.balance.copy_(self.adversarial_weight * balance(reconstruction, adversarial, self.last[0]))
         return {"adversarial": self.balance.clone() * adversarial}
 
+    def judged(self, r: Round) -> tuple[Tensor, Tensor]:
+        return self.critic(r.x, r.y), self.critic(r.fake, r.y)
+
     def discriminator_loss(self, r: Round) -> Terms:
         return {"adversarial": 0.5 * self.loss.critic(self.critic(r.x, r.y), self.critic(r.fake, r.y))}
 

@@ -1,0 +1,190 @@
+"""Runs that were made ill on purpose, and healthy ones: how often each detector of `ganvas doctor` is right.
+
+    python benchmarks/doctor.py              trains what is missing; writes results/doctor.json and docs/health.md
+    python benchmarks/doctor.py --report     trains nothing, diagnoses the kept histories again
+    python benchmarks/doctor.py --seeds 0 --only memorisation        some of it, to see it work
+
+Thresholds were chosen by looking at the seeds of `FIT` alone; what is reported are those of `FRESH`. Each run's history is
+kept in --work as soon as it was trained, so that the command goes on where it was stopped.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganvas.callbacks import Every, Examine, Log, Tally
+from ganvas.data import Data, batches, open_data
+from ganvas.nn.quantize import VectorQuantizer
+from ganvas.recipe import Recipe
+from ganvas.recipes import RECIPES
+from ganvas.service import seeded_build
+from ganvas.signs import Examination
+from ganvas.trainer import NotFinite, Trainer
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "doctor.json"
+FIT, FRESH = (0,), (100, 101)
+
+LOG_EVERY, HEALTH_EVERY = 1_000, 2_500
+
+IMAGES = {"ring8": 120_000, "digits": 60_000, "glyphs": 30_000}
+"""Budgets at which the healthy recipes below have learnt the data roughly, in 5 to 15 seconds of one core."""
+
+Change = Callable[[Recipe], None]
+
+
+def same(recipe: Recipe) -> None:
+    """Changes nothing."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of run. illness: what it is made to have; empty for a healthy one. few: so many training examples."""
+
+    illness: str
+    source: str
+    recipe: str
+    options: dict[str, Any] = field(default_factory=dict)
+    change: Change = same
+    few: int | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.illness or 'healthy'} {self.recipe} {self.source}".replace(" ", "-")
+
+
+class OneMode(nn.Module):
+    """A generator that hears one code of each batch, and so says one thing at a time."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.generator(z[:1].expand_as(z), y)
+
+
+def one_mode(recipe: Recipe) -> None:
+    recipe.model.generator = OneMode(recipe.model.generator)  # pyright: ignore[reportArgumentType]
+
+
+@torch.no_grad()
+def dead_codes(recipe: Recipe) -> None:
+    """A codebook whose entries, all but two, lie where no vector comes, and are never revived."""
+    quantizer = recipe.model.quantizer
+    assert isinstance(quantizer, VectorQuantizer)
+    quantizer.revive_below = 0.0
+    quantizer.codebook.add_(1e3)
+    quantizer.codebook[:2] -= 1e3
+    quantizer.usage.fill_(1.0)
+    quantizer.initialised.fill_(True)
+
+
+SIZE: dict[str, dict[str, Any]] = {"ring8": {"width": 64}, "digits": {"width": 8}, "glyphs": {"width": 8}}
+LATENT = {"ring8": 2, "digits": 8, "glyphs": 8}
+
+
+def gan(source: str, **options: Any) -> dict[str, Any]:
+    return {**SIZE[source], "learning_rate": 1e-3, "critic_learning_rate": 1e-3, **options}
+
+
+def vae(source: str, **options: Any) -> dict[str, Any]:
+    return {**SIZE[source], "latent": LATENT[source], "learning_rate": 2e-3, **options}
+
+
+def cases() -> list[Case]:
+    found: list[Case] = []
+    for s in IMAGES:
+        strong = {"r1": 0.0, "critic_steps": 5, "critic_learning_rate": 5e-3}
+        found += [
+            Case("critic overpowering", s, "gan", gan(s, **strong, learning_rate=1e-5)),
+            Case("vanishing generator gradient", s, "gan", gan(s, **strong, loss="minimax")),
+            Case(
+                "oscillation", s, "gan", gan(s, r1=0.0, beta1=0.9, ema=0, learning_rate=5e-3, critic_learning_rate=5e-3)
+            ),
+            Case("mode collapse", s, "gan", gan(s), one_mode),
+            Case("posterior collapse", s, "vae", vae(s, beta=100.0)),
+            Case("memorisation", s, "vae" if s != "ring8" else "gan", (vae if s != "ring8" else gan)(s), few=16),
+            Case("divergence", s, "vae", vae(s, learning_rate=0.5)),
+            Case("divergence", s, "gan", gan(s, learning_rate=0.5, critic_learning_rate=0.5)),
+            Case("", s, "gan", gan(s)),
+            Case("", s, "wgan-gp", {**SIZE[s], "learning_rate": 1e-3, "critic_steps": 2}),
+            Case("", s, "vae", vae(s)),
+            Case("", s, "aae", vae(s)),
+        ]
+        if s != "ring8":  # a grid of codes is for images, and the VAE-GAN learns the ring slowly
+            found += [
+                Case("codebook collapse", s, "vq-vae", {**SIZE[s], "codes": 64, "code_size": 8}, dead_codes),
+                Case("", s, "vq-vae", {**SIZE[s], "codes": 64, "code_size": 8}),
+                Case("", s, "vaegan", {**SIZE[s], "latent": 8}),
+            ]
+    return found
+
+
+def history(case: Case, seed: int) -> dict[str, Any]:
+    """Trains a case, and returns the lines that its metrics.jsonl would hold."""
+    data = open_data(case.source)
+    if case.few:
+        rows = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))[: case.few]
+        data = Data(data.source, data.train.select(rows), data.held_out, data.info)
+    recipe = seeded_build(RECIPES[case.recipe], data.info, case.options, seed)
+    case.change(recipe)
+    trainer = Trainer(
+        recipe.model,
+        recipe.optimizers,
+        learning_rate=recipe.learning_rate,
+        ema_half_life=recipe.ema_half_life,
+        transform=recipe.transform,
+        seed=seed,
+    )
+    lines: list[Any] = []
+    examination = Examination(data, seed, "cpu", recipe.num_classes, recipe.transform)
+    callbacks = [
+        Log(Every(LOG_EVERY), lines.append, lambda: 0.0),
+        Tally(Every(10_000), lines.append),
+        Examine(Every(HEALTH_EVERY), lines.append, examination),
+    ]
+    start = time.process_time()
+    try:
+        trainer.fit(batches(data.train, min(64, len(data.train)), seed), IMAGES[case.source], callbacks)
+        stopped = ""
+    except NotFinite as error:
+        stopped = error.message
+    return {"lines": lines, "seconds": time.process_time() - start, "stopped": stopped}
+
+
+def train(work: Path, seeds: list[int], only: str) -> None:
+    """Trains what is not in `work` yet."""
+    for seed in seeds:
+        for case in cases():
+            file = work / f"{case.name}-{seed}.json"
+            if only not in case.name.replace("-", " ") or file.exists():
+                continue
+            found = history(case, seed)
+            part = file.with_suffix(".part")
+            part.write_text(json.dumps(found))
+            part.rename(file)
+            print(f"{file.stem}: {found['seconds']:.0f} CPU seconds {found['stopped']}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path("runs/doctor"), help="where histories are kept")
+    parser.add_argument("--seeds", default=",".join(map(str, (*FIT, *FRESH))))
+    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--report", action="store_true", help="train nothing")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    train(arguments.work, [int(seed) for seed in arguments.seeds.split(",")], arguments.only)
+
+
+if __name__ == "__main__":
+    main()
