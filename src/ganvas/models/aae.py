@@ -1,13 +1,14 @@
 """Adversarial autoencoders: a critic of codes, not a divergence, makes an autoencoder's codes look like the prior."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ganvas.batch import Batch
 from ganvas.losses.adversarial import Adversarial, NonSaturating
-from ganvas.model import LatentVariableModel, Player, Round, Terms
+from ganvas.losses.penalties import Penalty
+from ganvas.model import LatentVariableModel, Lazy, Player, Round, Terms
 
 
 class AAE(LatentVariableModel):
@@ -23,6 +24,7 @@ class AAE(LatentVariableModel):
     encoder: (x, y) to q(z|x) with `rsample`: the paper's Gaussian posterior (section 2); no term keeps its variance up.
     decoder: (z, y) to p(x|z). critic: (z (N, L), y) to scores (N,), high for the prior's codes.
     loss: the pair that critic and encoder minimise.
+    penalties: on the critic's slope, of `losses.penalties`, where the prior's codes are the real ones; the paper has none.
 
     Terms: distortion −log p(x|z), in nats per example; adversarial.
 
@@ -36,15 +38,18 @@ class AAE(LatentVariableModel):
         critic: nn.Module,
         prior: nn.Module,
         loss: Adversarial | None = None,
+        penalties: Sequence[Penalty] = (),
     ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.critic, self.prior = encoder, decoder, critic, prior
         self.loss = loss or NonSaturating()
+        self.penalties = tuple(penalties)
 
     def players(self) -> Sequence[Player]:
+        lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]
         return (
             Player("autoencoder", [self.encoder, self.decoder], self.reconstruction_loss),
-            Player("critic", [self.critic], self.critic_loss),
+            Player("critic", [self.critic], self.critic_loss, lazy=lazy),
             Player("encoder", [self.encoder], self.encoder_loss),
         )
 
@@ -66,6 +71,9 @@ class AAE(LatentVariableModel):
 
     def critic_loss(self, r: Round) -> Terms:
         return {"adversarial": self.loss.critic(self.critic(r.z_prior, r.y), self.critic(r.z, r.y))}
+
+    def penalty(self, penalty: Penalty) -> Callable[[Round], Terms]:
+        return lambda r: {penalty.name: penalty(self.critic, r.z_prior, r.z, r.y)}
 
     def encoder_loss(self, r: Round) -> Terms:
         real = self.critic(r.z_prior, r.y) if self.loss.paired else None

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ganvas.batch import Batch
-from ganvas.distributions import Certain
+from ganvas.distributions import DiagonalNormal
 from ganvas.losses.adversarial import NonSaturating
 from ganvas.losses.penalties import Penalty
 from ganvas.model import Autoencoder, Lazy, Player, Round, Terms
@@ -14,14 +15,16 @@ from ganvas.models.pairs import pair_penalty
 
 
 class VEEGAN(Autoencoder):
-    """x_g = G(z), z ~ p(z); z_g = F(x), F the reconstructor. D(z, x) estimates log q(x|z) p(z) / p_θ(z|x) p(x).
+    """x_g = G(z), z ~ p(z); z_g ~ p_θ(z|x) = N(F(x), ½I), F the reconstructor. D(z, x) estimates
+    log q(x|z) p(z) / p_θ(z|x) p(x).
 
         critic         minimises   −log σ(D(z, x_g)) − log(1 − σ(D(z_g, x)))
         generator      minimises   D(z, x_g) + d(z, x_g)
         reconstructor  minimises   d(z, x_g) = ‖z − F(x_g)‖²
 
-    (algorithm 1). No error is measured between examples, only between codes. F follows d alone: the gradient of
-    KL(q(x|z) p(z) ‖ p_θ(z|x) p(x)) in θ is that of −E log p_θ(z|x_g).
+    (algorithm 1). d is −log p_θ(z|x_g) but for a constant, which fixes the variance; were there none, a critic could tell
+    the pairs apart by z alone wherever several codes make one example. No error is measured between examples, only between
+    codes. F follows d alone: the gradient of KL(q(x|z) p(z) ‖ p_θ(z|x) p(x)) in θ is that of −E log p_θ(z|x_g).
 
     Here the critic's score is −D, high for pairs that began with data, as in BiGAN.
 
@@ -34,6 +37,8 @@ class VEEGAN(Autoencoder):
         https://arxiv.org/abs/1705.07761
     """
 
+    log_variance: Tensor
+
     def __init__(
         self,
         generator: nn.Module,
@@ -44,6 +49,7 @@ class VEEGAN(Autoencoder):
     ) -> None:
         super().__init__()
         self.generator, self.reconstructor, self.critic, self.prior = generator, reconstructor, critic, prior
+        self.register_buffer("log_variance", torch.tensor(0.5).log(), persistent=False)
         self.loss = NonSaturating()
         self.penalties = tuple(penalties)
 
@@ -60,11 +66,11 @@ class VEEGAN(Autoencoder):
         return Round(x=batch.x, y=batch.y, z=z, fake=self.generate(z, batch.y))
 
     def real_pair(self, r: Round) -> tuple[Tensor, Tensor]:
-        """x with z_g = F(x)."""
-        return r.x, self.reconstructor(r.x, r.y)
+        """x with z_g ~ p_θ(z|x)."""
+        return r.x, self.encode(r.x, r.y).rsample()
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
-        return Certain(self.reconstructor(x, y))
+        return DiagonalNormal(self.reconstructor(x, y), self.log_variance)
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.generator(z, y)

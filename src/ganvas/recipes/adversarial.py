@@ -19,7 +19,17 @@ from ganvas.nn.norms import Norm, batch_norm, no_norm
 from ganvas.nn.spectral import spectral
 from ganvas.priors import Normal
 from ganvas.recipe import Recipe
-from ganvas.recipes.choices import NetworkName, adam, body, initialised, latent_length
+from ganvas.recipes.choices import (
+    NetworkName,
+    adam,
+    batch_for,
+    body,
+    initialised,
+    latent_length,
+    norm_for,
+    rate_for,
+    slope_weight,
+)
 from ganvas.trainer import OptimizerFactory
 
 M = TypeVar("M", bound=nn.Module)
@@ -54,13 +64,14 @@ def wgan(
     family = body(network, data, width)
     norm = no_norm if isinstance(family, Mlp) else batch_norm
     model = GAN(
-        *pair(family, data, latent, batch_norm, norm),
+        *pair(family, data, latent, norm_for(data), norm),
         Normal(latent),
         loss=Wasserstein(),
         critic_steps=critic_steps,
         constraint=WeightClipping(clip),
     )
-    return Recipe(model, both(rmsprop(learning_rate)), images=400_000, ema_half_life=ema or None)
+    size = batch_for(data)
+    return Recipe(model, both(rmsprop(learning_rate)), images=400_000, batch_size=size, ema_half_life=ema or None)
 
 
 def lsgan(
@@ -69,7 +80,7 @@ def lsgan(
     network: NetworkName = "auto",
     width: int | None = None,
     latent: int = 64,
-    learning_rate: float = 2e-4,
+    learning_rate: float | None = None,
     ema: float = 5_000,
 ) -> Recipe:
     """LSGAN: real and generated examples are pulled to scores of 1 and 0 by squares, whose slope does not vanish.
@@ -80,13 +91,19 @@ def lsgan(
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
-        learning_rate: Adam's, with β1 = 0.5 as in the paper.
+        learning_rate: Adam's, with β1 = 0.5 as in the paper; where none is given 2e-4, and 1e-3 for points.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     family = body(network, data, width)
     norm = no_norm if isinstance(family, Mlp) else batch_norm
-    model = GAN(*pair(family, data, latent, batch_norm, norm), Normal(latent), loss=LeastSquares())
-    return Recipe(model, both(adam(learning_rate, 0.5)), images=200_000, ema_half_life=ema or None)
+    model = GAN(*pair(family, data, latent, norm_for(data), norm), Normal(latent), loss=LeastSquares())
+    return Recipe(
+        model,
+        both(adam(rate_for(data, learning_rate), 0.5)),
+        images=200_000,
+        batch_size=batch_for(data),
+        ema_half_life=ema or None,
+    )
 
 
 def sngan(
@@ -96,7 +113,7 @@ def sngan(
     width: int | None = None,
     latent: int = 128,
     critic_steps: int = 5,
-    learning_rate: float = 2e-4,
+    learning_rate: float | None = None,
     ema: float = 5_000,
 ) -> Recipe:
     """SNGAN: hinge loss, and a critic whose every layer is divided by its largest singular value.
@@ -109,16 +126,22 @@ def sngan(
             the critic.
         latent: dimensions of the code.
         critic_steps: the critic's turns for each of the generator's; 1 suffices for a quick look.
-        learning_rate: Adam's, with β = (0, 0.9) as in the paper.
+        learning_rate: Adam's, with β = (0, 0.9) as in the paper; where none is given 2e-4, and 1e-3 for points.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     if network == "auto" and len(data.shape) == 3 and data.shape[1] >= 8:
         network = "resnet"
     family = body(network, data, width)
-    generator = xavier_init(Generator(family.synthesis(latent_length(latent), data.shape, norm=batch_norm)))
+    generator = xavier_init(Generator(family.synthesis(latent_length(latent), data.shape, norm=norm_for(data))))
     critic = xavier_init(Critic(SumPooled(family.analysis(data.shape))))
     model = GAN(generator, spectral(critic), Normal(latent), loss=Hinge(), critic_steps=critic_steps)
-    return Recipe(model, both(adam(learning_rate, 0.0, 0.9)), images=400_000, ema_half_life=ema or None)
+    return Recipe(
+        model,
+        both(adam(rate_for(data, learning_rate), 0.0, 0.9)),
+        images=400_000,
+        batch_size=batch_for(data),
+        ema_half_life=ema or None,
+    )
 
 
 def r3gan(
@@ -127,8 +150,8 @@ def r3gan(
     network: NetworkName = "auto",
     width: int | None = None,
     latent: int = 64,
-    gamma: float = 1.0,
-    learning_rate: float = 2e-4,
+    gamma: float | None = None,
+    learning_rate: float | None = None,
     ema: float = 5_000,
 ) -> Recipe:
     """R3GAN's loss: scores compared in pairs, with slope penalties on real and on generated data, and no normalisation.
@@ -139,12 +162,13 @@ def r3gan(
         network: "auto" is convolutions for images and a dense network for points; the paper's own is a ResNeXt.
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
-        gamma: weight γ of both penalties; the paper's for StackedMNIST is 1.
-        learning_rate: Adam's, with β = (0, 0.99) as in the paper.
+        gamma: weight γ of both penalties; where none is given 1, the paper's for StackedMNIST, and 0.1 for points.
+        learning_rate: Adam's, with β = (0, 0.99) as in the paper; where none is given 2e-4, and 1e-3 for points.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     family = body(network, data, width)
     latent_length(latent)
+    gamma = slope_weight(data, gamma)
     model = GAN(
         Generator(family.synthesis(latent, data.shape, norm=no_norm)),
         Critic(family.analysis(data.shape, norm=no_norm)),
@@ -152,7 +176,13 @@ def r3gan(
         loss=Relativistic(),
         penalties=[R1(gamma), R2(gamma)],
     )
-    return Recipe(model, both(adam(learning_rate, 0.0, 0.99)), images=200_000, ema_half_life=ema or None)
+    return Recipe(
+        model,
+        both(adam(rate_for(data, learning_rate), 0.0, 0.99)),
+        images=200_000,
+        batch_size=batch_for(data),
+        ema_half_life=ema or None,
+    )
 
 
 def pacgan(
@@ -162,7 +192,7 @@ def pacgan(
     network: NetworkName = "auto",
     width: int | None = None,
     latent: int = 64,
-    learning_rate: float = 2e-4,
+    learning_rate: float | None = None,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
@@ -175,19 +205,19 @@ def pacgan(
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
-        learning_rate: Adam's, for both players.
+        learning_rate: Adam's, for both players; where none is given 2e-4, and 1e-3 for points.
         beta1: Adam's β1.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     family = body(network, data, width)
-    generator = initialised(Generator(family.synthesis(latent_length(latent), data.shape, norm=batch_norm)), family)
+    generator = initialised(Generator(family.synthesis(latent_length(latent), data.shape, norm=norm_for(data))), family)
     critic = Packed(lambda shape: Critic(family.analysis(shape)), data.shape, pack)
     model = GAN(generator, initialised(critic, family), Normal(latent))
     return Recipe(
         model,
-        both(adam(learning_rate, beta1)),
+        both(adam(rate_for(data, learning_rate), beta1)),
         images=200_000,
-        batch_size=32 * pack,
+        batch_size=batch_for(data, 64) // 2 * pack,
         ema_half_life=ema or None,
     )
 

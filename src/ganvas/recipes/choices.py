@@ -10,9 +10,11 @@ from ganvas import likelihoods
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
 from ganvas.losses import adversarial
+from ganvas.losses.penalties import R1
 from ganvas.networks import Body, Dcgan, Mlp, Resnet
 from ganvas.networks.generators import Decoder
 from ganvas.nn.init import dcgan_init
+from ganvas.nn.norms import Norm, batch_norm, no_norm
 from ganvas.trainer import OptimizerFactory
 
 NetworkName = Literal["auto", "mlp", "dcgan", "resnet"]
@@ -20,6 +22,9 @@ LikelihoodName = Literal[
     "auto", "bernoulli", "gaussian", "shared-gaussian", "pixel-gaussian", "logistic", "categorical"
 ]
 LossName = Literal["non-saturating", "minimax", "least-squares", "hinge", "wasserstein", "relativistic"]
+
+POINTS_WIDTH = 128
+"""Hidden units of dense networks on points where nobody says how many; Srivastava et al. 2017 (VEEGAN) have as many."""
 
 LOSSES: dict[str, type[adversarial.Adversarial]] = {
     "non-saturating": adversarial.NonSaturating,
@@ -34,8 +39,10 @@ LOSSES: dict[str, type[adversarial.Adversarial]] = {
 def body(network: NetworkName, data: DataInfo, width: int | None = None) -> Body:
     """A family of networks; "auto" is convolutions for images of 8x8 and more, and a dense network for the rest.
 
-    width: None leaves the family's own.
+    width: None leaves the family's own, and for points `POINTS_WIDTH`.
     """
+    if width is None and len(data.shape) != 3:
+        width = POINTS_WIDTH
     if network == "auto":
         network = "dcgan" if len(data.shape) == 3 and data.shape[1] >= 8 else "mlp"
     families: dict[str, type[Mlp] | type[Dcgan] | type[Resnet]] = {"mlp": Mlp, "dcgan": Dcgan, "resnet": Resnet}
@@ -44,19 +51,53 @@ def body(network: NetworkName, data: DataInfo, width: int | None = None) -> Body
     return families[network]() if width is None else families[network](width=width)
 
 
+def batch_for(data: DataInfo, for_images: int = 64) -> int:
+    """A batch where the user names none. Of points 256: small networks take them in hardly more time, and critics of small
+    batches would see a few examples of each mode."""
+    return for_images if len(data.shape) == 3 else 256
+
+
+def rate_for(data: DataInfo, given: float | None, for_images: float = 2e-4) -> float:
+    """Adam's rate for adversarial players. Where the user gives none, 1e-3 for points: small dense networks bear it."""
+    if given is not None:
+        return given
+    return for_images if len(data.shape) == 3 else 1e-3
+
+
+def norm_for(data: DataInfo) -> Norm:
+    """Batch normalisation for images. On points it blurs: a batch's mean moves by as much as a mode is wide."""
+    return batch_norm if len(data.shape) == 3 else no_norm
+
+
+def slope_weight(data: DataInfo, given: float | None) -> float:
+    """γ of R1. Where the user gives none, 1, and 0.1 for points, whose narrow modes ask for a steep critic."""
+    if given is not None:
+        return given
+    return 1.0 if len(data.shape) == 3 else 0.1
+
+
+def slope_penalties(data: DataInfo, r1: float | None) -> list[R1]:
+    """R1 with weight γ, or none."""
+    gamma = slope_weight(data, r1)
+    return [R1(gamma)] if gamma > 0 else []
+
+
 def latent_length(latent: int) -> int:
     if latent < 1:
         raise GanvasError(f"A code cannot have {latent} dimensions.", "Use --latent 1 or more.")
     return latent
 
 
-def likelihood(name: LikelihoodName, data: DataInfo, scale: float = 0.5) -> nn.Module:
+def likelihood(name: LikelihoodName, data: DataInfo, scale: float | None = None) -> nn.Module:
     """A likelihood head; "auto" is Bernoulli for grey images, and else a Gaussian with one learned scale.
 
-    scale: the fixed Gaussian's, or where the shared one starts.
+    scale: the fixed Gaussian's, or where the shared one starts; where none is given 0.5, and 0.1 for points: a wider one
+        makes so little of telling a ring's modes apart that codes which cost anything are given up.
     """
     if name == "auto":
         name = "bernoulli" if len(data.shape) == 3 and data.shape[0] == 1 else "shared-gaussian"
+    if scale is None:
+        scale = 0.5 if len(data.shape) == 3 else 0.1
     if scale <= 0:
         raise GanvasError(f"A likelihood's scale must be above 0, not {scale}.")
     heads: dict[str, nn.Module] = {

@@ -13,7 +13,18 @@ from ganvas.nn.spectral import spectral
 from ganvas.priors import Normal
 from ganvas.recipe import Recipe
 from ganvas.recipes.adversarial import rmsprop
-from ganvas.recipes.choices import LOSSES, LossName, NetworkName, adam, body, initialised, latent_length
+from ganvas.recipes.choices import (
+    LOSSES,
+    LossName,
+    NetworkName,
+    adam,
+    batch_for,
+    body,
+    initialised,
+    latent_length,
+    norm_for,
+    rate_for,
+)
 from ganvas.schedules import Linear
 
 
@@ -60,10 +71,7 @@ def gan(
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     family = body(network, data, width)
-    images = len(data.shape) == 3
-    norm = batch_norm if images else no_norm
-    rate = 2e-4 if images else 1e-3
-    generator = initialised(Generator(family.synthesis(latent_length(latent), data.shape, norm=norm)), family)
+    generator = initialised(Generator(family.synthesis(latent_length(latent), data.shape, norm=norm_for(data))), family)
     critic = initialised(Critic(family.analysis(data.shape)), family)
     penalties: list[Penalty] = [kind(g, penalty_every) for kind, g in ((R1, r1), (R2, r2)) if g > 0]
     model = GAN(
@@ -77,8 +85,12 @@ def gan(
     )
     return Recipe(
         model,
-        {"critic": adam(critic_learning_rate or rate, beta1), "generator": adam(learning_rate or rate, beta1)},
+        {
+            "critic": adam(rate_for(data, critic_learning_rate), beta1),
+            "generator": adam(rate_for(data, learning_rate), beta1),
+        },
         images=200_000,
+        batch_size=batch_for(data),
         ema_half_life=ema or None,
     )
 
@@ -156,7 +168,7 @@ def wgan_gp(
     latent: int = 64,
     penalty: float = 10.0,
     critic_steps: int = 5,
-    learning_rate: float = 1e-4,
+    learning_rate: float | None = None,
     ema: float = 5_000,
 ) -> Recipe:
     """WGAN-GP: the critic estimates an earth mover's distance, its slope held near 1.
@@ -169,21 +181,22 @@ def wgan_gp(
         latent: dimensions of the code.
         penalty: λ, the weight of the gradient penalty.
         critic_steps: the critic's turns for each of the generator's.
-        learning_rate: Adam's, with β = (0, 0.9) as in the paper.
+        learning_rate: Adam's, with β = (0, 0.9) as in the paper; where none is given 1e-4, and 1e-3 for points.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     family = body(network, data, width)
     points = len(data.shape) != 3
     model = GAN(
-        Generator(family.synthesis(latent_length(latent), data.shape, norm=no_norm if points else batch_norm)),
+        Generator(family.synthesis(latent_length(latent), data.shape, norm=norm_for(data))),
         Critic(family.analysis(data.shape, norm=no_norm if points else layer_norm)),
         Normal(latent),
         loss=Wasserstein(),
         penalties=[GradientPenalty(penalty)],
         critic_steps=critic_steps,
     )
-    optimizers = {"critic": adam(learning_rate, 0.0, 0.9), "generator": adam(learning_rate, 0.0, 0.9)}
-    return Recipe(model, optimizers, images=400_000, ema_half_life=ema or None)
+    adam_for_both = adam(rate_for(data, learning_rate, for_images=1e-4), 0.0, 0.9)
+    optimizers = {"critic": adam_for_both, "generator": adam_for_both}
+    return Recipe(model, optimizers, images=400_000, batch_size=batch_for(data), ema_half_life=ema or None)
 
 
 def view(data: DataInfo, diffaugment: str, noise: float, noise_images: int) -> View | None:

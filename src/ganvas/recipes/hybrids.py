@@ -2,7 +2,6 @@
 
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
-from ganvas.losses.penalties import R1
 from ganvas.models.aae import AAE
 from ganvas.models.aae_semi import SemiSupervisedAAE
 from ganvas.models.alphagan import AlphaGAN
@@ -21,7 +20,6 @@ from ganvas.networks import (
     JointCritic,
     PointEncoder,
 )
-from ganvas.nn.norms import Norm, batch_norm, no_norm
 from ganvas.priors import Normal
 from ganvas.recipe import Recipe
 from ganvas.recipes import choices
@@ -31,10 +29,14 @@ from ganvas.recipes.choices import (
     LossName,
     NetworkName,
     adam,
+    batch_for,
     body,
     classes_of,
     decoder,
     latent_length,
+    norm_for,
+    rate_for,
+    slope_penalties,
 )
 
 
@@ -46,6 +48,7 @@ def aae(
     latent: int | None = None,
     likelihood: LikelihoodName = "auto",
     loss: LossName = "non-saturating",
+    r1: float = 0.0,
     learning_rate: float = 1e-3,
     adversarial_learning_rate: float = 2e-4,
     ema: float = 0,
@@ -69,16 +72,17 @@ def aae(
     model = AAE(
         Encoder(family.analysis(data.shape), latent),
         decoder(family, latent, data, choices.likelihood(likelihood, data)),
-        CodeCritic(latent),
+        CodeCritic(latent, critic_width(data)),
         Normal(latent),
         LOSSES[loss](),
+        slope_penalties(data, r1),
     )
     optimizers = {
         "autoencoder": adam(learning_rate),
         "critic": adam(adversarial_learning_rate, 0.5),
         "encoder": adam(adversarial_learning_rate, 0.5),
     }
-    return Recipe(model, optimizers, images=300_000, batch_size=128, ema_half_life=ema or None)
+    return Recipe(model, optimizers, images=300_000, batch_size=batch_for(data, 128), ema_half_life=ema or None)
 
 
 def aae_semi(
@@ -136,7 +140,7 @@ def aae_semi(
         model,
         optimizers,
         images=300_000,
-        batch_size=128,
+        batch_size=batch_for(data, 128),
         ema_half_life=ema or None,
         num_classes=num_classes,
         labelled_share=labelled_share,
@@ -150,7 +154,7 @@ def bigan(
     width: int | None = None,
     latent: int | None = None,
     loss: LossName = "non-saturating",
-    r1: float = 1.0,
+    r1: float | None = None,
     learning_rate: float | None = None,
     beta1: float = 0.5,
     ema: float = 5_000,
@@ -164,7 +168,8 @@ def bigan(
         width: of the networks; their own where none is given.
         latent: dimensions of the code; where none is given 32, and 2 for points.
         loss: what the critic minimises; encoder and generator minimise it with the labels swapped.
-        r1: weight γ of the slope penalty on real data in the critic's loss; the paper has none, 0.
+        r1: weight γ of the slope penalty on real data in the critic's loss; where none is given 1, and 0.1 for points. The
+            paper has none, 0.
         learning_rate: Adam's, for both players; where none is given 2e-4, and 1e-3 for points.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
@@ -174,14 +179,13 @@ def bigan(
     model = BiGAN(
         Encoder(family.analysis(data.shape, norm=norm), latent),
         Generator(family.synthesis(latent, data.shape, norm=norm)),
-        JointCritic(family.analysis(data.shape), latent),
+        JointCritic(family.analysis(data.shape), latent, critic_width(data)),
         Normal(latent),
         LOSSES[loss](),
-        slope_penalties(r1),
+        slope_penalties(data, r1),
     )
-    rate = rate_for(data) if learning_rate is None else learning_rate
-    optimizers = {name: adam(rate, beta1) for name in ("critic", "encoder and generator")}
-    return Recipe(model, optimizers, images=300_000, ema_half_life=ema or None)
+    optimizers = {name: adam(rate_for(data, learning_rate), beta1) for name in ("critic", "encoder and generator")}
+    return Recipe(model, optimizers, images=300_000, batch_size=batch_for(data), ema_half_life=ema or None)
 
 
 def alpha_gan(
@@ -191,7 +195,7 @@ def alpha_gan(
     width: int | None = None,
     latent: int | None = None,
     reconstruction_weight: float = 1.0,
-    r1: float = 1.0,
+    r1: float | None = None,
     learning_rate: float | None = None,
     beta1: float = 0.5,
     ema: float = 5_000,
@@ -205,7 +209,8 @@ def alpha_gan(
         width: of the networks; their own where none is given.
         latent: dimensions of the code; where none is given 32, and 2 for points.
         reconstruction_weight: λ, of the absolute error summed over an example's dimensions.
-        r1: weight γ of the slope penalty on real data in the critic's loss; the paper has none, 0.
+        r1: weight γ of the slope penalty on real data in the critic's loss; where none is given 1, and 0.1 for points. The
+            paper has none, 0.
         learning_rate: Adam's, for all four players; where none is given 2e-4, and 1e-3 for points.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
@@ -216,14 +221,15 @@ def alpha_gan(
         Encoder(family.analysis(data.shape, norm=norm), latent),
         Generator(family.synthesis(latent, data.shape, norm=norm)),
         Critic(family.analysis(data.shape)),
-        CodeCritic(latent),
+        CodeCritic(latent, critic_width(data)),
         Normal(latent),
         reconstruction_weight,
-        slope_penalties(r1),
+        slope_penalties(data, r1),
     )
-    rate = rate_for(data) if learning_rate is None else learning_rate
-    optimizers = {name: adam(rate, beta1) for name in ("encoder", "generator", "critic", "code critic")}
-    return Recipe(model, optimizers, images=200_000, ema_half_life=ema or None)
+    optimizers = {
+        name: adam(rate_for(data, learning_rate), beta1) for name in ("encoder", "generator", "critic", "code critic")
+    }
+    return Recipe(model, optimizers, images=200_000, batch_size=batch_for(data), ema_half_life=ema or None)
 
 
 def avb(
@@ -257,11 +263,11 @@ def avb(
     model = AVB(
         ImplicitEncoder(family.analysis(data.shape), latent, latent_length(noise)),
         decoder(family, latent, data, choices.likelihood(likelihood, data)),
-        JointCritic(family.analysis(data.shape), latent),
+        JointCritic(family.analysis(data.shape), latent, critic_width(data)),
         Normal(latent),
     )
     optimizers = {"critic": adam(critic_learning_rate, 0.5), "autoencoder": adam(learning_rate, 0.5)}
-    return Recipe(model, optimizers, images=300_000, batch_size=128, ema_half_life=ema or None)
+    return Recipe(model, optimizers, images=300_000, batch_size=batch_for(data, 128), ema_half_life=ema or None)
 
 
 def soft_introvae(
@@ -303,9 +309,8 @@ def soft_introvae(
         beta_kl,
         usual_neg if beta_neg is None else beta_neg,
     )
-    rate = rate_for(data) if learning_rate is None else learning_rate
-    optimizers = {name: adam(rate) for name in ("encoder", "decoder")}
-    return Recipe(model, optimizers, images=300_000, ema_half_life=ema or None)
+    optimizers = {name: adam(rate_for(data, learning_rate)) for name in ("encoder", "decoder")}
+    return Recipe(model, optimizers, images=300_000, batch_size=batch_for(data), ema_half_life=ema or None)
 
 
 def veegan(
@@ -314,7 +319,7 @@ def veegan(
     network: NetworkName = "auto",
     width: int | None = None,
     latent: int | None = None,
-    r1: float = 1.0,
+    r1: float | None = None,
     learning_rate: float | None = None,
     beta1: float = 0.5,
     ema: float = 5_000,
@@ -327,7 +332,8 @@ def veegan(
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
         latent: dimensions of the code; where none is given 32, and 2 for points.
-        r1: weight γ of the slope penalty on real data in the critic's loss; the paper has none, 0.
+        r1: weight γ of the slope penalty on real data in the critic's loss; where none is given 1, and 0.1 for points. The
+            paper has none, 0.
         learning_rate: Adam's, for all three players; where none is given 2e-4, and 1e-3 for points.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
@@ -337,13 +343,12 @@ def veegan(
     model = VEEGAN(
         Generator(family.synthesis(latent, data.shape, norm=norm)),
         PointEncoder(family.analysis(data.shape, norm=norm), latent),
-        JointCritic(family.analysis(data.shape), latent),
+        JointCritic(family.analysis(data.shape), latent, critic_width(data)),
         Normal(latent),
-        slope_penalties(r1),
+        slope_penalties(data, r1),
     )
-    rate = rate_for(data) if learning_rate is None else learning_rate
-    optimizers = {name: adam(rate, beta1) for name in ("critic", "generator", "reconstructor")}
-    return Recipe(model, optimizers, images=300_000, ema_half_life=ema or None)
+    optimizers = {name: adam(rate_for(data, learning_rate), beta1) for name in ("critic", "generator", "reconstructor")}
+    return Recipe(model, optimizers, images=300_000, batch_size=batch_for(data), ema_half_life=ema or None)
 
 
 def factor_vae(
@@ -377,12 +382,12 @@ def factor_vae(
     model = FactorVAE(
         Encoder(family.analysis(data.shape), latent),
         decoder(family, latent, data, choices.likelihood(likelihood, data)),
-        CodeCritic(latent, width=500, depth=3),
+        CodeCritic(latent, width=critic_width(data, 500), depth=3),
         Normal(latent),
         gamma,
     )
     optimizers = {"autoencoder": adam(learning_rate), "discriminator": adam(critic_learning_rate, 0.5, 0.9)}
-    return Recipe(model, optimizers, images=400_000, batch_size=128, ema_half_life=ema or None)
+    return Recipe(model, optimizers, images=400_000, batch_size=batch_for(data, 128), ema_half_life=ema or None)
 
 
 def code_length(latent: int | None, data: DataInfo, for_images: int) -> int:
@@ -390,16 +395,6 @@ def code_length(latent: int | None, data: DataInfo, for_images: int) -> int:
     return latent_length((for_images if len(data.shape) == 3 else 2) if latent is None else latent)
 
 
-def rate_for(data: DataInfo) -> float:
-    """Adam's rate for adversarial players where the user names none: small dense networks on points bear a larger one."""
-    return 2e-4 if len(data.shape) == 3 else 1e-3
-
-
-def norm_for(data: DataInfo) -> Norm:
-    """Batch normalisation for images. On points it blurs: a batch's mean moves by as much as a mode is wide."""
-    return batch_norm if len(data.shape) == 3 else no_norm
-
-
-def slope_penalties(r1: float) -> list[R1]:
-    """R1 with weight γ, or none."""
-    return [R1(r1)] if r1 > 0 else []
+def critic_width(data: DataInfo, for_images: int = 512) -> int:
+    """Hidden units of the layers of a critic that see codes; on points as many as its other layers have."""
+    return for_images if len(data.shape) == 3 else choices.POINTS_WIDTH

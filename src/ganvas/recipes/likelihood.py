@@ -14,7 +14,7 @@ from ganvas.networks import Encoder
 from ganvas.priors import Mixture, Normal, VampPrior
 from ganvas.recipe import Recipe
 from ganvas.recipes import choices
-from ganvas.recipes.choices import LikelihoodName, NetworkName, adam, body, decoder, latent_length
+from ganvas.recipes.choices import LikelihoodName, NetworkName, adam, batch_for, body, decoder, latent_length
 from ganvas.schedules import Linear
 
 EstimatorName = Literal["plain", "stl", "dreg"]
@@ -39,7 +39,7 @@ def iwae(
     width: int | None = None,
     latent: int = 32,
     likelihood: LikelihoodName = "auto",
-    scale: float = 0.5,
+    scale: float | None = None,
     binarize: bool = False,
     learning_rate: float = 1e-3,
     ema: float = 0,
@@ -56,14 +56,15 @@ def iwae(
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts.
+        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
+            and 0.1 for points.
         binarize: whether pixels are drawn black or white with their grey as probability, anew each time.
         learning_rate: Adam's.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
     encode, decode = networks(data, network, width, latent, likelihood, scale)
     model = IWAE(encode, decode, Normal(latent), k, ESTIMATORS[estimator])
-    return recipe(model, learning_rate, ema, binarize)
+    return recipe(data, model, learning_rate, ema, binarize)
 
 
 def tc_vae(
@@ -78,7 +79,7 @@ def tc_vae(
     width: int | None = None,
     latent: int = 10,
     likelihood: LikelihoodName = "auto",
-    scale: float = 0.5,
+    scale: float | None = None,
     learning_rate: float = 1e-3,
     ema: float = 0,
 ) -> Recipe:
@@ -97,14 +98,15 @@ def tc_vae(
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts.
+        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
+            and 0.1 for points.
         learning_rate: Adam's.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
     encode, decode = networks(data, network, width, latent, likelihood, scale)
     weights: MinibatchWeights = WEIGHTS[sampling](data.num_train)
     slow = Linear(0.0, beta, warmup) if warmup else beta
-    return recipe(TCVAE(encode, decode, Normal(latent), weights, slow, alpha, gamma), learning_rate, ema)
+    return recipe(data, TCVAE(encode, decode, Normal(latent), weights, slow, alpha, gamma), learning_rate, ema)
 
 
 def vamp_vae(
@@ -116,7 +118,7 @@ def vamp_vae(
     width: int | None = None,
     latent: int = 32,
     likelihood: LikelihoodName = "auto",
-    scale: float = 0.5,
+    scale: float | None = None,
     binarize: bool = False,
     learning_rate: float = 1e-3,
     ema: float = 0,
@@ -132,14 +134,15 @@ def vamp_vae(
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts.
+        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
+            and 0.1 for points.
         binarize: whether pixels are drawn black or white with their grey as probability, anew each time.
         learning_rate: Adam's.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
     encode, decode = networks(data, network, width, latent, likelihood, scale)
     prior = VampPrior(encode, pseudo_inputs(data, at_least_one(components)))
-    return recipe(VAE(encode, decode, prior, warmed(warmup)), learning_rate, ema, binarize)
+    return recipe(data, VAE(encode, decode, prior, warmed(warmup)), learning_rate, ema, binarize)
 
 
 def mixture_vae(
@@ -151,7 +154,7 @@ def mixture_vae(
     width: int | None = None,
     latent: int = 32,
     likelihood: LikelihoodName = "auto",
-    scale: float = 0.5,
+    scale: float | None = None,
     binarize: bool = False,
     learning_rate: float = 1e-3,
     ema: float = 0,
@@ -167,18 +170,24 @@ def mixture_vae(
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts.
+        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
+            and 0.1 for points.
         binarize: whether pixels are drawn black or white with their grey as probability, anew each time.
         learning_rate: Adam's.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
     encode, decode = networks(data, network, width, latent, likelihood, scale)
     prior = Mixture(latent, at_least_one(components))
-    return recipe(VAE(encode, decode, prior, warmed(warmup)), learning_rate, ema, binarize)
+    return recipe(data, VAE(encode, decode, prior, warmed(warmup)), learning_rate, ema, binarize)
 
 
 def networks(
-    data: DataInfo, network: NetworkName, width: int | None, latent: int, likelihood: LikelihoodName, scale: float
+    data: DataInfo,
+    network: NetworkName,
+    width: int | None,
+    latent: int,
+    likelihood: LikelihoodName,
+    scale: float | None,
 ) -> tuple[Encoder, nn.Module]:
     """q(z|x) and p(x|z) of one family."""
     family = body(network, data, width)
@@ -186,13 +195,15 @@ def networks(
     return encode, decoder(family, latent, data, choices.likelihood(likelihood, data, scale))
 
 
-def recipe(model: IWAE | TCVAE | VAE, learning_rate: float, ema: float, binarize: bool = False) -> Recipe:
+def recipe(
+    data: DataInfo, model: IWAE | TCVAE | VAE, learning_rate: float, ema: float, binarize: bool = False
+) -> Recipe:
     """The budget of the `vae` recipe."""
     return Recipe(
         model,
         {"autoencoder": adam(learning_rate)},
         images=300_000,
-        batch_size=128,
+        batch_size=batch_for(data, 128),
         ema_half_life=ema or None,
         transform=Binarize() if binarize else None,
     )

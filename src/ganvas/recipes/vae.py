@@ -14,7 +14,7 @@ from ganvas.nn.init import xavier_init
 from ganvas.priors import Normal
 from ganvas.recipe import Recipe
 from ganvas.recipes import choices
-from ganvas.recipes.choices import LikelihoodName, NetworkName, adam, body, decoder, latent_length
+from ganvas.recipes.choices import LikelihoodName, NetworkName, adam, batch_for, body, decoder, latent_length
 from ganvas.schedules import Linear, PowerPerEpoch
 
 
@@ -25,7 +25,7 @@ def vae(
     width: int | None = None,
     latent: int = 32,
     likelihood: LikelihoodName = "auto",
-    scale: float = 0.5,
+    scale: float | None = None,
     binarize: bool = False,
     beta: float = 1.0,
     warmup: int = 0,
@@ -42,7 +42,8 @@ def vae(
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts.
+        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
+            and 0.1 for points.
         binarize: whether pixels are drawn black or white with their grey as probability, anew each time.
         beta: weight of the rate; 1 is the bound itself.
         warmup: images over which the rate's weight grows from 0.
@@ -62,7 +63,7 @@ def vae(
         model,
         {"autoencoder": adam(learning_rate)},
         images=300_000,
-        batch_size=128,
+        batch_size=batch_for(data, 128),
         ema_half_life=ema or None,
         transform=Binarize() if binarize else None,
     )

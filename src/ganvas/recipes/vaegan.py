@@ -10,7 +10,7 @@ from ganvas.networks import Critic, Encoder, Generator
 from ganvas.nn.norms import layer_norm
 from ganvas.priors import Normal
 from ganvas.recipe import Recipe
-from ganvas.recipes.choices import NetworkName, adam, body, initialised, latent_length
+from ganvas.recipes.choices import NetworkName, adam, batch_for, body, initialised, latent_length
 
 
 def vaegan(
@@ -61,4 +61,4 @@ def vaegan(
         penalties=[R1(r1, penalty_every)] if r1 > 0 else [],
     )
     optimizers = {name: adam(learning_rate, beta1, 0.99) for name in ("encoder", "decoder", "discriminator")}
-    return Recipe(model, optimizers, images=200_000, ema_half_life=ema or None)
+    return Recipe(model, optimizers, images=200_000, batch_size=batch_for(data), ema_half_life=ema or None)
