@@ -12,6 +12,7 @@ from ganvas.errors import GanvasError
 from ganvas.losses.adversarial import Relativistic
 from ganvas.nn.clipping import WeightClipping
 from ganvas.recipe import build
+from ganvas.recipes import RECIPES
 from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, r3gan, sngan, wgan
 from ganvas.trainer import Trainer
 
@@ -111,3 +112,18 @@ def test_useless_options_are_refused() -> None:
         build(wgan, IMAGES, {"clip": 0.0})
     with pytest.raises(GanvasError, match="learning rate"):
         build(wgan, IMAGES, {"learning_rate": 0.0})
+
+
+@pytest.mark.parametrize("name", ["gan", "wgan-gp", "lsgan", "r3gan", "pacgan", "bigan", "veegan", "alpha-gan"])
+def test_on_points_rates_are_larger_and_nothing_is_normalised_over_the_batch(name: str) -> None:
+    points, images = trainer_of(RECIPES[name], POINTS), trainer_of(RECIPES[name], IMAGES, width=8)
+    assert {group["lr"] for seat in points.seats for group in seat.optimizer.param_groups} == {1e-3}
+    assert all(group["lr"] < 1e-3 for seat in images.seats for group in seat.optimizer.param_groups)
+    assert not any(isinstance(layer, nn.BatchNorm1d) for layer in points.model.modules())
+
+
+def test_what_is_said_of_rates_and_widths_goes_for_points_too() -> None:
+    made = trainer_of(RECIPES["gan"], POINTS, learning_rate=3e-4, critic_learning_rate=2e-5, width=16)
+    rates = {seat.player.name: seat.optimizer.param_groups[0]["lr"] for seat in made.seats}
+    assert rates == {"critic": 2e-5, "generator": 3e-4}
+    assert max(layer.out_features for layer in made.model.modules() if isinstance(layer, nn.Linear)) == 16

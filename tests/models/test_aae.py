@@ -9,6 +9,7 @@ from ganvas import rng
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
 from ganvas.losses.adversarial import Relativistic
+from ganvas.losses.penalties import R1
 from ganvas.models.aae import AAE
 from ganvas.models.aae_semi import SemiSupervisedAAE
 from ganvas.networks import ClassifyingEncoder, Mlp
@@ -33,6 +34,15 @@ def semi(class_critic=None, style_critic=None) -> SemiSupervisedAAE:
         Normal(L),
         K,
     )
+
+
+def test_r1_is_paid_on_the_priors_codes() -> None:
+    m = AAE(encoder(), decoder(), code_critic(), Normal(L), penalties=[R1(3.0)])
+    r = m(batch())
+    (lazy,) = m.players()[1].lazy
+    z = r.z_prior.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(m.critic(z).sum(), z)
+    torch.testing.assert_close(lazy.penalty(r)["R1"], 1.5 * slope.square().sum(1).mean())
 
 
 def test_losses_are_those_of_the_paper() -> None:

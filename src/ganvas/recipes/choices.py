@@ -88,6 +88,11 @@ def latent_length(latent: int) -> int:
     return latent
 
 
+def code_length(latent: int | None, data: DataInfo, for_images: int) -> int:
+    """A code's dimensions where the user names none: for points 2, as many as they have themselves."""
+    return latent_length((for_images if len(data.shape) == 3 else 2) if latent is None else latent)
+
+
 def likelihood(name: LikelihoodName, data: DataInfo, scale: float | None = None) -> nn.Module:
     """A likelihood head; "auto" is Bernoulli for grey images, and else a Gaussian with one learned scale.
 

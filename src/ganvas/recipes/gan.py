@@ -166,7 +166,7 @@ def wgan_gp(
     network: NetworkName = "auto",
     width: int | None = None,
     latent: int = 64,
-    penalty: float = 10.0,
+    penalty: float | None = None,
     critic_steps: int = 5,
     learning_rate: float | None = None,
     ema: float = 5_000,
@@ -179,24 +179,25 @@ def wgan_gp(
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
-        penalty: λ, the weight of the gradient penalty.
+        penalty: λ, the weight of the gradient penalty; where none is given 10, and 0.1 for points, as the authors have.
         critic_steps: the critic's turns for each of the generator's.
         learning_rate: Adam's, with β = (0, 0.9) as in the paper; where none is given 1e-4, and 1e-3 for points.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     family = body(network, data, width)
     points = len(data.shape) != 3
+    usual = 0.1 if points else 10.0
     model = GAN(
         Generator(family.synthesis(latent_length(latent), data.shape, norm=norm_for(data))),
         Critic(family.analysis(data.shape, norm=no_norm if points else layer_norm)),
         Normal(latent),
         loss=Wasserstein(),
-        penalties=[GradientPenalty(penalty)],
+        penalties=[GradientPenalty(usual if penalty is None else penalty)],
         critic_steps=critic_steps,
     )
     adam_for_both = adam(rate_for(data, learning_rate, for_images=1e-4), 0.0, 0.9)
     optimizers = {"critic": adam_for_both, "generator": adam_for_both}
-    return Recipe(model, optimizers, images=400_000, batch_size=batch_for(data), ema_half_life=ema or None)
+    return Recipe(model, optimizers, images=400_000, ema_half_life=ema or None)
 
 
 def view(data: DataInfo, diffaugment: str, noise: float, noise_images: int) -> View | None:

@@ -32,6 +32,7 @@ from ganvas.recipes.choices import (
     batch_for,
     body,
     classes_of,
+    code_length,
     decoder,
     latent_length,
     norm_for,
@@ -48,10 +49,10 @@ def aae(
     latent: int | None = None,
     likelihood: LikelihoodName = "auto",
     loss: LossName = "non-saturating",
-    r1: float = 0.0,
+    r1: float = 1.0,
     learning_rate: float = 1e-3,
-    adversarial_learning_rate: float = 2e-4,
-    ema: float = 0,
+    adversarial_learning_rate: float = 5e-4,
+    ema: float = 5_000,
 ) -> Recipe:
     """AAE: an autoencoder whose codes a critic cannot tell from the prior's.
 
@@ -63,6 +64,7 @@ def aae(
         latent: dimensions of the code; where none is given 8, and 2 for points.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
         loss: what critic and encoder minimise.
+        r1: weight γ of the slope penalty on the prior's codes in the critic's loss; the paper has none, 0.
         learning_rate: Adam's rate for reconstruction.
         adversarial_learning_rate: Adam's rate for the critic, and for the encoder where it fools it.
         ema: half-life of the networks' average in images; 0 keeps none.
@@ -388,11 +390,6 @@ def factor_vae(
     )
     optimizers = {"autoencoder": adam(learning_rate), "discriminator": adam(critic_learning_rate, 0.5, 0.9)}
     return Recipe(model, optimizers, images=400_000, batch_size=batch_for(data, 128), ema_half_life=ema or None)
-
-
-def code_length(latent: int | None, data: DataInfo, for_images: int) -> int:
-    """A code's dimensions where the user names none: 2 for points, whose codes a critic can fill."""
-    return latent_length((for_images if len(data.shape) == 3 else 2) if latent is None else latent)
 
 
 def critic_width(data: DataInfo, for_images: int = 512) -> int:

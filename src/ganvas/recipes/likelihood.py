@@ -14,7 +14,7 @@ from ganvas.networks import Encoder
 from ganvas.priors import Mixture, Normal, VampPrior
 from ganvas.recipe import Recipe
 from ganvas.recipes import choices
-from ganvas.recipes.choices import LikelihoodName, NetworkName, adam, batch_for, body, decoder, latent_length
+from ganvas.recipes.choices import LikelihoodName, NetworkName, adam, batch_for, body, code_length, decoder
 from ganvas.schedules import Linear
 
 EstimatorName = Literal["plain", "stl", "dreg"]
@@ -37,7 +37,7 @@ def iwae(
     estimator: EstimatorName = "plain",
     network: NetworkName = "auto",
     width: int | None = None,
-    latent: int = 32,
+    latent: int | None = None,
     likelihood: LikelihoodName = "auto",
     scale: float | None = None,
     binarize: bool = False,
@@ -54,7 +54,7 @@ def iwae(
             (Tucker et al. 2019; unbiased, and of less variance the larger k is).
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
-        latent: dimensions of the code.
+        latent: dimensions of the code; where none is given 32, and 2 for points.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
         scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
             and 0.1 for points.
@@ -62,6 +62,7 @@ def iwae(
         learning_rate: Adam's.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
+    latent = code_length(latent, data, 32)
     encode, decode = networks(data, network, width, latent, likelihood, scale)
     model = IWAE(encode, decode, Normal(latent), k, ESTIMATORS[estimator])
     return recipe(data, model, learning_rate, ema, binarize)
@@ -77,7 +78,7 @@ def tc_vae(
     sampling: WeightsName = "stratified",
     network: NetworkName = "auto",
     width: int | None = None,
-    latent: int = 10,
+    latent: int | None = None,
     likelihood: LikelihoodName = "auto",
     scale: float | None = None,
     learning_rate: float = 1e-3,
@@ -96,13 +97,14 @@ def tc_vae(
             experiments use, and shifts its terms by multiples of log N.
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
-        latent: dimensions of the code.
+        latent: dimensions of the code; where none is given 10, and 2 for points.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
         scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
             and 0.1 for points.
         learning_rate: Adam's.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
+    latent = code_length(latent, data, 10)
     encode, decode = networks(data, network, width, latent, likelihood, scale)
     weights: MinibatchWeights = WEIGHTS[sampling](data.num_train)
     slow = Linear(0.0, beta, warmup) if warmup else beta
@@ -116,7 +118,7 @@ def vamp_vae(
     warmup: int = 20_000,
     network: NetworkName = "auto",
     width: int | None = None,
-    latent: int = 32,
+    latent: int | None = None,
     likelihood: LikelihoodName = "auto",
     scale: float | None = None,
     binarize: bool = False,
@@ -132,7 +134,7 @@ def vamp_vae(
         warmup: images over which the rate's weight grows from 0; the paper has 100 epochs.
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
-        latent: dimensions of the code.
+        latent: dimensions of the code; where none is given 32, and 2 for points.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
         scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
             and 0.1 for points.
@@ -140,6 +142,7 @@ def vamp_vae(
         learning_rate: Adam's.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
+    latent = code_length(latent, data, 32)
     encode, decode = networks(data, network, width, latent, likelihood, scale)
     prior = VampPrior(encode, pseudo_inputs(data, at_least_one(components)))
     return recipe(data, VAE(encode, decode, prior, warmed(warmup)), learning_rate, ema, binarize)
@@ -152,7 +155,7 @@ def mixture_vae(
     warmup: int = 20_000,
     network: NetworkName = "auto",
     width: int | None = None,
-    latent: int = 32,
+    latent: int | None = None,
     likelihood: LikelihoodName = "auto",
     scale: float | None = None,
     binarize: bool = False,
@@ -168,7 +171,7 @@ def mixture_vae(
         warmup: images over which the rate's weight grows from 0.
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
-        latent: dimensions of the code.
+        latent: dimensions of the code; where none is given 32, and 2 for points.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
         scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
             and 0.1 for points.
@@ -176,6 +179,7 @@ def mixture_vae(
         learning_rate: Adam's.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
+    latent = code_length(latent, data, 32)
     encode, decode = networks(data, network, width, latent, likelihood, scale)
     prior = Mixture(latent, at_least_one(components))
     return recipe(data, VAE(encode, decode, prior, warmed(warmup)), learning_rate, ema, binarize)
@@ -191,7 +195,7 @@ def networks(
 ) -> tuple[Encoder, nn.Module]:
     """q(z|x) and p(x|z) of one family."""
     family = body(network, data, width)
-    encode = Encoder(family.analysis(data.shape), latent_length(latent))
+    encode = Encoder(family.analysis(data.shape), latent)
     return encode, decoder(family, latent, data, choices.likelihood(likelihood, data, scale))
 
 

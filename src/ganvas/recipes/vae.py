@@ -14,7 +14,16 @@ from ganvas.nn.init import xavier_init
 from ganvas.priors import Normal
 from ganvas.recipe import Recipe
 from ganvas.recipes import choices
-from ganvas.recipes.choices import LikelihoodName, NetworkName, adam, batch_for, body, decoder, latent_length
+from ganvas.recipes.choices import (
+    LikelihoodName,
+    NetworkName,
+    adam,
+    batch_for,
+    body,
+    code_length,
+    decoder,
+    latent_length,
+)
 from ganvas.schedules import Linear, PowerPerEpoch
 
 
@@ -23,7 +32,7 @@ def vae(
     *,
     network: NetworkName = "auto",
     width: int | None = None,
-    latent: int = 32,
+    latent: int | None = None,
     likelihood: LikelihoodName = "auto",
     scale: float | None = None,
     binarize: bool = False,
@@ -40,7 +49,7 @@ def vae(
     Args:
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
-        latent: dimensions of the code.
+        latent: dimensions of the code; where none is given 32, and 2 for points.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
         scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
             and 0.1 for points.
@@ -51,9 +60,9 @@ def vae(
         learning_rate: Adam's.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
-    family = body(network, data, width)
+    family, latent = body(network, data, width), code_length(latent, data, 32)
     model = VAE(
-        Encoder(family.analysis(data.shape), latent_length(latent)),
+        Encoder(family.analysis(data.shape), latent),
         decoder(family, latent, data, choices.likelihood(likelihood, data, scale)),
         Normal(latent),
         beta=Linear(0.0, beta, warmup) if warmup else beta,
