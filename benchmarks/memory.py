@@ -39,8 +39,8 @@ def watch(steps: int) -> list[tuple[int, float]]:
         seen: list[tuple[int, float]] = []
         log = run / "metrics.jsonl"
         while life.poll() is None:
-            if log.is_file() and (step := last_step(log)):
-                seen.append((step, resident(life.pid)))
+            if log.is_file() and (step := last_step(log)) and (mib := resident(life.pid)):  # 0 once it has ended
+                seen.append((step, mib))
             time.sleep(0.5)
         assert life.returncode == 0
         return seen

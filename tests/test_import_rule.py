@@ -52,6 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "jobs": PARTS | {"recipe", "runs", "evaluation", "devices", "pictures", "progress", "report", "storage", "signs"},
     "evaluation": PARTS | {"recipe", "runs", "storage"},
     "export": PARTS | {"recipe", "runs", "evaluation", "pictures", "storage"},
+    "listing": TRAINING | {"runs", "evaluation", "storage"},
     "comparison": PARTS | {"runs", "evaluation", "pictures", "report", "storage"},
     "service": PARTS
     | {"recipe", "recipes", "runs", "jobs", "evaluation", "comparison", "devices", "pictures", "report", "export"},
@@ -67,6 +68,7 @@ ALLOWED: dict[str, set[str]] = {
         "metrics",
         "explain",
         "export",
+        "listing",
         "samplers",
     },
     "__main__": {"cli"},

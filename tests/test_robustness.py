@@ -64,6 +64,21 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) ->
     assert len(lines[0]) == len(lines[1])
 
 
+def logged(run: Path) -> list[dict[str, Any]]:
+    clocks = ("seconds", "images_per_second", "peak_memory", "message")
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in clocks} for line in lines]
+
+
+def test_the_metrics_of_a_run_that_was_stopped_and_gone_on_with_are_those_of_one_that_never_was(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"log_every": 96, "validate_every": 64, "metrics": ["mse"], "metrics_every": 96}
+    whole, run = trained(tmp_path / "whole", images=352, **options), trained(tmp_path / "run", images=160, **options)
+    ganvas.train(resume=run, images=352, quiet=True)
+    assert logged(run) == logged(whole)
+    ganvas.train(resume=run, quiet=True)  # it is at its end already
+    assert logged(run) == logged(whole)
+
+
 def test_a_damaged_newest_checkpoint_is_gone_back_from_and_replaced(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -128,8 +128,9 @@ class Validate:
 
     def __call__(self, trainer: Trainer) -> None:
         if trainer.images_seen > 0:
-            players = held_out_terms(trainer, self.batches())
-            self.record({"images": trainer.images_seen, "step": trainer.steps, "split": "held_out", "players": players})
+            line = {"images": trainer.images_seen, "step": trainer.steps, "split": "held_out"}
+            due = self.when(trainer.before, trainer.images_seen)
+            self.record({**line, "players": held_out_terms(trainer, self.batches()), "partial": not due})
 
 
 def held_out_terms(trainer: Trainer, batches: list[Batch]) -> dict[str, dict[str, float]]:

@@ -193,6 +193,7 @@ def state(trainer: Trainer) -> State:
         "format": FORMAT,
         "images_seen": trainer.images_seen,
         "steps": trainer.steps,
+        "before": trainer.before,
         "skipped_steps": trainer.skipped_steps,
         "failures": [asdict(failure) for failure in trainer.failures],
         "skipped_moves": trainer.skipped_moves,
@@ -231,6 +232,7 @@ def _restore(trainer: Trainer, tensors: dict[str, Tensor], facts: Mapping[str, A
     for sound, buffer in zip(trainer.sound_buffers, trainer.buffers, strict=True):
         sound.copy_(buffer)
     trainer.images_seen, trainer.steps = facts["images_seen"], facts["steps"]
+    trainer.before = count(facts.get("before", trainer.images_seen))
     trainer.skipped_steps, trainer.skipped_moves = count(facts["skipped_steps"]), count(facts.get("skipped_moves", 0))
     # Checkpoints written by earlier versions know failures as sentences, and nothing of the rest.
     trainer.failures = [failure_of(known) for known in facts["failures"] if isinstance(known, dict)]

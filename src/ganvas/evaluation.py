@@ -25,7 +25,7 @@ from ganvas.metrics.lenet import train_lenet
 from ganvas.model import Model
 from ganvas.recipe import Recipe
 from ganvas.runs import Run
-from ganvas.storage import atomically
+from ganvas.storage import atomically, read_list
 
 FeaturesName = Literal["auto", "lenet", "random", "inception", "efficientnet"]
 
@@ -232,11 +232,11 @@ def kept(path: Path) -> list[dict[str, Any]]:
     if not file.exists():
         return []
     try:
-        entries = json.loads(file.read_text())
+        entries = read_list(file)
         for entry in entries:
             from_json(entry)
         return entries
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, AssertionError) as error:
         raise GanvasError(f"{file} is damaged: {error}.", "Remove it and evaluate again.") from error
 
 

@@ -46,22 +46,39 @@ def leftovers(folder: Path) -> list[Path]:
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises OSError or ValueError for everything else: pipes, giants, nesting, no UTF-8."""
+    return parsed_object(read_text(path))
+
+
+def read_list(path: Path) -> list[dict[str, Any]]:
+    """The JSON list of objects in a file. Raises OSError or ValueError for everything else."""
+    value = parsed_json(read_text(path))
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in cast(list[Any], value)):
+        raise ValueError("it holds no list of objects")
+    return cast(list[dict[str, Any]], value)
+
+
+def read_text(path: Path) -> str:
     if not path.is_file():  # to open a pipe would wait for ever
         raise FileNotFoundError(f"there is no file {path}")
     if path.stat().st_size > LARGEST_JSON:
         raise ValueError(f"it is larger than {LARGEST_JSON >> 20} MiB")
-    return parsed_object(path.read_text("utf-8"))
+    return path.read_text("utf-8")
 
 
 def parsed_object(text: str) -> dict[str, Any]:
     """The JSON object in a text, or ValueError."""
-    try:
-        value = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    value = parsed_json(text)
     if not isinstance(value, dict):
         raise ValueError(f"it holds a {type(value).__name__}, not an object")
     return cast(dict[str, Any], value)
+
+
+def parsed_json(text: str) -> Any:
+    """What a text holds, or ValueError."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def lines(path: Path) -> Iterator[str]:

@@ -161,6 +161,8 @@ class Trainer:
         if self.images_seen == 0:
             for callback in callbacks:
                 callback(self)
+        elif self.images_seen >= images:
+            self.again_at_the_end(callbacks)
         # Each step seeds torch anew; afterwards the caller's generators are as they were.
         with rng.seeded(self.seed), fast_arithmetic():
             for batch in batches if self.images_seen < images else ():
@@ -174,6 +176,13 @@ class Trainer:
                         callback(self)
                 if self.ending:
                     break
+
+    def again_at_the_end(self, callbacks: Sequence[Callback]) -> None:
+        """What only the end of training calls for, for a run that was at its end when it was resumed."""
+        self.ending = True
+        for callback in callbacks:
+            if not callback.when(self.before, self.images_seen):
+                callback(self)
 
     def stop(self) -> None:
         """Ends `fit` after the current step, with every callback called as at the end."""

@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {
     "compare": "runs side by side under one protocol: a page of scores, pictures and costs",
     "metrics": "what can be measured, and what it needs",
     "continuum": "the same networks from VAE to GAN: what is bought and what is paid",
+    "runs": "the runs below a folder: state, progress, best scores",
     "export": "a run's networks for torch, ONNX or the Hugging Face hub",
     "report": "write a run's report.html again",
 }

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ganvas.contract import Facts
 from ganvas.evaluation import rounded, to_json
+from ganvas.listing import RunFacts
 from ganvas.metrics.catalog import Row
 from ganvas.service import RecipeFacts
 
@@ -88,6 +90,26 @@ def show_scores(rows: Sequence[Row], as_json: bool) -> None:
     Console().print(table)
     for note in dict.fromkeys(note for row in rows for note in row.score.card.notes):
         print(f"note: {note}")
+
+
+def show_runs(facts: Sequence[RunFacts], as_json: bool) -> None:
+    """One line a run."""
+    if as_json:
+        print(json.dumps([dataclasses.asdict(f) for f in facts], indent=2))
+        return
+    if not facts:
+        print("There are no runs. Train one with: ganvas train vae --data glyphs")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    for heading in ("run", "recipe", "data", "state", "images", "best, or newest scores"):
+        table.add_column(heading, overflow="fold", justify="right" if heading == "images" else "left")
+    for f in facts:
+        progress = f"{f.images:,}" + (f" of {f.wanted:,}" if f.images < f.wanted else "")
+        best = f"{f.best['score']} {f.best['value']:.4g} at {f.best['images']:,}" if f.best else ""
+        newest = ", ".join(f"{name} {value:.4g}" for name, value in list(f.scores.items())[:4])
+        cells = (f.path, f.recipe, f.data, f.state, progress if f.recipe else "", f.problem or best or newest)
+        table.add_row(*map(escape, cells))
+    Console().print(table)
 
 
 def show_metrics(facts: Sequence[Mapping[str, Any]], as_json: bool) -> None:

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import DisallowNone, Positional, arg
 
+from ganvas import listing, service
 from ganvas import recipe as recipe_module
-from ganvas import service
 from ganvas.cli import fail
-from ganvas.cli.show import show_check, show_data, show_metrics, show_recipes, show_scores
+from ganvas.cli.show import show_check, show_data, show_metrics, show_recipes, show_runs, show_scores
 from ganvas.continuum import continuum as sweep
 from ganvas.data import ImageOptions
 from ganvas.errors import GanvasError
@@ -262,6 +262,11 @@ def numbers(text: str) -> list[float]:
         raise GanvasError(f"{text!r} is not a list of numbers.", "Write for example --weights 0,0.5,1") from error
 
 
+def runs(folder: Annotated[Positional[Path], arg(help="where to look")] = Path("runs"), *, json: Json = False) -> None:
+    """The runs below a folder, newest first: what each is, how far it came, its best scores."""
+    show_runs(listing.runs(folder), as_json=json)
+
+
 def export(
     run: RunPath,
     *,
@@ -413,6 +418,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "metrics": metrics,
     "continuum": continuum,
+    "runs": runs,
     "export": export,
     "report": report,
 }
