@@ -1,0 +1,331 @@
+"""How fast ganvas is beside what people would use instead: measures in one run, interleaved, and writes docs/speed.md.
+
+    python benchmarks/speed.py                       measures everything, then writes the page
+    python benchmarks/speed.py vae dcgan             measures these works again, and keeps the others' results
+    python benchmarks/speed.py page                  writes the page from benchmarks/results/speed.json
+
+Every contestant is a process of its own. A round lets each do one block of its work, one after the other, and one large
+matrix product; what is told is the median over rounds of ratios within a round. Contestants whose package is not installed
+are left out, and the page says so. Packages beside the project's own are found with --peers DIR (pip install --target DIR).
+A number on the page is never typed by hand.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "speed.json"
+PAGE = ROOT / "docs" / "speed.md"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """contestant: its function in contestants.py. needs: a package. bar: so many times its speed are asked of ganvas."""
+
+    contestant: str
+    label: str
+    bar: float | None = None
+    needs: str | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """One row of the issue's table. gemm: the share of the machine's matrix rate that is asked for."""
+
+    name: str
+    title: str
+    ours: str
+    peers: tuple[Peer, ...]
+    rounds: int = 7
+    gemm: float | None = None
+
+
+WORKS = (
+    Work(
+        "vae",
+        "VAE 784-400-20, batch 128",
+        "vae_ganvas",
+        (
+            Peer("vae_bare", "the tightest loop: data in memory, fused Adam", 1 / 1.05),
+            Peer("vae_bare_compiled", "the same, compiled (its warm-up not counted)"),
+            Peer("vae_pythae", "pythae 0.1.2", 2.0, "pythae"),
+            Peer("vae_keras_torch", "Keras 3 on torch", 1.5, "keras"),
+            Peer("vae_keras_jax", "Keras 3 on JAX", 1.5, "jax"),
+        ),
+    ),
+    Work(
+        "vaegan",
+        "VAE-GAN, pythae's MNIST networks, batch 64",
+        "vaegan_ganvas",
+        (Peer("vaegan_pythae", "pythae 0.1.2", 1.7, "pythae"),),
+        rounds=3,
+    ),
+    Work(
+        "aae",
+        "AAE, pythae's MNIST networks, batch 64",
+        "aae_ganvas",
+        (Peer("aae_pythae", "pythae 0.1.2", 1.7, "pythae"),),
+        rounds=3,
+    ),
+    Work(
+        "dcgan",
+        "DCGAN 32x32, PyTorch-GAN's networks, batch 64",
+        "dcgan_ganvas",
+        (
+            Peer("dcgan_script", "the usual script: PIL images through a DataLoader", 2.0),
+            Peer("dcgan_bare", "data in memory, channels last, fused Adam"),
+        ),
+        rounds=5,
+        gemm=0.8,
+    ),
+    Work(
+        "wgan-gp",
+        "WGAN-GP, dense networks, 5 critic steps, batch 64",
+        "wgan_ganvas",
+        (Peer("wgan_script", "the usual script: PIL images through a DataLoader", 2.0),),
+    ),
+    Work(
+        "ring8",
+        "GAN on ring8, 4x400 dense networks, batch 100",
+        "ring8_ganvas",
+        (Peer("ring8_bare", "the tightest loop", 1 / 1.15),),
+    ),
+    Work(
+        "measures",
+        "FID and PRDC of 10,000 features of 128 numbers",
+        "measures_ganvas",
+        (Peer("measures_packages", "scipy's matrix root, and prdc 0.2", 2.0, "prdc"),),
+        rounds=3,
+    ),
+    Work(
+        "sampling",
+        "sampling 28x28 images from a DCGAN",
+        "sampling_ganvas",
+        (Peer("sampling_bare", "the bare generator in a loop", 1 / 1.05),),
+    ),
+)
+
+
+@dataclass
+class Timing:
+    """One block of one contestant. seconds, cpu: for 1,000 images."""
+
+    seconds: float
+    cpu: float
+
+
+@dataclass
+class Result:
+    """What one contestant did. memory: its process's peak, bytes. flops: for each image, where it was counted."""
+
+    contestant: str
+    label: str
+    bar: float | None
+    timings: list[Timing] = field(default_factory=list)
+    memory: int = 0
+    flops: float = 0.0
+    absent: str = ""
+
+
+class Worker:
+    """A contestant in a process of its own."""
+
+    def __init__(self, contestant: str, threads: int, peers: str | None) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore"}
+        command = [sys.executable, __file__, "--worker", contestant, "--threads", str(threads)]
+        command += ["--peers", peers] if peers else []
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        self.ready = self.answer()
+
+    def answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(self.process.communicate()[1])
+        return json.loads(line)
+
+    def block(self) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def end(self) -> None:
+        self.process.communicate()
+
+
+def work_for(contestant: str, threads: int) -> None:
+    """The worker's side: sets up, says so, and does a block for each line that comes in."""
+    import contestants
+    import torch
+
+    from ganvas.metrics.cost import peak_memory
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    block = getattr(contestants, contestant)()
+    flops = 0.0
+    if block.counted:
+        with contestants.Operations() as operations:
+            block.run()
+        flops = operations.flops / block.images
+    block.run()
+    print(json.dumps({"flops": flops}), file=out, flush=True)
+    for _ in sys.stdin:
+        wall, cpu = time.perf_counter(), time.process_time()
+        block.run()
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        scale = 1_000 / block.images
+        line = {"seconds": wall * scale, "cpu": cpu * scale, "memory": peak_memory()}
+        print(json.dumps(line), file=out, flush=True)
+
+
+def measure(work: Work, threads: int, peers: str | None) -> dict[str, Any]:
+    """Rounds of every contestant that can run."""
+    results = [Result(work.ours, "ganvas", None)]
+    results += [Result(p.contestant, p.label, p.bar, absent=lacking(p)) for p in work.peers]
+    present = [r for r in results if not r.absent]
+    workers = {r.contestant: Worker(r.contestant, threads, peers) for r in present}
+    gemms = {name: Worker(name, threads, peers) for name in ("gemm_torch", "gemm_onednn")}
+    rates: dict[str, list[float]] = {name: [] for name in gemms}
+    for result in present:
+        result.flops = workers[result.contestant].ready["flops"]
+    for number in range(work.rounds):
+        for name, worker in gemms.items():
+            rates[name].append(worker.ready["flops"] / worker.block()["cpu"])
+        for result in present if number % 2 == 0 else present[::-1]:
+            told = workers[result.contestant].block()
+            result.timings.append(Timing(told["seconds"], told["cpu"]))
+            result.memory = told["memory"]
+    for worker in (*workers.values(), *gemms.values()):
+        worker.end()
+    return {
+        "title": work.title,
+        "threads": threads,
+        "gemm_bar": work.gemm,
+        "rates": rates,
+        "contestants": [asdict(r) for r in results],
+    }
+
+
+def lacking(peer: Peer) -> str:
+    """Why a peer cannot run; empty when it can."""
+    if peer.needs and importlib.util.find_spec(peer.needs) is None:
+        return f"not measured: {peer.needs} is not installed"
+    return ""
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def ratio(ours: dict[str, Any], peer: dict[str, Any], key: str) -> float:
+    """The median over rounds of the peer's time over ours."""
+    return statistics.median(p[key] / o[key] for o, p in zip(ours["timings"], peer["timings"], strict=True))
+
+
+def median(result: dict[str, Any], key: str) -> float:
+    return statistics.median(t[key] for t in result["timings"])
+
+
+def share(ours: dict[str, Any], rates: Sequence[float]) -> float:
+    """The multiply-adds that the work needs, over what the processor's time would have sufficed for as one large product."""
+    return statistics.median(
+        1_000 * ours["flops"] / t["cpu"] / (1_000 * rate) for t, rate in zip(ours["timings"], rates, strict=True)
+    )
+
+
+def rows(work: dict[str, Any]) -> list[str]:
+    """A work's lines of the table."""
+    ours, *peers = work["contestants"]
+    lines: list[str] = []
+    for result in (ours, *peers):
+        if result["absent"]:
+            lines.append(f"| | {result['label']} | {result['absent']} | | | | |")
+            continue
+        times = f"{median(result, 'seconds'):.3g} | {median(result, 'cpu'):.3g} | {result['memory'] / 2**20:,.0f}"
+        if result is ours:
+            lines.append(f"| **{work['title']}** | ganvas | {times} | | |")
+            continue
+        wall, cpu = ratio(ours, result, "seconds"), ratio(ours, result, "cpu")
+        bar = result["bar"]
+        verdict = "" if bar is None else f"{'met' if min(wall, cpu) >= bar else 'missed'}: ≥ {bar:.2f}"
+        lines.append(f"| | {result['label']} | {times} | {wall:.2f} / {cpu:.2f} | {verdict} |")
+    return lines
+
+
+def shares(work: dict[str, Any]) -> str:
+    """A work's line of the table of matrix rates."""
+    ours = work["contestants"][0]
+    own, best = (share(ours, work["rates"][name]) for name in ("gemm_torch", "gemm_onednn"))
+    bar = work["gemm_bar"]
+    verdict = "" if bar is None else f"{'met' if own >= bar else 'missed'}: ≥ {bar:.0%} of torch's"
+    return f"| {work['title']} | {ours['flops'] / 2e6:,.2f} | {own:.0%} | {best:.0%} | {verdict} |"
+
+
+def page(results: dict[str, Any]) -> str:
+    works = [results["works"][w.name] for w in WORKS if w.name in results["works"]]
+    template = (ROOT / "benchmarks" / "speed.template.md").read_text()
+    table = "\n".join(line for work in works for line in rows(work))
+    counted = "\n".join(shares(work) for work in works if work["contestants"][0]["flops"])
+    rates = {
+        name: statistics.median(rate for work in works for rate in work["rates"][name]) * 1e-9
+        for name in ("gemm_torch", "gemm_onednn")
+    }
+    return template.format(
+        machine=results["machine"],
+        table=table,
+        shares=counted,
+        torch_rate=f"{rates['gemm_torch']:.0f}",
+        onednn_rate=f"{rates['gemm_onednn']:.0f}",
+    )
+
+
+def machine(threads: int) -> str:
+    import torch
+
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    kernels = torch.backends.cpu.get_cpu_capability()
+    return f"{name}, {os.cpu_count()} cores, {threads} thread(s) a process, torch {torch.__version__} ({kernels})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("works", nargs="*", help=f"some of {', '.join(w.name for w in WORKS)}, or page")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--peers", help="where packages beside the project's own lie")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.peers:
+        sys.path.append(given.peers)
+    if given.worker:
+        work_for(given.worker, given.threads)
+        return
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"works": {}}
+    for work in WORKS:
+        if not given.works or work.name in given.works:
+            results["machine"] = machine(given.threads)
+            results["works"][work.name] = measured = measure(work, given.threads, given.peers)
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            print("\n".join(rows(measured)), flush=True)
+    PAGE.write_text(page(results))
+    print(f"written: {PAGE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
