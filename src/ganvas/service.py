@@ -15,6 +15,7 @@ from torch import Tensor
 from ganvas import comparison, distributed, evaluation, rng
 from ganvas.contract import Facts, dry_step
 from ganvas.data import Data, DataInfo, ImageOptions, batches, open_data, read_image, summary
+from ganvas.data import cache as data_cache
 from ganvas.devices import resolve_device
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.evaluation import Protocol
@@ -70,6 +71,11 @@ def data(
         shown = num if len(loaded.info.shape) == 3 else len(loaded.train)
         save_picture(loaded.train.batch(torch.arange(min(shown, len(loaded.train)))).x, out, loaded.info)
     return summary(loaded)
+
+
+def clear_cache() -> tuple[int, int]:
+    """Removes the decoded pictures that were kept of folders. Returns of how many folders, and how many bytes."""
+    return data_cache.clear()
 
 
 def check(file: str, *, data: str = "glyphs", image_options: ImageOptions = ImageOptions()) -> Facts:

@@ -20,6 +20,11 @@ PATIENCE = 10.0
 """Seconds to wait for a process that still holds a run: one that is being ended, say."""
 
 
+def cache_folder() -> Path:
+    """Where things are kept that can be made again: $XDG_CACHE_HOME/ganvas, else ~/.cache/ganvas."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganvas"
+
+
 def atomically(path: Path, write: Callable[[Path], object]) -> Path:
     """Lets `write` fill a file of a temporary name, and renames it to `path` when it is on the disk."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")

@@ -67,7 +67,7 @@ def test_lenet_leaves_the_callers_generator_alone(tmp_path):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_default_cache(monkeypatch, tmp_path):
+def test_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     train_lenet(*bars(100), *bars(50, seed=1), 3)
     assert {p.suffix for p in (tmp_path / "ganvas").iterdir()} == {".json", ".safetensors"}

@@ -53,17 +53,25 @@ def recipes(*, json: Json = False) -> None:
 
 def data(
     source: Annotated[
-        Positional[str], arg(help="glyphs, digits, sprites, ring8, grid25, a folder, idx:DIR, npz:FILE, hf:NAME")
-    ],
+        Positional[str | None], arg(help="glyphs, digits, sprites, ring8, grid25, a folder, idx:DIR, npz:FILE, hf:NAME")
+    ] = None,
     *,
     out: Annotated[Path | None, arg(help="a picture of the first examples")] = None,
     num: Annotated[int, arg(help="how many are on the picture")] = 100,
     size: Size = None,
     crop: Crop = "center",
     channels: Channels = None,
+    clear_cache: Annotated[bool, arg(help="remove what was kept of folders that were read before")] = False,
     json: Json = False,
 ) -> None:
     """Look at a data source: count, size, channels, labels, captions, and the files that cannot be read."""
+    if clear_cache:
+        entries, size_bytes = service.clear_cache()
+        print(f"{entries} decoded folders removed, {size_bytes / 2**20:,.0f} MB.")
+    if source is None:
+        if not clear_cache:
+            raise GanvasError("What data?", "Name a source: ganvas data glyphs")
+        return
     options = ImageOptions(size=size, crop=crop, channels=channels)
     show_data(service.data(source, out=out, num=num, image_options=options), as_json=json)
     said(out)

@@ -1,9 +1,11 @@
 """A folder of images, laid out as a Hugging Face imagefolder."""
 
 import os
+import stat
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -11,13 +13,17 @@ from typing import TypeVar
 import torch
 from PIL import Image
 
-from ganvas.data.dataset import Data, Skipped, Split, gather
-from ganvas.data.images import ImageOptions, Pixels, check_one_size, decode, measure, reason, stack
+from ganvas.data import cache
+from ganvas.data.dataset import Data, Skipped, gather
+from ganvas.data.images import ImageOptions, check_one_size, decode, measure, reason, stack
 from ganvas.data.metadata import NAMES, About, normal, read_metadata
 from ganvas.data.splits import keep, split_by_key
 from ganvas.errors import GanvasError
 
 T = TypeVar("T")
+
+PIECE = 2_048
+"""So many pictures are decoded between two looks at the progress."""
 
 EXTENSIONS = frozenset(
     f".{kind}"
@@ -33,11 +39,15 @@ _UNREAD = ("metadata.parquet", "metadata.json", "metadata.tsv")
 
 @dataclass(frozen=True)
 class _File:
-    """A picture. key: its path below the root, the same on every machine. folder: the one it lies in, if a class."""
+    """A picture. key: its path below the root, the same on every machine. folder: the one it lies in, if a class.
+
+    stamp: its path below the root as it is written there, its size, and when it was last changed.
+    """
 
     path: Path
     key: str
     folder: str | None
+    stamp: tuple[str, int, int]
     about: About | None = None
 
 
@@ -64,24 +74,81 @@ def folder(source: str, options: ImageOptions, limit: int | None = None) -> Data
     """
     root = Path(source).expanduser().resolve()
     listing = _walk(root)
+    if len(listing.files) < cache.PAYS_FROM:
+        return _read(source, root, listing, options, limit)
+    key = cache.key_of([f.stamp for f in listing.files], _stamps(listing.metadata), listing.skipped, options, limit)
+    return cache.load(key, source) or cache.save(key, _read(source, root, listing, options, limit))
+
+
+def _read(source: str, root: Path, listing: _Listing, options: ImageOptions, limit: int | None) -> Data:
+    """The pictures of a listing, decoded."""
     files, skipped = _describe(listing, root)
     splits = [[part[i] for i in keep([f.key for f in part], limit)] for part in _split(root, files)]
     if options.size is None:
         splits, unreadable = _same_size(splits, root)
         skipped += unreadable
-    pictures: list[list[Pixels]] = []
-    for i, part in enumerate(splits):
-        splits[i], decoded, unreadable = _each(part, lambda f: decode(f.path, options), root)
-        pictures.append(decoded)
-        skipped += unreadable
+    pictures: list[torch.Tensor] = []
+    with _progress(sum(map(len, splits))) as advance:
+        for i, part in enumerate(splits):
+            splits[i], decoded, unreadable = _decoded(part, options, root, advance)
+            pictures += decoded
+            skipped += unreadable
     if not splits[0]:
         raise _nothing(source, listing, skipped, held_out=len(splits[1]))
-    x = stack([p for part in pictures for p in part])
+    x = _joined(pictures)
     labels, classes = _labels([f for part in splits for f in part])
     texts = [(f.about.text if f.about else None) for part in splits for f in part]
-    whole = Split(x, labels, tuple(t or "" for t in texts) if any(texts) else None)
-    rows = torch.arange(len(x)).split([len(part) for part in splits])
-    return gather(source, whole.select(rows[0]), whole.select(rows[1]), classes=classes, skipped=skipped)
+    text = tuple(t or "" for t in texts) if any(texts) else None
+    train, held_out = (cache.rows(x, labels, text, part) for part in _halves(len(splits[0])))
+    return gather(source, train, held_out, classes=classes, skipped=skipped)
+
+
+def _halves(num_train: int) -> tuple[slice, slice]:
+    return slice(0, num_train), slice(num_train, None)
+
+
+def _decoded(
+    files: list[_File], options: ImageOptions, root: Path, advance: Callable[[int], None]
+) -> tuple[list[_File], list[torch.Tensor], list[Skipped]]:
+    """The files that could be decoded, their pictures in pieces of uint8 (n, C, H, W), and the others."""
+    good: list[_File] = []
+    pieces: list[torch.Tensor] = []
+    skipped: list[Skipped] = []
+    for start in range(0, len(files), PIECE):
+        part, pictures, unreadable = _each(files[start : start + PIECE], lambda f: decode(f.path, options), root)
+        good += part
+        pieces += [stack(pictures)] if pictures else []
+        skipped += unreadable
+        advance(PIECE)
+    return good, pieces, skipped
+
+
+def _joined(pieces: list[torch.Tensor]) -> torch.Tensor:
+    """Pieces of pictures as one uint8 (N, C, H, W), C the largest number of channels; the pieces are given up on the way."""
+    channels = max(piece.shape[1] for piece in pieces)
+    whole = torch.empty((sum(map(len, pieces)), channels, *pieces[0].shape[2:]), dtype=torch.uint8)
+    start = 0
+    while pieces:
+        piece = pieces.pop(0)
+        whole[start : start + len(piece)] = piece  # grey pictures spread over all channels
+        start += len(piece)
+    return whole
+
+
+@contextmanager
+def _progress(num: int) -> Generator[Callable[[int], None]]:
+    """Something to tell of each number of pictures done: a bar on a terminal, where there are many of them."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=num < cache.PAYS_FROM or not console.is_terminal) as bar:
+        task = bar.add_task("reading pictures", total=num)
+        yield lambda done: bar.advance(task, done)
+
+
+def _stamps(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
+    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
 
 
 def _walk(root: Path) -> _Listing:
@@ -96,42 +163,47 @@ def _walk(root: Path) -> _Listing:
         for name in [n for n in folders if (here / n).is_symlink()]:
             found.skipped.append(_skip(here / name, root, "a link to a folder, which is not followed"))
         folders[:] = sorted(n for n in folders if n[0] != "." and n != "__MACOSX" and not (here / n).is_symlink())
+        inside = "" if here == root else f"{here.relative_to(root).as_posix()}/"
+        label = _class_folder(here, root)
         for name in sorted(n for n in names if n[0] != "."):
-            _file(found, here / name, root)
+            _file(found, here / name, root, inside + name, label)
     return found
 
 
-def _file(found: _Listing, path: Path, root: Path) -> None:
+def _file(found: _Listing, path: Path, root: Path, name: str, label: str | None) -> None:
+    """name: the path below the root. label: the class's folder."""
     if path.name in NAMES:
         found.metadata.append(path)
     elif path.name in _UNREAD:
         found.skipped.append(_skip(path, root, f"only {' and '.join(reversed(NAMES))} are read"))
     elif path.suffix.lower() not in EXTENSIONS:
         found.others += 1
-    elif obstacle := _obstacle(path, root):
-        found.skipped.append(_skip(path, root, obstacle))
+    elif isinstance(facts := _facts(path, root), str):
+        found.skipped.append(_skip(path, root, facts))
     else:
-        key = normal(path.relative_to(root).as_posix())
-        found.files.append(_File(path, key, _class_folder(path, root)))
+        found.files.append(_File(path, normal(name), label, (name, facts.st_size, facts.st_mtime_ns)))
 
 
-def _obstacle(path: Path, root: Path) -> str | None:
-    """Why a file is not even opened."""
+def _facts(path: Path, root: Path) -> os.stat_result | str:
+    """What the system says of a file, or why it is not even opened."""
     try:
-        if path.is_symlink() and not path.resolve(strict=True).is_relative_to(root):
-            return "a link that leads out of the folder"
-        if not path.is_file():  # to open a pipe would wait for ever
+        facts = path.lstat()
+        if stat.S_ISLNK(facts.st_mode):
+            if not path.resolve(strict=True).is_relative_to(root):
+                return "a link that leads out of the folder"
+            facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):  # to open a pipe would wait for ever
             return "not a regular file"
-        return None if path.stat().st_size else "the file is empty"
+        return facts if facts.st_size else "the file is empty"
     except FileNotFoundError:
         return "a link that leads nowhere"
     except (OSError, RuntimeError) as error:  # a link to itself; no permission
         return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _class_folder(path: Path, root: Path) -> str | None:
-    """The name of the folder that holds a picture, unless that is the whole, or a split."""
-    inner = path.parent.relative_to(root).parts
+def _class_folder(folder: Path, root: Path) -> str | None:
+    """The name of a folder that holds pictures, unless that is the whole, or a split."""
+    inner = folder.relative_to(root).parts
     if inner and inner[0].lower() in _TRAIN + _HELD_OUT and _child(root, _TRAIN):
         inner = inner[1:]
     return inner[-1] if inner else None

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,7 @@ from ganvas.errors import GanvasError
 from ganvas.metrics.features import BATCH, Classifier
 from ganvas.metrics.images import as_float
 from ganvas.rng import generator, seeded
+from ganvas.storage import cache_folder
 
 VERSION = 1
 """To be raised with any change of architecture or training: it is part of the cache's key."""
@@ -75,17 +75,12 @@ def train_lenet(
     with seeded(seed, "lenet initial weights"):
         untrained = LeNet(images.shape[1], num_classes, max(images.shape[2:]))
     key = _key(images, labels, num_classes, seed)
-    path = (cache_dir or default_cache()) / f"lenet-{key[:16]}"
+    path = (cache_dir or cache_folder()) / f"lenet-{key[:16]}"
     network = _load(untrained, path) or _fit(untrained, images, labels, seed)
     network.requires_grad_(False).eval()
     network.accuracy = _accuracy(network, held_images, held_labels)
     _save(network, path, key)
     return network
-
-
-def default_cache() -> Path:
-    """Where trained feature networks are kept: $XDG_CACHE_HOME/ganvas, else ~/.cache/ganvas."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganvas"
 
 
 def _labelled(images: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
