@@ -89,7 +89,7 @@ def test_few_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ganvas.train("aae-semi", out=tmp_path / "whole", **options)
     settings = json.loads((tmp_path / "whole" / "recipe.json").read_text())
     assert settings["training"]["labels"] == 20
-    assert settings["arguments"]["labelled_share"] == 0.5
+    assert settings["arguments"]["labelled_share"] == 0.25
     ganvas.train("aae-semi", out=tmp_path / "parts", **{**options, "images": 128})
     ganvas.train(resume=tmp_path / "parts", images=256, quiet=True)
     whole, parts = (ganvas.open(tmp_path / name).model.state_dict() for name in ("whole", "parts"))

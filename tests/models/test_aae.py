@@ -147,6 +147,18 @@ def test_labels_reach_the_classifier_and_nothing_else() -> None:
     assert float(told["classifier"]["label"]) > 0
 
 
+def test_noise_is_on_what_the_encoder_sees_in_training_and_nowhere_else() -> None:
+    m, b = semi(), batch(8)
+    clean = m.encoder(b.x)[0]
+    m.noise = 0.5
+    r = m(b)
+    assert torch.equal(r.x, b.x), "what is decoded is compared with the example itself"
+    assert not torch.allclose(r.logits, clean)
+    m.eval()
+    torch.testing.assert_close(m(b).logits, clean)
+    torch.testing.assert_close(m.classify(b.x), clean)
+
+
 def test_each_critic_sees_its_own_part() -> None:
     m = semi(Told(1.0, 1.0), Told(-1.0, -1.0))
     r = m(batch())

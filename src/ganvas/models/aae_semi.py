@@ -31,6 +31,9 @@ class SemiSupervisedAAE(Autoencoder):
     class_critic, style_critic: (N, K) and (N, L) to scores (N,).
     style_prior: p(z). Labels are y ≥ 0; −1 is an example without one, and only the classifier sees labels.
 
+    noise: standard deviation of what is added to the encoder's input in training, in units of x; what is decoded is
+        compared with x itself. With few labels, it is what keeps the encoder from knowing them by heart.
+
     Codes are (N, K + L), the class first. Where `generate` is told y ≥ 0, that class replaces the code's own.
 
     Terms: distortion, in nats per example; class and style adversarial; label, in nats per labelled example (0 in a batch
@@ -48,6 +51,7 @@ class SemiSupervisedAAE(Autoencoder):
         style_prior: nn.Module,
         num_classes: int,
         loss: Adversarial | None = None,
+        noise: float = 0.0,
     ) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
@@ -55,6 +59,7 @@ class SemiSupervisedAAE(Autoencoder):
         self.prior = ClassAndStyle(num_classes, style_prior)
         self.num_classes = num_classes
         self.loss = loss or NonSaturating()
+        self.noise = noise
 
     def players(self) -> Sequence[Player]:
         return (
@@ -66,7 +71,10 @@ class SemiSupervisedAAE(Autoencoder):
         )
 
     def forward(self, batch: Batch) -> Round:
-        logits, q = self.encoder(batch.x)
+        seen = batch.x
+        if self.training and self.noise > 0:
+            seen = seen + self.noise * rng.randn(*seen.shape, like=seen)
+        logits, q = self.encoder(seen)
         c_prior, z_prior = self.prior().sample((len(batch),)).tensor_split([self.num_classes], dim=1)
         return Round(
             x=batch.x, y=batch.y, logits=logits, c=logits.softmax(1), z=q.rsample(), c_prior=c_prior, z_prior=z_prior

@@ -94,14 +94,17 @@ def aae_semi(
     width: int | None = None,
     latent: int = 10,
     likelihood: LikelihoodName = "auto",
-    labelled_share: float = 0.5,
-    learning_rate: float = 1e-3,
+    labelled_share: float = 0.25,
+    noise: float = 0.6,
+    learning_rate: float = 4e-4,
     adversarial_learning_rate: float = 2e-4,
-    ema: float = 0,
+    ema: float = 8_000,
 ) -> Recipe:
     """Semi-supervised AAE: a class and a style as the code, the class learnt from few labels and many unlabelled examples.
 
-    With `--labels 100` so many training examples keep their labels.
+    With `--labels 100` so many training examples keep their labels. Adversaries at half the rate of reconstruction neither
+    win nor lose; at a fifth of it the style is not the prior's and holds the class as well, and at the same rate little is
+    encoded at all.
 
     Paper: Makhzani et al. 2015, "Adversarial Autoencoders", https://arxiv.org/abs/1511.05644
 
@@ -111,6 +114,7 @@ def aae_semi(
         latent: dimensions of the style, the part of the code beside the class.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
         labelled_share: of each batch, what examples with a label get where they are few.
+        noise: standard deviation of the noise on what the encoder sees in training; 0 for none.
         learning_rate: Adam's rate for reconstruction and for the labels.
         adversarial_learning_rate: Adam's rate for both critics, and for the encoder where it fools them.
         ema: half-life of the networks' average in images; 0 keeps none.
@@ -121,6 +125,8 @@ def aae_semi(
         raise GanvasError(
             f"Labelled examples cannot have {labelled_share} of each batch.", "Use --labelled-share between 0 and 1."
         )
+    if noise < 0:
+        raise GanvasError(f"Noise cannot have a standard deviation of {noise}.", "Use --noise 0 for none.")
     family = body(network, data, width)
     model = SemiSupervisedAAE(
         ClassifyingEncoder(family.analysis(data.shape), num_classes, latent_length(latent)),
@@ -129,6 +135,7 @@ def aae_semi(
         CodeCritic(latent),
         Normal(latent),
         num_classes,
+        noise=noise,
     )
     adversarial = adam(adversarial_learning_rate, 0.5)
     optimizers = {
@@ -142,7 +149,7 @@ def aae_semi(
         model,
         optimizers,
         images=300_000,
-        batch_size=batch_for(data, 128),
+        batch_size=batch_for(data, 64),
         ema_half_life=ema or None,
         num_classes=num_classes,
         labelled_share=labelled_share,
