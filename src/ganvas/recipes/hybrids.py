@@ -95,8 +95,8 @@ def aae_semi(
     latent: int = 10,
     likelihood: LikelihoodName = "auto",
     labelled_share: float = 0.25,
-    noise: float = 0.6,
-    learning_rate: float = 4e-4,
+    noise: float | None = None,
+    learning_rate: float | None = None,
     adversarial_learning_rate: float = 2e-4,
     ema: float = 8_000,
 ) -> Recipe:
@@ -114,8 +114,8 @@ def aae_semi(
         latent: dimensions of the style, the part of the code beside the class.
         likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
         labelled_share: of each batch, what examples with a label get where they are few.
-        noise: standard deviation of the noise on what the encoder sees in training; 0 for none.
-        learning_rate: Adam's rate for reconstruction and for the labels.
+        noise: standard deviation of noise on what the encoder sees in training; 0.6 for images and 0 for points if not given.
+        learning_rate: Adam's for reconstruction and for the labels; 4e-4 for images and 1e-3 for points where none is given.
         adversarial_learning_rate: Adam's rate for both critics, and for the encoder where it fools them.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
@@ -125,6 +125,8 @@ def aae_semi(
         raise GanvasError(
             f"Labelled examples cannot have {labelled_share} of each batch.", "Use --labelled-share between 0 and 1."
         )
+    if noise is None:
+        noise = 0.6 if len(data.shape) == 3 else 0.0
     if noise < 0:
         raise GanvasError(f"Noise cannot have a standard deviation of {noise}.", "Use --noise 0 for none.")
     family = body(network, data, width)
@@ -137,13 +139,14 @@ def aae_semi(
         num_classes,
         noise=noise,
     )
+    rate = rate_for(data, learning_rate, 4e-4)
     adversarial = adam(adversarial_learning_rate, 0.5)
     optimizers = {
-        "autoencoder": adam(learning_rate),
+        "autoencoder": adam(rate),
         "class critic": adversarial,
         "style critic": adversarial,
         "encoder": adversarial,
-        "classifier": adam(learning_rate),
+        "classifier": adam(rate),
     }
     return Recipe(
         model,
