@@ -101,7 +101,7 @@ def trained(name, arguments: dict[str, object]) -> Trainer:
         recipe = build(name, info, {"width": 32, "latent": 2, "warmup": 0, **arguments})
     trainer = Trainer(recipe.model, recipe.optimizers)
     g = rng.generator("data")
-    for _ in range(400):
+    for _ in range(1_200):
         side = torch.randint(2, (128, 1), generator=g) * 2.0 - 1
         trainer.step(Batch(side.expand(-1, 2) + 0.1 * torch.randn(128, 2, generator=g)))
     return trainer
