@@ -133,8 +133,8 @@ def aae_semi(
     model = SemiSupervisedAAE(
         ClassifyingEncoder(family.analysis(data.shape), num_classes, latent_length(latent)),
         decoder(family, num_classes + latent, data, choices.likelihood(likelihood, data)),
-        CodeCritic(num_classes),
-        CodeCritic(latent),
+        CodeCritic(num_classes, critic_width(data)),
+        CodeCritic(latent, critic_width(data)),
         Normal(latent),
         num_classes,
         noise=noise,
