@@ -93,7 +93,7 @@ def lsgan(
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
-        learning_rate: Adam's, with β1 = 0.5 as in the paper; where none is given 2e-4, and 1e-3 for points.
+        learning_rate: Adam's, with β1 = 0.5 as in the paper; where none is given 6e-4, and 1e-3 for points.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     family = body(network, data, width)
@@ -128,7 +128,7 @@ def sngan(
             the critic.
         latent: dimensions of the code.
         critic_steps: the critic's turns for each of the generator's; 1 suffices for a quick look.
-        learning_rate: Adam's, with β = (0, 0.9) as in the paper; where none is given 2e-4, and 1e-3 for points.
+        learning_rate: Adam's, with β = (0, 0.9) as in the paper; where none is given 6e-4, and 1e-3 for points.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     if network == "auto" and len(data.shape) == 3 and data.shape[1] >= 8:
@@ -164,7 +164,7 @@ def r3gan(
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
         gamma: weight γ of both penalties; where none is given 1, the paper's for StackedMNIST, and 0.1 for points.
-        learning_rate: Adam's, with β = (0, 0.99) as in the paper; where none is given 2e-4, and 1e-3 for points.
+        learning_rate: Adam's, with β = (0, 0.99) as in the paper; where none is given 6e-4, and 1e-3 for points.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     family = body(network, data, width)
@@ -206,7 +206,7 @@ def pacgan(
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
-        learning_rate: Adam's, for both players; where none is given 2e-4, and 1e-3 for points.
+        learning_rate: Adam's, for both players; where none is given 6e-4, and 1e-3 for points.
         beta1: Adam's β1.
         ema: half-life of the generator's average in images; 0 keeps none.
     """

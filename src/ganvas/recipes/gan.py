@@ -65,7 +65,7 @@ def gan(
         instance_noise: standard deviation of the noise on all that the critic sees, at the start; 0 for none.
         instance_noise_images: images over which that noise falls to 0.
         diffaugment: random views that the critic is shown, some of "color,translation,cutout"; empty for none.
-        learning_rate: Adam's for the generator; 2e-4 for images and 1e-3 for points where none is given.
+        learning_rate: Adam's for the generator; 6e-4 for images and 1e-3 for points where none is given.
         critic_learning_rate: Adam's for the critic, likewise.
         beta1: Adam's β1.
         ema: half-life of the generator's average in images; 0 keeps none.

@@ -51,7 +51,7 @@ def aae(
     loss: LossName = "non-saturating",
     r1: float = 1.0,
     learning_rate: float = 1e-3,
-    adversarial_learning_rate: float = 5e-4,
+    adversarial_learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
     """AAE: an autoencoder whose codes a critic cannot tell from the prior's.
@@ -84,7 +84,7 @@ def aae(
         "critic": adam(adversarial_learning_rate, 0.5),
         "encoder": adam(adversarial_learning_rate, 0.5),
     }
-    return Recipe(model, optimizers, images=300_000, batch_size=batch_for(data, 128), ema_half_life=ema or None)
+    return Recipe(model, optimizers, images=300_000, batch_size=batch_for(data, 32), ema_half_life=ema or None)
 
 
 def aae_semi(
@@ -182,7 +182,7 @@ def bigan(
         loss: what the critic minimises; encoder and generator minimise it with the labels swapped.
         r1: weight γ of the slope penalty on real data in the critic's loss; where none is given 1, and 0.1 for points. The
             paper has none, 0.
-        learning_rate: Adam's, for both players; where none is given 2e-4, and 1e-3 for points.
+        learning_rate: Adam's, for both players; where none is given 6e-4, and 1e-3 for points.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
@@ -223,7 +223,7 @@ def alpha_gan(
         reconstruction_weight: λ, of the absolute error summed over an example's dimensions.
         r1: weight γ of the slope penalty on real data in the critic's loss; where none is given 1, and 0.1 for points. The
             paper has none, 0.
-        learning_rate: Adam's, for all four players; where none is given 2e-4, and 1e-3 for points.
+        learning_rate: Adam's, for all four players; where none is given 6e-4, and 1e-3 for points.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
@@ -307,7 +307,7 @@ def soft_introvae(
         beta_kl: weight of the rate, of data for the encoder and of generated examples for the decoder.
         beta_neg: weight of the rate of generated examples in the encoder's exponential bound; where none is given, 256 for
             images as in the authors' program, 10 for points.
-        learning_rate: Adam's, for both players; where none is given 2e-4, and 1e-3 for points.
+        learning_rate: Adam's, for both players; where none is given 6e-4, and 1e-3 for points.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
     family = body(network, data, width)
@@ -346,7 +346,7 @@ def veegan(
         latent: dimensions of the code; where none is given 32, and 2 for points.
         r1: weight γ of the slope penalty on real data in the critic's loss; where none is given 1, and 0.1 for points. The
             paper has none, 0.
-        learning_rate: Adam's, for all three players; where none is given 2e-4, and 1e-3 for points.
+        learning_rate: Adam's, for all three players; where none is given 6e-4, and 1e-3 for points.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
