@@ -190,8 +190,8 @@ def page() -> str:
     lines = [
         "# Claims put to the test",
         "",
-        "What single papers promise, tried on MNIST with each recipe's defaults and measured on its 10,000 test images, or as",
-        "many samples. Values are means ± standard error over seeds, seconds are CPU time of training, and",
+        "What single papers promise, tried on MNIST with each recipe's defaults and measured on its 10,000 test images, or",
+        "as many samples. Values are means ± standard error over seeds, seconds are CPU time of training, and",
         "`python benchmarks/claims.py run` makes all of it again.",
         "",
     ]
@@ -225,9 +225,9 @@ def few_labels(found: Sequence[Result]) -> list[str]:
     return [
         "## Few labels",
         "",
-        f"The semi-supervised AAE sees {IMAGES['few']:,} images; of the training images so many have a label, as many of each",
-        "class. Beside it, on the same labelled images alone: its own encoder with the same noise and rate, shown as many",
-        "labelled examples; and the LeNet of the metrics.",
+        f"The semi-supervised AAE sees {IMAGES['few']:,} images; of the training images so many have a label, as many of",
+        "each class. Beside it, on the same labelled images alone: its own encoder with the same noise and rate, shown",
+        "as many labelled examples; and the LeNet of the metrics.",
         "",
         head("labels", "what", "accuracy on the test images", "seeds", "CPU s"),
         *(
