@@ -135,9 +135,9 @@ def directory(recipe: str, labels: int | None, seed: int) -> Path:
 
 
 def last(trained: Run, key: str) -> float:
-    """The last value of a key in the run's log."""
+    """A value of the last whole epoch in the run's log."""
     lines = [json.loads(text) for text in (trained.path / "metrics.jsonl").read_text().splitlines()]
-    return [entry[key] for entry in lines if key in entry][-1]
+    return [entry["metrics"][key] for entry in lines if key in entry.get("metrics", {}) and not entry["partial"]][-1]
 
 
 @cache
