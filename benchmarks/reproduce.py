@@ -1,164 +1,245 @@
 """Published numbers beside what ganvas obtains: trains, measures, and writes docs/evidence.md.
 
-    python benchmarks/reproduce.py iwae-mnist --data idx:path/to/mnist      runs it (or goes on with it), then writes the page
-    python benchmarks/reproduce.py page                                     writes the page from the results that there are
+    python benchmarks/reproduce.py ring-gan         runs it (or goes on with it), then writes the page
+    python benchmarks/reproduce.py all              the same for every protocol that has no result yet, the cheapest first
+    python benchmarks/reproduce.py page             writes the page from the results that there are
 
-Runs lie in runs/evidence/, results in benchmarks/results/NAME.json. A number on the page is never typed by hand.
+The protocols are in protocols.py. Runs lie in runs/evidence/, results in benchmarks/results/evidence/NAME.jsonl, a line a
+seed, written as runs finish. A number on the page is never typed by hand.
 """
 
 import argparse
 import json
+import re
 import statistics
+import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import ganvas
-from ganvas import service
-from ganvas.evaluation import Protocol
+from ganvas import evaluation, service
+from ganvas.evaluation import Evaluation, Protocol, with_error
+from ganvas.metrics.card import Better
+from ganvas.metrics.catalog import Row
+from ganvas.runs import Run
+from protocols import EXPERIMENTS, MNIST, Experiment, Training
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+EVIDENCE = RESULTS / "evidence"
+RUNS = ROOT / "runs" / "evidence"
+
+
+PREFACE = """\
+# Evidence
+
+Published numbers beside those that ganvas obtained. Every row was written by `python benchmarks/reproduce.py NAME`, NAME as
+in the last column, from runs that were really made. Several seeds are given as mean ± standard error; with one seed, ± is
+the standard error over test examples. *Real data* are training examples in place of samples, *untrained* are the same
+networks before their first step. A budget below the protocol's is said in its row: such a number is not to be held against
+the published one, it shows how far the run came. ✗ marks a number that is worse than the published one by more than two
+standard errors of both.
+
+| what | score | published | obtained | real data | untrained | seeds | budget / protocol's | time a seed | NAME |
+|---|---|---|---|---|---|---|---|---|---|"""
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """One protocol. images: its full budget; published: score name to the published figure and where it stands."""
+class Measured:
+    """A score. floor: of real data; untrained: of the networks before training; None where there is none."""
 
     name: str
-    title: str
-    recipe: str
-    options: dict[str, Any]
-    images: int
-    protocols: tuple[Protocol, ...]
-    published: dict[str, tuple[str, str]]
-    seeds: tuple[int, ...] = (0,)
-    notes: str = ""
+    value: float
+    error: float | None = None
+    better: Better | None = None
+    floor: float | None = None
+    untrained: float | None = None
+    card: dict[str, Any] | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Result:
-    """One seed's scores. images: what it was trained on."""
+    """One seed's scores. images: what it was trained on, 0 for a computation. seconds: of training, or of the computation."""
 
     seed: int
     images: int
     seconds: float
-    scores: dict[str, float]
-    errors: dict[str, float | None] = field(default_factory=dict)
+    scores: tuple[Measured, ...]
 
 
-LIKELIHOOD = (Protocol(("elbo",), num=10_000), Protocol(("nll",), num=1_000, importance_samples=5_000))
-SHORT = "Burda et al.'s nets, 50 epochs of Adadelta; a public reproduction of the short protocol"
-EXPERIMENTS = {
-    e.name: e
-    for e in (
-        Experiment(
-            "iwae-mnist",
-            "VAE, binarised MNIST, short protocol",
-            "iwae-mnist",
-            {},
-            3_000_000,
-            LIKELIHOOD,
-            {"nll": ("92.67", SHORT)},
-            notes="nats, on one fixed draw of black and white pixels: the bound on all 10,000 test images, "
-            "−log p with 5,000 importance samples on 1,000 of them, chosen by the seed",
-        ),
-        Experiment(
-            "iwae-mnist-5",
-            "IWAE k = 5, binarised MNIST, short protocol",
-            "iwae-mnist",
-            {"k": 5},
-            3_000_000,
-            LIKELIHOOD,
-            {"nll": ("85.54 with the full protocol of 3,280 epochs", "Burda et al. 2016, table 1")},
-            notes="as above; the published figure is of a budget 66 times as long",
-        ),
-    )
-}
-
-
-def run(experiment: Experiment, data: str, images: int | None) -> None:
-    """Every seed, from where an earlier attempt stopped; results are written as they come."""
-    budget = images or experiment.images
-    results: list[Result] = []
+def run(experiment: Experiment, mnist: str = MNIST, images: int | None = None) -> None:
+    """Every seed that has no result of this budget yet, each written as it comes; what was interrupted goes on."""
+    how = experiment.how
+    budget = (images or how.budget) if isinstance(how, Training) else 0
+    done = {result.seed for result in results(experiment) if result.images == budget}
     for seed in experiment.seeds:
-        out = ROOT / "runs" / "evidence" / f"{experiment.name}-{seed}"
-        if (out / "recipe.json").exists():
-            trained = ganvas.train(resume=out, images=budget)
+        if seed in done:
+            continue
+        if isinstance(how, Training):
+            keep(experiment, trained(experiment.name, how, seed, mnist, budget))
         else:
-            trained = ganvas.train(
-                experiment.recipe, data=data, out=out, seed=seed, images=budget, **experiment.options
-            )
-        rows = [row for protocol in experiment.protocols for row in service.evaluate(trained, protocol=protocol)]
-        scores = {row.score.name: row.score.value for row in rows}
-        errors = {row.score.name: row.score.error for row in rows}
-        results.append(Result(seed, trained.images_seen, seconds(out), scores, errors))
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"images": budget, "results": [asdict(r) for r in results]}, indent=2)
-        (RESULTS / f"{experiment.name}.json").write_text(text + "\n")
+            start = time.monotonic()
+            scores = tuple(Measured(name, value) for name, value in how(seed).items())
+            keep(experiment, Result(seed, 0, time.monotonic() - start, scores))
 
 
-def seconds(run_directory: Path) -> float:
-    lines = [json.loads(line) for line in (run_directory / "metrics.jsonl").read_text().splitlines()]
-    return max(line.get("seconds", 0.0) for line in lines)
+def trained(name: str, how: Training, seed: int, mnist: str, budget: int) -> Result:
+    out, data = RUNS / f"{name}-{seed}", how.data.format(mnist=mnist)
+    if (out / "recipe.json").exists():
+        run = ganvas.train(resume=out, images=budget)
+    else:
+        every = max(10_000, budget // 50)
+        run = ganvas.train(
+            how.recipe, data=data, out=out, seed=seed, images=budget, checkpoint_every=every, **how.options
+        )
+    rows = [row for protocol in how.protocols for row in service.evaluate(run, protocol=protocol)]
+    rows += [row for protocol in how.dear for row in without_untrained(run, protocol)]
+    return Result(seed, run.images_seen, run.directory.seconds(), tuple(map(measured, rows)))
+
+
+def without_untrained(run: Run, protocol: Protocol) -> list[Row]:
+    """What `service.evaluate` gives, but for the scores of the untrained networks."""
+    source = run.settings.source
+    here = Evaluation.of(run.model, run.recipe, service.as_trained(run, source), protocol)
+    rows = [row for name in here.names() for row in here.rows(name)]
+    evaluation.keep(run, rows, source, protocol)
+    return rows
+
+
+def measured(row: Row) -> Measured:
+    score = row.score
+    floor, untrained = (None if other is None else other.value for other in (row.floor, row.untrained))
+    return Measured(score.name, score.value, score.error, score.better, floor, untrained, score.to_dict()["card"])
+
+
+def file_of(experiment: Experiment) -> Path:
+    return EVIDENCE / f"{experiment.name}.jsonl"
+
+
+def keep(experiment: Experiment, result: Result) -> None:
+    EVIDENCE.mkdir(parents=True, exist_ok=True)
+    with file_of(experiment).open("a") as stream:
+        stream.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
+    print(experiment.name, result.seed, {score.name: score.value for score in result.scores}, flush=True)
+
+
+def results(experiment: Experiment) -> list[Result]:
+    """What was obtained so far, of any budget; of one seed and budget the newest."""
+    if not file_of(experiment).exists():
+        return []
+    found: dict[tuple[int, int], Result] = {}
+    for line in file_of(experiment).read_text().splitlines():
+        kept = json.loads(line)
+        scores = tuple(Measured(**score) for score in kept["scores"])
+        result = Result(kept["seed"], kept["images"], kept["seconds"], scores)
+        found[result.seed, result.images] = result
+    return list(found.values())
+
+
+def shown(experiment: Experiment) -> list[Result]:
+    """The results of one budget: of those that most seeds have, the longest."""
+    found = results(experiment)
+    seeds = Counter(result.images for result in found)
+    longest = max(seeds, key=lambda images: (seeds[images], images), default=0)
+    return [result for result in found if result.images == longest]
 
 
 def page() -> str:
     """docs/evidence.md, from the results that there are."""
-    lines = [
-        "# Evidence",
-        "",
-        "Published numbers beside those that ganvas obtained. Every row was written by its command from runs that were",
-        "really made; a budget below the protocol's is said in its row. Several seeds are given as mean ± standard error;",
-        "with one seed, ± is the standard error over test examples.",
-        "",
-        "| what | score | published | obtained | seeds | images seen / protocol's | training | command |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for experiment in EXPERIMENTS.values():
-        file = RESULTS / f"{experiment.name}.json"
-        if file.exists():
-            results = [Result(**r) for r in json.loads(file.read_text())["results"]]
-            lines += rows(experiment, results)
-    lines += [
-        "",
-        *(f"- **{e.title}**: {e.notes}." for e in EXPERIMENTS.values() if (RESULTS / f"{e.name}.json").exists()),
-        "",
-    ]
+    made = {e.name: shown(e) for e in EXPERIMENTS.values()}
+    missing = [f"`{name}`" for name, found in made.items() if not found]
+    notes = [f"- **{e.title}** ({e.source}): {e.notes}." for e in EXPERIMENTS.values() if made[e.name]]
+    table = [line for name, found in made.items() if found for line in rows(EXPERIMENTS[name], found)]
+    lines = [PREFACE, *table, "", "## Sources, protocols, and why numbers differ", "", *notes, ""]
+    if missing:
+        lines += [f"No result yet: {', '.join(missing)}. `python benchmarks/reproduce.py all` goes on with them.", ""]
     return "\n".join(lines)
 
 
-def rows(experiment: Experiment, results: Sequence[Result]) -> list[str]:
-    command = f"`python benchmarks/reproduce.py {experiment.name} --data SOURCE`"
-    seen, minutes = results[0].images, statistics.mean(r.seconds for r in results) / 60
-    made = []
-    for name in results[0].scores:
-        published = " — ".join(experiment.published[name]) if name in experiment.published else ""
-        budget = f"{seen:,} / {experiment.images:,}"
-        made.append(
-            f"| {experiment.title} | {name} | {published} | {obtained(name, results)} | {len(results)} | {budget} "
-            f"| {minutes:.0f} min | {command} |"
-        )
+def rows(experiment: Experiment, found: Sequence[Result]) -> list[str]:
+    """A line for each score, those with a published figure first."""
+    names = [score.name for score in found[0].scores]
+    names.sort(key=lambda name: name not in experiment.published)
+    made: list[str] = []
+    for name in names:
+        scores = [score for result in found for score in result.scores if score.name == name]
+        published = experiment.published.get(name, "")
+        value = obtained(scores) + (" ✗" if falls_short(scores, published) else "")
+        floor, untrained = (mean_of([getattr(s, which) for s in scores]) for which in ("floor", "untrained"))
+        cells = [
+            experiment.title,
+            name,
+            published,
+            value,
+            floor,
+            untrained,
+            str(len(found)),
+            *effort(experiment, found),
+        ]
+        made.append(f"| {' | '.join(cells)} |")
     return made
 
 
-def obtained(name: str, results: Sequence[Result]) -> str:
-    values = [r.scores[name] for r in results]
-    if len(values) > 1:
-        return f"{statistics.mean(values):.2f} ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
-    error = results[0].errors.get(name)
-    return f"{values[0]:.2f}" + (f" ± {error:.2f}" if error else "")
+def effort(experiment: Experiment, found: Sequence[Result]) -> list[str]:
+    """Budget and protocol's, time, command."""
+    how, images = experiment.how, found[0].images
+    seconds = statistics.mean(result.seconds for result in found)
+    took = f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+    if not isinstance(how, Training):
+        return ["whole", took, f"`{experiment.name}`"]
+    budget = f"{images:,} / {how.images:,} images"
+    if images < how.images:
+        budget += f": **1/{how.images / images:.3g} of the protocol**"
+    asked = "" if images == how.budget else f" --images {images}"
+    return [budget, took, f"`{experiment.name}{asked}`"]
+
+
+def obtained(scores: Sequence[Measured]) -> str:
+    """Mean ± standard error over seeds, or of one seed the score with its own error."""
+    value, error = mean_and_error(scores)
+    return f"{digits(value, None)} ± 0" if len(scores) > 1 and error == 0 else digits(value, error)
+
+
+def mean_and_error(scores: Sequence[Measured]) -> tuple[float, float | None]:
+    values = [score.value for score in scores]
+    if len(values) == 1:
+        return values[0], scores[0].error
+    return statistics.mean(values), statistics.stdev(values) / len(values) ** 0.5
+
+
+def falls_short(scores: Sequence[Measured], published: str) -> bool:
+    """Whether the mean is worse than a published number by more than two standard errors of both."""
+    number = re.match(r"([\d.]+)(?: ± ([\d.]+))?", published)
+    better = scores[0].better
+    if number is None or better is None:
+        return False
+    value, error = mean_and_error(scores)
+    theirs, spread = float(number[1]), float(number[2] or 0)
+    behind = value - theirs if better == "lower" else theirs - value
+    return behind > 2 * ((error or 0) ** 2 + spread**2) ** 0.5
+
+
+def mean_of(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return digits(statistics.mean(known), None) if known else ""
+
+
+def digits(value: float, error: float | None) -> str:
+    return with_error(value, error) if error or abs(value) >= 1e-3 or value == 0 else f"{value:.1e}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("name", choices=[*EXPERIMENTS, "all", "page"])
-    parser.add_argument("--data", default="idx:../shared/data/mnist", help="the data source, MNIST's four files")
-    parser.add_argument("--images", type=int, help="a shorter budget than the protocol's; the page says so")
+    parser.add_argument("--mnist", default=MNIST, help="the folder of MNIST's four files")
+    parser.add_argument("--images", type=int, help="another budget for each seed; the page says so")
     given = parser.parse_args()
     for name in EXPERIMENTS if given.name == "all" else [n for n in EXPERIMENTS if n == given.name]:
-        run(EXPERIMENTS[name], given.data, given.images)
+        run(EXPERIMENTS[name], given.mnist, given.images)
+        (ROOT / "docs" / "evidence.md").write_text(page())
     (ROOT / "docs" / "evidence.md").write_text(page())
 
 

@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from PIL import Image, ImageDraw
-from reproduce import RESULTS, ROOT
 
 from ganvas import rng, service
 from ganvas.data import Data, batches, open_data
@@ -31,6 +30,7 @@ from ganvas.model import Autoencoder, Model
 from ganvas.recipe import Recipe, options, resolved
 from ganvas.recipes import RECIPES
 from ganvas.trainer import Trainer
+from reproduce import RESULTS, ROOT
 
 ZOO = RESULTS / "zoo"
 STRIPS = ROOT / "runs" / "zoo"
@@ -98,6 +98,8 @@ NOT_FOR: dict[tuple[str, str], str] = {
     ("points", "iwae-mnist"): "its likelihood is of black and white pixels",
     ("points", "article-vae"): "its likelihood is of pixels",
     ("points", "article-gan"): "made for pictures; `gan` is its like on points",
+    ("points", "pacgan-stacked"): "convolutions need images",
+    ("images", "pacgan-stacked"): "the paper's small networks for stacked digits; `pacgan` is its like",
     ("images", "pacgan-ring"): "the paper's experiment on points; `pacgan` is its like on images",
 }
 """Why a recipe is not trained on a kind of data."""

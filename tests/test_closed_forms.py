@@ -1,26 +1,17 @@
 """Models held to what mathematics says of them. In float64."""
 
 import math
-from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
+from closed_forms import Line, Point, dirac_gan, probabilistic_pca, trajectory
 from ganvas import priors
-from ganvas.batch import Batch
 from ganvas.distributions import DiagonalNormal
-from ganvas.likelihoods import SharedScaleGaussian
 from ganvas.losses.adversarial import Adversarial, Minimax, NonSaturating, Wasserstein
-from ganvas.losses.penalties import R1
 from ganvas.models.consensus import ConsensusGAN
-from ganvas.models.gan import GAN
-from ganvas.models.vae import VAE
-from ganvas.networks import Decoder, Encoder, Mlp
-from ganvas.schedules import Cosine
-from ganvas.trainer import Trainer
 
 
 def test_the_kl_of_gaussians_is_its_closed_form() -> None:
@@ -31,82 +22,16 @@ def test_the_kl_of_gaussians_is_its_closed_form() -> None:
     torch.testing.assert_close(kl_divergence(q, q), torch.zeros(5).double(), atol=1e-12, rtol=0)
 
 
-def linear_vae(data: torch.Tensor, latent: int) -> VAE:
-    """Dense layers without any hidden one: x = W z + μ + noise."""
-    family = Mlp(depth=0)
-    shape = tuple(data.shape[1:])
-    encoder = Encoder(family.analysis(shape), latent)
-    decoder = Decoder(family.synthesis(latent, shape), SharedScaleGaussian(1.0))
-    return VAE(encoder, decoder, priors.Normal(latent)).double()
-
-
 def test_a_linear_vae_is_probabilistic_pca() -> None:
-    """Tipping & Bishop 1999: σ² is the mean of the discarded eigenvalues, W spans the leading eigenvectors."""
-    g = torch.Generator().manual_seed(1)
-    basis = torch.randn(6, 2, generator=g).double() * torch.tensor([2.0, 1.0]).double()
-    data = torch.randn(500, 2, generator=g).double() @ basis.T + 0.5 * torch.randn(500, 6, generator=g).double()
-    model = linear_vae(data, 2)
-    rate = Cosine(1.0, 0.0, 500 * 1_500)
-    trainer = Trainer(model, {"autoencoder": partial(torch.optim.Adam, lr=2e-2, fused=True)}, learning_rate=rate)
-    for _ in range(1_500):
-        trainer.step(Batch(data))
-
-    mean, covariance = data.mean(0), torch.cov(data.T, correction=0)
-    values, vectors = torch.linalg.eigh(covariance)
-    noise = values[:4].mean()
-    optimum = -0.5 * (6 * math.log(2 * math.pi) + values[4:].log().sum() + 4 * noise.log() + 6)
-
-    with torch.no_grad():
-        w = model.decoder.synthesis.output.weight
-        variance = model.decode(torch.zeros(1, 2).double()).variance[0, 0]
-        bias = model.generate(torch.zeros(1, 2).double())[0]
-        marginal = torch.distributions.MultivariateNormal(bias, w @ w.T + variance * torch.eye(6).double())
-        obtained = marginal.log_prob(data).mean()
-    assert float(optimum - obtained) == pytest.approx(0.0, abs=0.01)
-    assert float(variance) == pytest.approx(float(noise), rel=0.03)
-    torch.testing.assert_close(bias, mean, atol=0.05, rtol=0)
-    cosines = torch.linalg.svdvals(torch.linalg.qr(w)[0].T @ vectors[:, 4:])
-    assert cosines.min().item() > 0.999  # the largest angle between the two planes is below 2.6 degrees
-
-
-class Point(nn.Module):
-    """The Dirac-GAN's generator, G(z) = θ."""
-
-    def __init__(self, theta: float) -> None:
-        super().__init__()
-        self.theta = nn.Parameter(torch.tensor([theta]).double())
-
-    def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
-        return self.theta.expand(len(z), 1)
-
-
-class Line(nn.Module):
-    """The Dirac-GAN's critic, D(x) = ψ x."""
-
-    def __init__(self, psi: float) -> None:
-        super().__init__()
-        self.psi = nn.Parameter(torch.tensor([psi]).double())
-
-    def forward(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
-        return x.squeeze(1) * self.psi
+    found = probabilistic_pca(1, steps=1_500)
+    assert found.gap == pytest.approx(0.0, abs=0.01)
+    assert found.noise == pytest.approx(1.0, rel=0.03)
+    assert found.degrees < 2.6
+    assert found.off < 0.05
 
 
 def dirac_trajectory(loss: Adversarial, gamma: float, steps: int, rate: float, start: float) -> np.ndarray:
-    """(ψ, θ) after every step, by the trainer that trains everything else."""
-    penalties = [R1(gamma)] if gamma else []
-    return trajectory(GAN(Point(start), Line(0.0), priors.Normal(1), loss=loss, penalties=penalties), steps, rate)
-
-
-def trajectory(model: GAN | ConsensusGAN, steps: int, rate: float) -> np.ndarray:
-    model = model.double()
-    sgd = partial(torch.optim.SGD, lr=rate)
-    trainer = Trainer(model, {"critic": sgd, "generator": sgd})
-    batch = Batch(torch.zeros(1, 1).double())
-    path = []
-    for _ in range(steps):
-        trainer.step(batch)
-        path.append((model.critic.psi.item(), model.generator.theta.item()))
-    return np.array(path)
+    return trajectory(dirac_gan(loss, start, gamma), steps, rate)
 
 
 @pytest.mark.parametrize("gamma", [0.3, 1.0, 3.0])

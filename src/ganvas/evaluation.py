@@ -118,7 +118,8 @@ class Evaluation:
 
 def context_of(model: Model, recipe: Recipe, data: Data, protocol: Protocol) -> EvaluationContext:
     """The model before `data`, with a feature network if a metric needs one."""
-    seen = {need for name in protocol.metrics or USUAL for need in metric(name).needs}
+    names = protocol.metrics or USUAL
+    seen = {need for name in names for need in metric(name).needs}
     looks = len(data.info.shape) == 3 and not seen.isdisjoint((Need.FEATURES, Need.CLASSIFIER))
     features = feature_network(protocol, data) if looks else None
     modes = data.info.modes
@@ -129,6 +130,7 @@ def context_of(model: Model, recipe: Recipe, data: Data, protocol: Protocol) -> 
         features=features,
         classifier=features if isinstance(features, Classifier) else None,
         mixture=Mixture(torch.tensor(modes.centres), modes.sigma) if modes else None,
+        channel_classifier=channel_classifier(data) if "modes" in names else None,
         num=protocol.num,
         seed=protocol.seed,
         importance_samples=protocol.importance_samples,
@@ -171,11 +173,26 @@ def feature_network(protocol: Protocol, data: Data) -> FeatureNetwork:
         return inception(protocol.weights)
     if name == "efficientnet":
         return efficientnet()
-    if not labelled or data.train.y is None or data.held_out.y is None:
+    if not labelled:
         raise GanvasError(
             "The features of lenet are learnt from labels, and this data has none.", "Use --features random."
         )
-    return train_lenet(data.train.x, data.train.y, data.held_out.x, data.held_out.y, len(data.info.classes))
+    return lenet(data.train, data.held_out, len(data.info.classes))
+
+
+def channel_classifier(data: Data) -> Classifier | None:
+    """What names each channel of stacked images; None for other data."""
+    if data.channels is None:
+        return None
+    train, held_out = data.channels
+    assert train.y is not None
+    return lenet(train, held_out, int(train.y.max()) + 1)
+
+
+def lenet(train: Split, held_out: Split, num_classes: int) -> Classifier:
+    if train.y is None or held_out.y is None:
+        raise GanvasError("The features of lenet are learnt from labels, and one split has none.")
+    return train_lenet(train.x, train.y, held_out.x, held_out.y, num_classes)
 
 
 def binarised(split: Split) -> Split:
@@ -204,8 +221,7 @@ def recall(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
     That is so for the same weights, examples, feature network, settings, seed and versions.
     """
     here, _ = evaluation.contexts(name)
-    network = here.features
-    networks = (None, None if network is None else network.fingerprint)
+    networks = [None, *(n.fingerprint for n in (here.features, here.channel_classifier) if n is not None)]
 
     def same(entry: dict[str, Any]) -> bool:
         card = entry["score"]["card"]
@@ -260,10 +276,12 @@ def from_json(entry: dict[str, Any]) -> Row:
 
 
 def rounded(score: Score | None) -> str:
+    """A score with as many digits as its error allows; "" for none."""
+    return "" if score is None else with_error(score.value, score.error)
+
+
+def with_error(value: float, error: float | None) -> str:
     """A value with as many digits as its error allows: 92.41 ± 0.12."""
-    if score is None:
-        return ""
-    value, error = score.value, score.error
     # KID over subsets that are the whole set has a deviation of rounding alone.
     if error is None or not math.isfinite(value) or error <= 1e-9 * abs(value):
         return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"

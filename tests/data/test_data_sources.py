@@ -103,7 +103,9 @@ def test_every_source_has_a_summary(source: str) -> None:
 
 
 def test_source_names_can_be_shown() -> None:
-    assert {"glyphs", "digits", "sprites", "ring8", "grid25", "idx:DIR", "npz:FILE", "hf:NAME"} == set(source_names())
+    assert {"glyphs", "digits", "sprites", "ring8", "grid25", "idx:DIR", "stacked:DIR", "npz:FILE", "hf:NAME"} == set(
+        source_names()
+    )
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,8 @@ def recipes(*, json: Json = False) -> None:
 
 def data(
     source: Annotated[
-        Positional[str | None], arg(help="glyphs, digits, sprites, ring8, grid25, a folder, idx:DIR, npz:FILE, hf:NAME")
+        Positional[str | None],
+        arg(help="glyphs, digits, sprites, ring8, grid25, a folder, idx:DIR, stacked:DIR, npz:FILE, hf:NAME"),
     ] = None,
     *,
     out: Annotated[Path | None, arg(help="a picture of the first examples")] = None,

@@ -125,6 +125,7 @@ class Data:
     """A source that was read.
 
     skipped: what could not be used. factor_names, factor_sizes: of `Split.factors`' columns, where there are any.
+    channels: of stacked images, the training and held-out images that their channels are made of, with classes.
     """
 
     source: str
@@ -134,6 +135,7 @@ class Data:
     skipped: tuple[Skipped, ...] = ()
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
+    channels: tuple[Split, Split] | None = None
 
 
 def gather(

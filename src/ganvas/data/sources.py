@@ -14,6 +14,7 @@ from ganvas.data.mixtures import GRID25, RING8, mixture
 from ganvas.data.npz import npz
 from ganvas.data.points import no_image_options
 from ganvas.data.sprites import sprites
+from ganvas.data.stacked import stacked
 from ganvas.errors import GanvasError, did_you_mean
 
 
@@ -35,12 +36,17 @@ _NAMED: dict[str, Callable[[ImageOptions, int | None], Data]] = {
     "grid25": _grid25,
 }
 
-_PREFIXED: dict[str, Callable[[str, ImageOptions, int | None], Data]] = {"idx": idx, "npz": npz, "hf": hub}
+_PREFIXED: dict[str, Callable[[str, ImageOptions, int | None], Data]] = {
+    "idx": idx,
+    "stacked": stacked,
+    "npz": npz,
+    "hf": hub,
+}
 
 
 def source_names() -> tuple[str, ...]:
     """What can stand for data, besides a folder of images."""
-    return (*_NAMED, "idx:DIR", "npz:FILE", "hf:NAME")
+    return (*_NAMED, "idx:DIR", "stacked:DIR", "npz:FILE", "hf:NAME")
 
 
 def open_data(source: str, options: ImageOptions | None = None, *, limit: int | None = None) -> Data:

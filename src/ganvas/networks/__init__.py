@@ -15,6 +15,7 @@ from ganvas.networks.generators import Decoder, Generator
 from ganvas.networks.mlp import Mlp
 from ganvas.networks.packing import Packed
 from ganvas.networks.resnet import Resnet
+from ganvas.networks.stacked import StackedAnalysis, StackedSynthesis
 
 __all__ = [
     "Analysis",
@@ -35,6 +36,8 @@ __all__ = [
     "PointEncoder",
     "Resnet",
     "Shape",
+    "StackedAnalysis",
+    "StackedSynthesis",
     "SumPooled",
     "Synthesis",
     "UnitInterval",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ganvas.errors import GanvasError
 from ganvas.recipe import Recipe, RecipeFunction, recipe_name
-from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, r3gan, sngan, wgan
+from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, pacgan_stacked, r3gan, sngan, wgan
 from ganvas.recipes.article import article_gan, article_vae
 from ganvas.recipes.conditional import acgan, cgan, cvae
 from ganvas.recipes.continuum import continuum
@@ -48,6 +48,7 @@ _ALL: tuple[RecipeFunction, ...] = (
     r3gan,
     pacgan,
     pacgan_ring,
+    pacgan_stacked,
     cgan,
     acgan,
     iwae_mnist,

@@ -11,10 +11,10 @@ from ganvas.errors import GanvasError
 from ganvas.losses.adversarial import Hinge, LeastSquares, Relativistic, Wasserstein
 from ganvas.losses.penalties import R1, R2
 from ganvas.models.gan import GAN
-from ganvas.networks import Body, Critic, Generator, Mlp, Packed, SumPooled
+from ganvas.networks import Body, Critic, Generator, Mlp, Packed, StackedAnalysis, StackedSynthesis, SumPooled
 from ganvas.nn.blocks import Maxout
 from ganvas.nn.clipping import WeightClipping
-from ganvas.nn.init import xavier_init
+from ganvas.nn.init import dcgan_init, xavier_init
 from ganvas.nn.norms import Norm, batch_norm, no_norm
 from ganvas.nn.spectral import spectral
 from ganvas.priors import Normal
@@ -243,6 +243,25 @@ def pacgan_ring(data: DataInfo, *, pack: Literal[1, 2, 3, 4] = 2, beta1: float =
     critic = Packed(lambda shape: Critic(maxout.analysis(shape)), data.shape, pack)
     model = GAN(small_normal(generator), small_normal(critic), Normal(2), simultaneous=True)
     return Recipe(model, both(adam(1e-4, beta1)), images=epochs * 100_000 * pack, batch_size=100 * pack)
+
+
+def pacgan_stacked(data: DataInfo, *, pack: Literal[1, 2, 3, 4] = 2) -> Recipe:
+    """PacGAN's experiment on stacked digits, whose critic is small; with --pack 1 its plain GAN. For --data stacked:DIR.
+
+    Paper: Lin et al. 2018, "PacGAN: The power of two samples in generative adversarial networks", https://arxiv.org/abs/1712.04086
+
+    Table 3, critic a quarter of the generator: code of 256, generator of 64-32-16-8 channels, critic of 2-4-8, batch
+    normalisation in both, weights N(0, 0.02), Adam with β = (0.5, 0.99) at 1e-4 for the generator and 2e-4 for the critic,
+    128 packs a step, 500,000 steps. The paper counts 78.5 modes without packs and 484.5 with packs of two.
+
+    Args:
+        pack: examples that are judged together.
+    """
+    generator = dcgan_init(Generator(StackedSynthesis(256, data.shape)))
+    critic = dcgan_init(Packed(lambda shape: Critic(StackedAnalysis(shape)), data.shape, pack))
+    model = GAN(generator, critic, Normal(256), one_draw=True)
+    rates = {"critic": adam(2e-4, 0.5, 0.99), "generator": adam(1e-4, 0.5, 0.99)}
+    return Recipe(model, rates, images=500_000 * 128 * pack, batch_size=128 * pack)
 
 
 def pair(family: Body, data: DataInfo, latent: int, norm: Norm, critic_norm: Norm) -> tuple[nn.Module, nn.Module]:
