@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from closed_forms import dirac_dynamics, disentanglement_oracles, principal_components
+
 from ganvas.evaluation import Protocol
 
 MNIST = "../shared/data/mnist"

@@ -19,13 +19,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from protocols import EXPERIMENTS, MNIST, Experiment, Training
+
 import ganvas
 from ganvas import evaluation, service
 from ganvas.evaluation import Evaluation, Protocol, with_error
 from ganvas.metrics.card import Better
 from ganvas.metrics.catalog import Row
 from ganvas.runs import Run
-from protocols import EXPERIMENTS, MNIST, Experiment, Training
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -169,9 +169,9 @@ class Worker:
 
 def work_for(contestant: str, threads: int) -> None:
     """The worker's side: sets up, says so, and does a block for each line that comes in."""
+    import contestants
     import torch
 
-    import contestants
     from ganvas.metrics.cost import peak_memory
 
     torch.set_num_threads(threads)

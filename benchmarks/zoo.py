@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from PIL import Image, ImageDraw
+from reproduce import RESULTS, ROOT
 
 from ganvas import rng, service
 from ganvas.data import Data, batches, open_data
@@ -30,7 +31,6 @@ from ganvas.model import Autoencoder, Model
 from ganvas.recipe import Recipe, options, resolved
 from ganvas.recipes import RECIPES
 from ganvas.trainer import Trainer
-from reproduce import RESULTS, ROOT
 
 ZOO = RESULTS / "zoo"
 STRIPS = ROOT / "runs" / "zoo"

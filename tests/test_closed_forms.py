@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from closed_forms import Line, Point, dirac_gan, probabilistic_pca, trajectory
 from torch.distributions import Independent, Normal, kl_divergence
 
-from closed_forms import Line, Point, dirac_gan, probabilistic_pca, trajectory
 from ganvas import priors
 from ganvas.distributions import DiagonalNormal
 from ganvas.losses.adversarial import Adversarial, Minimax, NonSaturating, Wasserstein

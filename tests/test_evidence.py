@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reproduce
 import torch
+from closed_forms import Point, dirac_gan, eigenvalues, trajectory
+from protocols import EXPERIMENTS, Experiment, Training
+from reproduce import Measured, Result
 
 import ganvas
-import reproduce
-from closed_forms import Point, dirac_gan, eigenvalues, trajectory
 from ganvas import evaluation, service
 from ganvas.cli import main
 from ganvas.data import ImageOptions, open_data
@@ -20,8 +22,6 @@ from ganvas.losses.adversarial import NonSaturating
 from ganvas.metrics import lenet
 from ganvas.recipe import build
 from ganvas.recipes import RECIPES
-from protocols import EXPERIMENTS, Experiment, Training
-from reproduce import Measured, Result
 
 
 @pytest.fixture
