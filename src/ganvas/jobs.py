@@ -33,6 +33,7 @@ from ganvas.devices import resolve_device
 from ganvas.errors import GanvasError
 from ganvas.evaluation import Evaluation, Protocol
 from ganvas.failures import Rewind
+from ganvas.health import Watch
 from ganvas.metrics.card import Score
 from ganvas.metrics.cost import peak_memory
 from ganvas.model import Autoencoder, Model
@@ -235,7 +236,10 @@ class Job:
         examination: Examination | None,
     ) -> list[Callback]:
         training = self.settings.training
-        record = Recorder(directory, progress)
+        watch = Watch(self.settings.arguments)
+        for fact in directory.facts():
+            watch.feed(fact)
+        record = Recorder(directory, progress, watch)
         held_out = self.data.held_out
         rows = whole_batches(min(len(held_out), HELD_OUT_LIMIT), training.batch_size)
 
@@ -330,14 +334,21 @@ def whole_batches(num: int, size: int) -> list[torch.Tensor]:
 
 
 class Recorder:
-    """Writes each line of metrics to the run, and shows it."""
+    """Writes each line of metrics to the run, and shows it; what the line tells of the run's health is a line of its own.
 
-    def __init__(self, directory: Directory, progress: Progress) -> None:
-        self.directory, self.progress = directory, progress
+    watch: has read the lines that the run has so far.
+    """
+
+    def __init__(self, directory: Directory, progress: Progress, watch: Watch) -> None:
+        self.directory, self.progress, self.watch = directory, progress, watch
         self.tallied: dict[str, Mapping[str, float]] = {}
 
     def __call__(self, line: Mapping[str, Any]) -> None:
         self.directory.record(line)
+        for change in self.watch.feed(line):
+            clock = {name: line[name] for name in ("images", "step", "partial")}
+            self.directory.record({**clock, **change.line()})
+            self.progress.message(f"{line['images']:,} images: {change}")
         if "metrics" in line:
             self.tallied = {"last epoch": line["metrics"]}
         if line.get("split") == "train":

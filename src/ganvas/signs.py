@@ -99,9 +99,8 @@ class Examination:
     def of_samples(self, samples: Tensor) -> Signs:
         bins = self.shares(samples)
         between, within = mean_distance(samples, self.seen), mean_distance(samples, samples)
-        near, near_too = (
-            nearest(one, two[: self.num])[0] for one, two in ((samples, self.known), (samples, self.seen))
-        )
+        equally = min(self.num, len(self.known))
+        near, near_too = (nearest(samples, examples[:equally])[0] for examples in (self.known, self.seen))
         nearer = (near < near_too).double() + 0.5 * (near == near_too)
         return {
             "spread": within / self.spread,

@@ -1,0 +1,150 @@
+"""What to try against an illness, by the options that the recipe at hand has."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ganvas.health.course import number
+
+Options = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """option: of a recipe; "" for what every run can try. words: from the option's value to what to do; "" where that
+    would not help."""
+
+    option: str
+    words: Callable[[object], str]
+
+
+def anyhow(words: str) -> Remedy:
+    return Remedy("", lambda _: words)
+
+
+def now(value: object) -> str:
+    """Of an option, in parentheses; nothing of a switch, which is off."""
+    if isinstance(value, bool):
+        return ""
+    return f" (now {value:g})" if isinstance(value, float) else f" (now {value})"
+
+
+def less(option: str, what: str, factor: float = 3.0) -> Remedy:
+    """A smaller number; where the recipe chooses it, only that it should be smaller."""
+
+    def words(value: object) -> str:
+        if not number(value) > 0:
+            return f"a smaller {what}: {flag(option)}"
+        return f"a smaller {what}: {flag(option)} {number(value) / factor:.2g}{now(value)}"
+
+    return Remedy(option, words)
+
+
+def more(option: str, what: str, first: float, factor: float = 10.0) -> Remedy:
+    """A larger number, or `first` where it is 0 or the recipe chooses it."""
+
+    def words(value: object) -> str:
+        wanted = number(value) * factor if number(value) > 0 else first
+        return f"{what}: {flag(option)} {wanted:g}{'' if value is None else now(value)}"
+
+    return Remedy(option, words)
+
+
+def unless(option: str, good: Sequence[object], words: str) -> Remedy:
+    """Said where the option's value is none of the good ones."""
+    return Remedy(option, lambda value: "" if value in good else words + now(value))
+
+
+def above(option: str, limit: float, words: str) -> Remedy:
+    """Said where the option's value is above the limit."""
+    return Remedy(option, lambda value: words + now(value) if number(value) > limit else "")
+
+
+def flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
+
+
+SMOOTHER = (
+    more("r1", "a stronger slope penalty", 1.0),
+    more("penalty", "a stronger slope penalty", 10.0),
+    more("gamma", "stronger slope penalties", 1.0),
+    unless("spectral_norm", [True], "a critic with spectral normalisation: --spectral-norm"),
+)
+"""What holds a critic back. Mescheder et al. 2018; Miyato et al. 2018."""
+
+SLOWER_CRITIC = (
+    less("critic_learning_rate", "learning rate for the critic"),
+    less("adversarial_learning_rate", "learning rate for the adversaries"),
+)
+
+REMEDIES: dict[str, tuple[Remedy, ...]] = {
+    "critic overpowering": (
+        *SMOOTHER,
+        above("critic_steps", 1, "fewer turns of the critic: --critic-steps 1"),
+        *SLOWER_CRITIC,
+        more("instance_noise", "noise on all that the critic sees", 0.3, 2.0),
+        anyhow("a larger batch (--batch-size)"),
+    ),
+    "vanishing generator gradient": (
+        unless("loss", ["non-saturating", "wasserstein", "hinge", "least-squares", "relativistic"],
+               "a loss that does not saturate: --loss non-saturating"),
+        *SMOOTHER,
+        above("critic_steps", 1, "fewer turns of the critic: --critic-steps 1"),
+        *SLOWER_CRITIC,
+        more("instance_noise", "noise on all that the critic sees", 0.3, 2.0),
+        anyhow("a recipe whose loss does not saturate (wgan-gp, r3gan)"),
+    ),
+    "oscillation": (
+        more("r1", "a slope penalty", 1.0),
+        above("beta1", 0.5, "less momentum: --beta1 0.5"),
+        less("learning_rate", "learning rate"),
+        Remedy("ema", lambda value: "" if number(value) > 0 else "averaged weights: --ema 5000"),
+        anyhow("another recipe made to converge (r3gan, consensus-gan)"),
+    ),
+    "mode collapse": (
+        more("r1", "a stronger slope penalty", 1.0),
+        more("instance_noise", "noise on all that the critic sees", 0.3, 2.0),
+        unless("diffaugment", ["color,translation,cutout"], "--diffaugment translation,cutout for few images"),
+        more("pack", "more examples judged together", 2.0, 2.0),
+        anyhow("a recipe whose critic sees that examples are alike (pacgan) or is a distance (wgan-gp)"),
+    ),
+    "posterior collapse": (
+        above("beta", 1, "a lighter rate: --beta 1"),
+        more("warmup", "a rate that grows from 0", 20_000, 2.0),
+        more("free_bits", "nats that cost nothing", 1.0, 2.0),
+        less("scale", "scale of the likelihood"),
+        less("width", "decoder", 2.0),
+        anyhow("a decoder that can do less by itself"),
+    ),
+    "codebook collapse": (
+        less("codes", "codebook", 4.0),
+        less("code_size", "size of an entry", 4.0),
+        less("learning_rate", "learning rate"),
+        more("commitment", "an encoder that is held closer to the entries", 0.25, 2.0),
+        anyhow("more images"),
+    ),
+    "memorisation": (
+        anyhow("more training data"),
+        more("beta", "a heavier rate", 1.0, 4.0),
+        unless("diffaugment", ["color,translation,cutout"], "--diffaugment color,translation,cutout"),
+        less("width", "network", 2.0),
+        anyhow("fewer images, or the checkpoint that was best on held-out data (--keep-best)"),
+    ),
+    "divergence": (
+        less("learning_rate", "learning rate"),
+        *SLOWER_CRITIC,
+        unless("loss", ["non-saturating", "minimax", "hinge", "least-squares", "relativistic"],
+               "a bounded loss: --loss non-saturating"),
+        more("r1", "a stronger slope penalty", 1.0),
+        anyhow("skipping moves beyond the usual: --skip-gradient-norm 10"),
+    ),
+}  # fmt: skip
+
+MOST = 3
+"""Remedies that are named: the first that the recipe has."""
+
+
+def advice(illness: str, options: Options) -> str:
+    """One sentence: what to try, the likeliest first. options: of the run's recipe, with their values."""
+    said = [r.words(options.get(r.option)) for r in REMEDIES[illness] if not r.option or r.option in options]
+    chosen = [words for words in said if words][:MOST]
+    return f"Try {', or '.join(chosen)}."

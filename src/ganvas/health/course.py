@@ -1,0 +1,116 @@
+"""What the lines of a run's metrics say so far, as series over images seen."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, cast
+
+Points = list[tuple[int, float]]
+"""(images seen, value), every value finite."""
+
+LARGEST_CLOCK = 10**15
+"""A clock beyond this is damage."""
+
+LONGEST = 40
+"""Examinations that a judgement looks back on at most."""
+
+FEWEST = 4
+"""With fewer examinations in the newer half of a run nothing is judged ..."""
+
+FIRST_STEPS = 200
+"""... nor before so many steps: what has not begun to learn looks ill in most ways."""
+
+
+class Course:
+    """The lines so far, sorted into series over images seen. Whatever in a line is not as a run writes it is passed over.
+
+    images, steps: seen and taken so far. failures: (images, steps that were not taken so far).
+    rewinds: where the run went back to.
+    adversaries: players that are trained to fool a critic; critics: those that are not to be fooled.
+    """
+
+    def __init__(self) -> None:
+        self.series: dict[str, Points] = {}
+        self.images = self.steps = 0
+        self.bins: list[float] = []
+        self.failures: Points = []
+        self.rewinds: list[int] = []
+        self.adversaries: set[str] = set()
+        self.critics: set[str] = set()
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        images, steps = number(line.get("images")), number(line.get("step"))
+        if not 0 <= images < LARGEST_CLOCK:
+            return
+        at = int(images)
+        self.images = max(self.images, at)
+        if 0 <= steps < LARGEST_CLOCK:
+            self.steps = max(self.steps, int(steps))
+        for name, value in mapping(line.get("signs")).items():
+            if name == "bins":
+                self.add_bins(at, value)
+            else:
+                self.put(name.replace("_", " "), at, value)
+        if line.get("partial"):  # of a run that ended here: one that goes on has no such means and counts
+            return
+        if line.get("split") == "train":
+            self.add_training(at, line)
+        if "protocol" not in line:  # what modules counted, and no metric that was asked for
+            for name, value in mapping(line.get("metrics")).items():
+                if "codebook" in name:
+                    self.put(name.replace("_", " "), at, value)
+        if line.get("event") == "rewound":
+            self.rewinds.append(at)
+
+    def add_training(self, at: int, line: Mapping[str, Any]) -> None:
+        for player, terms in mapping(line.get("players")).items():
+            for term, value in mapping(terms).items():
+                self.put(f"{player}: {term.replace('_', ' ')}", at, value)
+                if term == "adversarial":
+                    (self.critics if is_critic(player) else self.adversaries).add(player)
+        for player, value in mapping(line.get("gradient_norms")).items():
+            self.put(gradient_of(player), at, value)
+        failed = number(line.get("skipped_steps"))
+        if math.isfinite(failed):
+            self.failures.append((at, failed))
+
+    def add_bins(self, at: int, value: object) -> None:
+        """Shares of the samples by bins become the share that changed theirs since the last examination."""
+        bins = [number(share) for share in cast(list[object], value)] if isinstance(value, list) else []
+        if len(bins) == len(self.bins) > 0:
+            self.put("changed bins", at, sum(abs(a - b) for a, b in zip(bins, self.bins, strict=True)) / 2)
+        self.bins = bins
+
+    def put(self, name: str, at: int, value: object) -> None:
+        if math.isfinite(number(value)):
+            self.series.setdefault(name, []).append((at, number(value)))
+
+    def recent(self, name: str, longest: int = LONGEST) -> Points:
+        """The newer half of a series, by the clock of images seen; `longest` values at most, none while it is too early."""
+        points = self.series.get(name, [])
+        if not points or self.steps < FIRST_STEPS:
+            return []
+        newer = [point for point in points[-longest:] if 2 * point[0] >= points[-1][0]]
+        return newer if len(newer) >= FEWEST else []
+
+
+def number(value: object) -> float:
+    """A JSON value as a float; NaN for everything that is not a number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """A JSON value as an object; empty for everything else."""
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def gradient_of(player: str) -> str:
+    return f"gradient of {player}"
+
+
+def is_critic(player: str) -> bool:
+    return "critic" in player or "discriminator" in player

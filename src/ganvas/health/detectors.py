@@ -1,0 +1,307 @@
+"""One detector for each illness: pure functions of a run's course.
+
+A detector judges by the newer half of what was examined so far (by the clock of images, at most 40 examinations), and sees an
+illness only where all of that half, or its greater part, shows it: what lasts is an illness, what passes is learning.
+"""
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ganvas.health.course import FEWEST, FIRST_STEPS, LONGEST, Course, Points, gradient_of
+
+TELLS = 0.98
+"""A critic that ranks more pairs of a real and a generated example rightly than this tells all of them apart."""
+
+FAR = 0.2
+"""Samples are off where their distance to the data is above this, in units of the data's own spread."""
+
+STUCK = 0.97
+"""Nothing gets better where the newer half of a judgement's values is not below this share of the older half's ..."""
+
+CIRCLING = 0.8
+"""... or this, of what runs about."""
+
+VANISHED = 0.03
+"""A gradient has vanished at this share of the largest that it usually was."""
+
+RESTLESS = 0.2
+"""Samples run about where so many of them change their bin between two examinations."""
+
+STEADY_STEPS = 400
+"""Before so many steps samples are alike or run about in healthy runs, too: they have not yet found the data."""
+
+ALIKE = 0.4
+"""Samples are alike where two of them are this much as far apart as two examples."""
+
+IN_COMMON = 0.3
+"""Samples lie in few modes where this is what their bins have in common with the data's."""
+
+INACTIVE = 0.2
+UNEXPLAINED = 0.9
+"""A posterior has collapsed where no more of the code's dimensions are active than the one, and reconstructions leave so much
+of the data's variance as the other."""
+
+UNUSED = 0.1
+"""A codebook has collapsed where no more of its entries are used in an epoch."""
+
+OVERFIT = 2.0
+COPIES = 0.1
+NEARER = 0.75
+"""Training examples are known by heart where they are reconstructed so much better than others; where so many more samples
+than held-out examples are copies of one; or where so many samples are nearer to one than to a held-out example."""
+
+WORSE = 2.0
+WORSE_WITH_CODES = 1.25
+"""Reconstructions that are so many times as far off as the data's mean would be have diverged, from the second on where codes
+are in use; and samples whose distance is WORSE times the data's own spread."""
+
+HUGE_SCORE = 1e3
+GROWTH = 10.0
+"""Scores of a critic that are so large, and so many times what they were at the start, grow without bound."""
+
+FAILED_STEPS = 3
+"""So many steps that were not finite are no accident."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a detector sees now. ill: None where it cannot judge; words then say why, and else what it looked at.
+
+    since: images, where what it saw began. curves: the series that show it.
+    """
+
+    ill: bool | None
+    words: str
+    since: int = 0
+    curves: tuple[str, ...] = ()
+
+
+def critic_overpowering(course: Course) -> Sight:
+    scores, distance = course.recent("critic auc"), course.recent("distance")
+    if not scores or not distance:
+        return unknown(course, "critic auc", "no critic's scores were recorded")
+    curves = ("critic auc", "distance")
+    told = f"the critic ranks at least {low(scores):.1%} of pairs of a real and a generated example rightly"
+    if low(scores) >= TELLS and typical(distance) >= FAR and stuck(distance, STUCK):
+        return Sight(True, sentence(f"{told}, and {no_nearer(distance)}"), start(scores), curves)
+    return Sight(False, f"{told}; samples are {typical(distance):.2f} from the data", curves=curves)
+
+
+def vanishing_gradient(course: Course) -> Sight:
+    names = [gradient_of(player) for player in sorted(course.adversaries)]
+    sights = [vanishing(course, name) for name in names if course.recent(name)]
+    if not sights:
+        known = next((name for name in names if name in course.series), names[0] if names else "")
+        return unknown(course, known, "no player is trained to fool a critic")
+    return next((sight for sight in sights if sight.ill), sights[0])
+
+
+def vanishing(course: Course, name: str) -> Sight:
+    newest, usual = course.recent(name), largest_median(course.series[name])
+    told = f"the {name} is {typical(newest):.2g}, of {usual:.2g} at its most"
+    if typical(newest) <= VANISHED * usual:
+        return Sight(True, sentence(f"{told}: it learns next to nothing from the critic"), start(newest), (name,))
+    return Sight(False, told, curves=(name,))
+
+
+def oscillation(course: Course) -> Sight:
+    moved, distance = course.recent("changed bins"), course.recent("distance")
+    if "critic auc" not in course.series:
+        return Sight(None, "there is no adversary to circle with")
+    if not moved or not distance or course.steps < STEADY_STEPS:
+        return unknown(course, "changed bins", "samples were not examined")
+    curves = ("changed bins", "distance")
+    told = f"{mean(moved):.0%} of the samples move to another part of the data between two examinations"
+    if mean(moved) >= RESTLESS and typical(distance) >= FAR / 2 and stuck(distance, CIRCLING):
+        return Sight(True, sentence(f"{told}, and {no_nearer(distance)}"), start(moved), curves)
+    return Sight(False, told, curves=curves)
+
+
+def mode_collapse(course: Course) -> Sight:
+    spread, common, distance = (course.recent(name) for name in ("spread", "bins in common", "distance"))
+    if "critic auc" not in course.series:
+        return Sight(None, "there is no adversary that would reward a few convincing samples")
+    if not spread or not common or not distance or course.steps < STEADY_STEPS:
+        return unknown(course, "spread", "samples were not examined")
+    curves = ("spread", "bins in common")
+    told = (
+        f"two samples are {typical(spread):.2f} times as far apart as two examples, and the parts of the data that they lie"
+        f" in overlap with it by {typical(common):.0%}"
+    )
+    if (high(spread) <= ALIKE or high(common) <= IN_COMMON) and stuck(distance, CIRCLING):
+        return Sight(True, sentence(f"{told}"), start(spread), curves)
+    return Sight(False, told, curves=curves)
+
+
+def posterior_collapse(course: Course) -> Sight:
+    active, left = course.recent("active units"), course.recent("unexplained")
+    if not active or not left:
+        return unknown(course, "active units", "there is no encoder to a continuous code")
+    curves = ("active units", "unexplained", *(name for name in course.series if name.endswith(": rate")))
+    told = f"{typical(active):.0%} of the code's dimensions are active, and reconstructions leave"
+    told += f" {typical(left):.0%} of the data's variance"
+    if high(active) <= INACTIVE and low(left) >= UNEXPLAINED:
+        return Sight(True, sentence(f"{told}: the decoder does without the code"), start(active), curves)
+    return Sight(False, told, curves=curves)
+
+
+def codebook_collapse(course: Course) -> Sight:
+    names = [name for name in course.series if name.endswith("codebook use")]
+    if not names:
+        return Sight(None, "there is no codebook")
+    newest = course.series[names[0]][-2:]
+    if len(newest) < 2 or course.steps < FIRST_STEPS:
+        return Sight(None, "it is too early to say: the codebook was counted less than twice")
+    told = f"{typical(newest):.1%} of the codebook's entries were used in each of the last {len(newest)} counts"
+    curves = (names[0], names[0].replace("use", "perplexity"))
+    if high(newest) <= UNUSED:
+        return Sight(True, sentence(f"only {told}"), start(newest), curves)
+    return Sight(False, told, curves=curves)
+
+
+def memorisation(course: Course) -> Sight:
+    copied, nearer_train = course.recent("copies"), course.recent("nearer train")
+    if not copied or not nearer_train:
+        return unknown(course, "copies", "samples were not examined")
+    overfit, spread = course.recent("overfit"), course.recent("spread")
+    curves = ("copies", "nearer train", *(["overfit"] if overfit else []))
+    told = [
+        f"{max(0.0, typical(copied)):.0%} more samples than held-out examples are copies of a training example",
+        f"{typical(nearer_train):.0%} of samples are nearer to a training example than to a held-out one",
+    ]
+    if overfit:
+        told.insert(
+            0, f"held-out examples are reconstructed with {typical(overfit):.2f} times the training examples' error"
+        )
+    varied = bool(spread) and low(spread) > ALIKE  # what a few modes are near to is chance
+    signs = [low(copied) >= COPIES, varied and low(nearer_train) >= NEARER]
+    signs = [low(overfit) >= OVERFIT, *signs] if overfit else signs
+    if any(signs):
+        seen = "; ".join(words for words, sign in zip(told, signs, strict=True) if sign)
+        return Sight(True, sentence(f"{seen}"), start(copied), curves)
+    return Sight(False, "; ".join(told), curves=curves)
+
+
+def divergence(course: Course) -> Sight:
+    if course.rewinds:
+        times = f"{len(course.rewinds)} times" if len(course.rewinds) > 1 else "once"
+        words = f"Numbers that were not finite sent the run back to a checkpoint {times}."
+        return Sight(True, words, course.rewinds[0])
+    failed = course.failures[-LONGEST:]
+    if failed and failed[-1][1] - failed[0][1] >= FAILED_STEPS:
+        words = f"{failed[-1][1] - failed[0][1]:.0f} of the last steps were not finite, and not taken."
+        return Sight(True, words, start(failed))
+    if course.steps < FIRST_STEPS:
+        return Sight(None, "it is too early to say")
+    for look in (reconstructions_off, samples_off, scores_unbounded):
+        sight = look(course)
+        if sight is not None:
+            return sight
+    return Sight(
+        False, "all numbers are finite, and neither scores nor distances grow without bound", curves=("distance",)
+    )
+
+
+def reconstructions_off(course: Course) -> Sight | None:
+    left, active = course.recent("unexplained"), course.recent("active units")
+    in_use = bool(active) and typical(active) > INACTIVE  # a posterior that collapsed leaves a decoder that is off, too
+    if not left or low(left) < (WORSE_WITH_CODES if in_use else WORSE):
+        return None
+    words = f"Reconstructions are {typical(left):.3g} times as far off as the data's mean would be."
+    return Sight(True, words, start(left), ("unexplained",))
+
+
+def samples_off(course: Course) -> Sight | None:
+    distance = course.recent("distance")
+    if not distance or low(distance) < WORSE or newer(distance) < older(distance):
+        return None
+    words = f"Samples are {typical(distance):.3g} of the data's own spread away from it, and come no nearer."
+    return Sight(True, words, start(distance), ("distance",))
+
+
+def scores_unbounded(course: Course) -> Sight | None:
+    for player in sorted(course.adversaries | course.critics):
+        name = f"{player}: adversarial"
+        newest, first = course.recent(name), course.series.get(name, [])[:FEWEST]
+        if newest and size(newest) >= HUGE_SCORE and size(newest) >= GROWTH * size(first):
+            words = (
+                f"The adversarial term of the {player} has grown from {size(first):.3g} to {size(newest):.3g} in size."
+            )
+            return Sight(True, words, start(newest), (name,))
+    return None
+
+
+DETECTORS: Mapping[str, Callable[[Course], Sight]] = {
+    "divergence": divergence,
+    "critic overpowering": critic_overpowering,
+    "vanishing generator gradient": vanishing_gradient,
+    "oscillation": oscillation,
+    "mode collapse": mode_collapse,
+    "posterior collapse": posterior_collapse,
+    "codebook collapse": codebook_collapse,
+    "memorisation": memorisation,
+}
+"""By the illness that each looks for."""
+
+
+def unknown(course: Course, name: str, lacking: str) -> Sight:
+    """That nothing can be said: what is lacking, or that there is too little of the series so far."""
+    return Sight(None, "it is too early to say" if name in course.series else lacking)
+
+
+def sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
+
+
+def no_nearer(distance: Points) -> str:
+    now, before = newer(distance), older(distance)
+    return f"samples come no nearer to the data: {now:.2f} of its spread away, {before:.2f} before"
+
+
+def start(points: Points) -> int:
+    return points[0][0]
+
+
+def values(points: Points) -> list[float]:
+    return [value for _, value in points]
+
+
+def low(points: Points) -> float:
+    return min(values(points))
+
+
+def high(points: Points) -> float:
+    return max(values(points))
+
+
+def mean(points: Points) -> float:
+    return statistics.fmean(values(points))
+
+
+def typical(points: Points) -> float:
+    return statistics.median(values(points))
+
+
+def size(points: Points) -> float:
+    return statistics.median(abs(value) for value in values(points))
+
+
+def older(points: Points) -> float:
+    """What is typical of the older half."""
+    return typical(points[: len(points) // 2])
+
+
+def newer(points: Points) -> float:
+    return typical(points[len(points) // 2 :])
+
+
+def stuck(points: Points, share: float) -> bool:
+    """Whether what should fall has not fallen below that share."""
+    return newer(points) >= share * older(points)
+
+
+def largest_median(points: Points, width: int = 5) -> float:
+    """The largest median of `width` neighbours: a lone peak is none of it."""
+    found = values(points)
+    return max(statistics.median(found[i : i + width]) for i in range(max(1, len(found) - width + 1)))
