@@ -57,7 +57,20 @@ ALLOWED: dict[str, set[str]] = {
     "listing": TRAINING | {"runs", "evaluation", "storage"},
     "comparison": PARTS | {"runs", "evaluation", "pictures", "report", "storage"},
     "service": PARTS
-    | {"recipe", "recipes", "runs", "jobs", "evaluation", "comparison", "devices", "pictures", "report", "export"},
+    | {
+        "recipe",
+        "recipes",
+        "runs",
+        "jobs",
+        "evaluation",
+        "comparison",
+        "devices",
+        "pictures",
+        "report",
+        "export",
+        "storage",
+        "health",
+    },
     "continuum": PARTS | {"recipe", "recipes", "runs", "evaluation", "service", "pictures", "report", "storage"},
     "cli": {
         "errors",

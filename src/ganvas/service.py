@@ -3,6 +3,7 @@
 import math
 import shlex
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganvas import comparison, distributed, evaluation, rng
+from ganvas import comparison, distributed, evaluation, rng, storage
 from ganvas.contract import Facts, dry_step
 from ganvas.data import Data, DataInfo, ImageOptions, batches, open_data, read_image, summary
 from ganvas.data import cache as data_cache
@@ -22,6 +23,7 @@ from ganvas.evaluation import Protocol
 from ganvas.explain.inversion import Search
 from ganvas.export import export as export
 from ganvas.export import pull
+from ganvas.health import Diagnosis, diagnose
 from ganvas.jobs import Job
 from ganvas.metrics.catalog import Row, metric
 from ganvas.model import Autoencoder
@@ -29,7 +31,7 @@ from ganvas.pictures import PAIR_COLUMNS, beside, save_arrays, save_film, save_f
 from ganvas.recipe import Recipe, RecipeFunction, build, card, resolved
 from ganvas.recipes import RECIPES, from_file
 from ganvas.report import write_report
-from ganvas.runs import Directory, Run, Settings, Training, free_path
+from ganvas.runs import Directory, Run, Settings, Training, free_path, parsed
 from ganvas.samplers import PostHocPrior
 from ganvas.trainer import Trainer
 
@@ -461,6 +463,38 @@ def report(path: str | Path) -> Path:
     """Writes a run's report.html again."""
     Directory(Path(path)).settings()
     return write_report(Path(path))
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What `ganvas doctor` tells of a run. running: whether a process on this machine trains it."""
+
+    path: str
+    recipe: str
+    data: str
+    running: bool
+    diagnosis: Diagnosis
+
+
+def doctor(path: str | Path) -> Checkup:
+    """What ails a run, by the lines of its metrics; it may be in training. Damaged lines are passed over with a warning.
+
+    Raises GanvasError when there is no such run, or nothing was recorded of it.
+    """
+    directory = Directory(Path(path))
+    settings = directory.settings()
+    lines = [line for line in storage.lines(directory.metrics) if line.endswith("\n")]  # the last may be half written
+    facts = [fact for fact in map(parsed, lines) if fact]
+    if not facts:
+        raise GanvasError(
+            f"Nothing was recorded of the run {path} yet.",
+            "An exported model has no metrics; a run has some as soon as it trains.",
+        )
+    if len(facts) < len(lines):
+        damaged = len(lines) - len(facts)
+        warnings.warn(f"{damaged} damaged line{'s' * (damaged > 1)} of metrics.jsonl left out.", stacklevel=2)
+    diagnosis = diagnose(facts, settings.arguments)
+    return Checkup(str(path), settings.recipe, settings.source, storage.in_use(directory.path), diagnosis)
 
 
 def find_recipe(name: str) -> tuple[RecipeFunction, Path | None]:

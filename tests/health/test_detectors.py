@@ -35,12 +35,12 @@ ILL: dict[str, tuple[str, Lines, str]] = {
     "a critic that knows all apart": (
         "critic overpowering",
         gan(critic_auc=1.0, **STAYS_AWAY),
-        "ranks at least 100.0% of pairs of a real and a generated example rightly, and samples come no nearer",
+        "ranks all pairs of a real and a generated example rightly, and samples come no nearer",
     ),
     "a gradient that fades": (
         "vanishing generator gradient",
         gan(norms={"generator": lambda t: 10.0 ** (-4 * t)}),
-        "The gradient of generator is",
+        "The gradient of the generator is",
     ),
     "samples that run about": ("oscillation", gan(bins=circling, distance=0.5), "100% of the samples move"),
     "one sample": ("mode collapse", gan(spread=0.01, distance=0.8), "Two samples are 0.01 times as far apart"),
@@ -108,7 +108,7 @@ def test_what_was_looked_at_and_what_could_not_be_judged_is_said() -> None:
     assert set(diagnosis.well) | set(diagnosis.unjudged) == set(DETECTORS)
     assert set(diagnosis.unjudged) == {"posterior collapse", "codebook collapse"}
     assert diagnosis.unjudged["codebook collapse"] == "there is no codebook"
-    assert "ranks at least 80.0% of pairs" in diagnosis.well["critic overpowering"]
+    assert "ranks at least 80.0% of the pairs" in diagnosis.well["critic overpowering"]
 
 
 def test_nothing_is_said_too_early() -> None:

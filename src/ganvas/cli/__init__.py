@@ -18,6 +18,7 @@ VERBS: dict[str, str] = {
     "metrics": "what can be measured, and what it needs",
     "continuum": "the same networks from VAE to GAN: what is bought and what is paid",
     "runs": "the runs below a folder: state, progress, best scores",
+    "doctor": "what ails a run, finished or in training, and what to try",
     "export": "a run's networks for torch, ONNX or the Hugging Face hub",
     "report": "write a run's report.html again",
 }

@@ -2,18 +2,23 @@
 
 import dataclasses
 import json
+import math
+import shlex
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from ganvas.contract import Facts
 from ganvas.evaluation import rounded, to_json
 from ganvas.listing import RunFacts
 from ganvas.metrics.catalog import Row
-from ganvas.service import RecipeFacts
+from ganvas.service import Checkup, RecipeFacts
 
 
 def show_recipes(facts: Sequence[RecipeFacts], as_json: bool) -> None:
@@ -123,3 +128,69 @@ def show_metrics(facts: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     for f in facts:
         table.add_row(f["name"], f["summary"], f["better"], ", ".join(f["needs"]), short(f["paper"]))
     Console().print(table)
+
+
+def show_diagnosis(checkup: Checkup, as_json: bool) -> None:
+    """Findings with their evidence as curves of one line, what was looked for in vain, and what could not be judged."""
+    found = checkup.diagnosis
+    if as_json:
+        print(json.dumps(dataclasses.asdict(checkup), indent=2))
+        return
+    console = Console(soft_wrap=False, highlight=False)
+    state = "is being trained" if checkup.running else "is not being trained"
+    looks = f"{found.examinations:,} examination{'s' * (found.examinations != 1)}"
+    console.print(Text(f"{checkup.recipe} on {checkup.data}, which {state}: {found.images:,} images, {looks}"))
+    for finding in found.findings:
+        console.print(Text(f"\n{finding.illness} since {finding.since:,} images", "bold red"))
+        console.print(Padding(Text(f"{finding.evidence}\n{finding.advice}"), (0, 0, 0, 2), expand=False))
+        show_curves({name: found.curves[name] for name in finding.curves if name in found.curves}, console)
+    for healed in found.healed:
+        told = f"\n{healed.finding.illness} from {healed.finding.since:,} to {healed.images:,} images, healed since"
+        console.print(Text(told, "bold yellow"))
+        console.print(Padding(Text(healed.finding.evidence), (0, 0, 0, 2), expand=False))
+    if found.well:
+        console.print(Text("\nNo sign of" if found.findings else "\nHealthy: there is no sign of", "bold green"))
+        show_pairs(found.well, console)
+    if found.unjudged:
+        console.print(Text("\nNot judged", "bold"))
+        show_pairs(found.unjudged, console)
+    console.print(Text(f"\nThe curves, drawn: ganvas report {shlex.quote(checkup.path)}"))
+
+
+def show_curves(curves: Mapping[str, Sequence[tuple[int, float]]], console: Console) -> None:
+    """Each curve as a line of blocks, with its first, least, greatest and last value."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, show_header=False)
+    for name, points in curves.items():
+        values = [value for _, value in points]
+        numbers = f"{values[0]:.3g} → {values[-1]:.3g}, from {min(values):.3g} to {max(values):.3g}"
+        table.add_row(Text(f"  {name}"), Text(sparkline(points), "cyan"), Text(numbers))
+    console.print(table)
+
+
+def show_pairs(pairs: Mapping[str, str], console: Console) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, show_header=False)
+    for name, words in pairs.items():
+        table.add_row(Text(f"  {name}"), Text(words))
+    console.print(table)
+
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(points: Sequence[tuple[int, float]], width: int = 32) -> str:
+    """A curve over images seen in at most `width` blocks, each the mean of its share; the lowest block is 0 or the least.
+
+    By powers, from the least value on, where all are positive and span more than a hundredfold.
+    """
+    values = [value for _, value in points]
+    powers = min(values) > 0 and max(values) > 100 * min(values)
+    values = list(map(math.log, values)) if powers else values
+    last = max(1, points[-1][0])
+    groups: dict[int, list[float]] = {}
+    for (images, _), value in zip(points, values, strict=True):
+        groups.setdefault(min(width - 1, images * width // last), []).append(value)
+    means = [statistics.fmean(groups[place]) for place in sorted(groups)]
+    low, high = min(means) if powers else min(0.0, *means), max(means)
+    if low == high:
+        return BLOCKS[0] * len(means)
+    return "".join(BLOCKS[round((mean - low) / (high - low) * (len(BLOCKS) - 1))] for mean in means)

@@ -15,7 +15,7 @@ from tyro.conf import DisallowNone, Positional, arg
 from ganvas import listing, service
 from ganvas import recipe as recipe_module
 from ganvas.cli import fail
-from ganvas.cli.show import show_check, show_data, show_metrics, show_recipes, show_runs, show_scores
+from ganvas.cli.show import show_check, show_data, show_diagnosis, show_metrics, show_recipes, show_runs, show_scores
 from ganvas.continuum import continuum as sweep
 from ganvas.data import ImageOptions
 from ganvas.errors import GanvasError
@@ -276,6 +276,11 @@ def runs(folder: Annotated[Positional[Path], arg(help="where to look")] = Path("
     show_runs(listing.runs(folder), as_json=json)
 
 
+def doctor(run: RunPath, *, json: Json = False) -> None:
+    """What ails a run, finished or in training: findings with their evidence, and what to try."""
+    show_diagnosis(service.doctor(run), as_json=json)
+
+
 def export(
     run: RunPath,
     *,
@@ -428,6 +433,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "metrics": metrics,
     "continuum": continuum,
     "runs": runs,
+    "doctor": doctor,
     "export": export,
     "report": report,
 }

@@ -22,8 +22,8 @@ def anyhow(words: str) -> Remedy:
 
 
 def now(value: object) -> str:
-    """Of an option, in parentheses; nothing of a switch, which is off."""
-    if isinstance(value, bool):
+    """Of an option, in parentheses; nothing of a switch, which is off, and of an empty word."""
+    if isinstance(value, bool) or value == "":
         return ""
     return f" (now {value:g})" if isinstance(value, float) else f" (now {value})"
 
@@ -103,7 +103,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "mode collapse": (
         more("r1", "a stronger slope penalty", 1.0),
         more("instance_noise", "noise on all that the critic sees", 0.3, 2.0),
-        unless("diffaugment", ["color,translation,cutout"], "--diffaugment translation,cutout for few images"),
+        unless("diffaugment", ["color,translation,cutout"], "random views of images: --diffaugment translation,cutout"),
         more("pack", "more examples judged together", 2.0, 2.0),
         anyhow("a recipe whose critic sees that examples are alike (pacgan) or is a distance (wgan-gp)"),
     ),
@@ -125,7 +125,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "memorisation": (
         anyhow("more training data"),
         more("beta", "a heavier rate", 1.0, 4.0),
-        unless("diffaugment", ["color,translation,cutout"], "--diffaugment color,translation,cutout"),
+        unless("diffaugment", ["color,translation,cutout"], "random views of images: --diffaugment color,translation,cutout"),
         less("width", "network", 2.0),
         anyhow("fewer images, or the checkpoint that was best on held-out data (--keep-best)"),
     ),

@@ -109,7 +109,7 @@ def mapping(value: object) -> dict[str, Any]:
 
 
 def gradient_of(player: str) -> str:
-    return f"gradient of {player}"
+    return f"gradient of the {player}"
 
 
 def is_critic(player: str) -> bool:

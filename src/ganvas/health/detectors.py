@@ -82,7 +82,8 @@ def critic_overpowering(course: Course) -> Sight:
     if not scores or not distance:
         return unknown(course, "critic auc", "no critic's scores were recorded")
     curves = ("critic auc", "distance")
-    told = f"the critic ranks at least {low(scores):.1%} of pairs of a real and a generated example rightly"
+    share = "all" if low(scores) > 0.999 else f"at least {low(scores):.1%} of the"
+    told = f"the critic ranks {share} pairs of a real and a generated example rightly"
     if low(scores) >= TELLS and typical(distance) >= FAR and stuck(distance, STUCK):
         return Sight(True, sentence(f"{told}, and {no_nearer(distance)}"), start(scores), curves)
     return Sight(False, f"{told}; samples are {typical(distance):.2f} from the data", curves=curves)

@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from ganvas.health import Finding
 from ganvas.report import commands, glossary
 from ganvas.report.charts import Chart, line_chart
 from ganvas.report.figures import count, duration, plain
@@ -57,6 +58,7 @@ def render(run: Run) -> str:
         facts=facts(run),
         has_encoder=has_encoder(run),
         walks=_stages(run.walks),
+        ailments=ailments(run),
         players=player_charts(run.history),
         gradient_norms=_chart(run.history, "gradient norms", run.history.gradient_norms),
         throughput=_chart(run.history, "throughput", {"throughput": run.history.throughput}, "images per second"),
@@ -159,6 +161,36 @@ class TermChart:
     name: str
     meaning: str
     chart: Chart
+
+
+@dataclass(frozen=True)
+class Ailment:
+    """An illness that was found. ended: images at which it was no longer seen; None while it lasts."""
+
+    finding: Finding
+    ended: int | None
+    charts: list[TermChart]
+
+
+def ailments(run: Run) -> list[Ailment]:
+    """What ails the run, and then what did so on its way, with the curves that show it."""
+    health = run.health
+    lasting: list[tuple[Finding, int | None]] = [(finding, None) for finding in health.findings]
+    found = [*lasting, *((healed.finding, healed.images) for healed in health.healed)]
+    return [Ailment(finding, ended, evidence(run, finding, ended)) for finding, ended in found]
+
+
+def evidence(run: Run, finding: Finding, ended: int | None) -> list[TermChart]:
+    """A chart for each curve that shows a finding, with a mark where it began, and where it ended."""
+    ends = [] if ended is None else [(ended, "healed")]
+    charts: list[TermChart] = []
+    for name in finding.curves:
+        meaning, points = glossary.curve(name), run.health.curves.get(name, [])
+        chart = line_chart(
+            name, {name: points}, meaning.unit, [(finding.since, "since"), *ends], until=run.history.images
+        )
+        charts += [] if chart is None else [TermChart(name, meaning.text, chart)]
+    return charts
 
 
 @dataclass(frozen=True)

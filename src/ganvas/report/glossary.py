@@ -96,6 +96,27 @@ METRICS: dict[str, Meaning] = {
     "bits per dimension": Meaning("bits", "What one channel of one pixel costs to store. Lower is better."),
 }
 
+SIGNS: dict[str, Meaning] = {
+    "critic auc": Meaning(
+        "", "How often the critic scores a real example above a generated one: 1 always, 0.5 by chance."
+    ),
+    "distance": Meaning("data's spread", "How far samples are from held-out examples as a whole; 0 where they agree."),
+    "spread": Meaning("data's spread", "How far apart two samples are, on average; near 0 where all are alike."),
+    "changed bins": Meaning("", "The share of the samples that moved to another part of the data since the last look."),
+    "bins in common": Meaning("", "How far the parts of the data agree in how many samples and examples lie in each."),
+    "copies": Meaning("", "The share of samples that copy a training example, less that of held-out examples."),
+    "nearer train": Meaning(
+        "", "The share of samples that are nearer to training than to held-out examples; 0.5 is right."
+    ),
+    "unexplained": Meaning(
+        "", "What reconstructions leave of the data's variance: 0 nothing, 1 as much as the mean would."
+    ),
+    "overfit": Meaning("", "Held-out examples' error of reconstruction, in units of the training examples'."),
+    "active units": Meaning("", "The share of the code's dimensions that depend on what is encoded."),
+    "codebook use": Meaning("", "The share of the codebook's entries that were used since the last count."),
+    "codebook perplexity": Meaning("", "How many entries that were used equally often would say as much."),
+}
+
 ACRONYMS = ("fid", "kid", "swd", "elbo", "nll", "mse", "psnr", "ssim")
 
 _UNKNOWN = Meaning("", "")
@@ -120,6 +141,13 @@ def metric(name: str) -> Meaning:
 def metric_name(name: str) -> str:
     """FID for fid; other names in words."""
     return words(name).upper() if words(name).lower() in ACRONYMS else words(name)
+
+
+def curve(name: str) -> Meaning:
+    """What a curve of a diagnosis shows: a vital sign, a player's gradient or a term."""
+    if name.startswith("gradient of the "):
+        return Meaning("", "How strongly the player is pushed at a step.")
+    return SIGNS.get(name) or term(name.partition(": ")[2])
 
 
 def player(name: str) -> str:

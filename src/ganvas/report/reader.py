@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from PIL import Image
 
 from ganvas.errors import GanvasError
+from ganvas.health import Diagnosis, diagnose
+from ganvas.health.course import mapping, number
 
 Points = list[tuple[float, float]]
 """(images seen, value), in the order of images; a value that is not finite is a gap."""
@@ -94,6 +95,7 @@ class Run:
     environment: dict[str, object]
     networks: dict[str, int]
     history: History
+    health: Diagnosis
     samples: list[Picture]
     reconstructions: list[Picture]
     walks: list[Picture]
@@ -113,33 +115,21 @@ def read_run(directory: Path) -> Run:
     notes: list[str] = []
     networks = _object(directory, "networks.json", notes)
     parameters = {name: number(mapping(entry).get("parameters")) for name, entry in networks.items()}
+    recipe = _recipe(_object(directory, "recipe.json", notes))
+    lines = _replayed(_lines(directory, notes))
     return Run(
         directory=directory,
-        recipe=_recipe(_object(directory, "recipe.json", notes)),
+        recipe=recipe,
         environment=_object(directory, "environment.json", notes),
         networks={name: int(count) for name, count in parameters.items() if math.isfinite(count)},
-        history=_history(directory, notes),
+        history=_history(lines),
+        health=diagnose(lines, recipe.arguments),
         samples=_snapshots(directory, "prior", notes),
         reconstructions=_snapshots(directory, "reconstruction", notes),
         walks=_snapshots(directory, "walk", notes),
         animation=_picture(directory, Path("samples/walk.gif"), None, notes),
         notes=notes,
     )
-
-
-def number(value: object) -> float:
-    """A JSON value as a float; NaN for everything that is not a number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.nan
-    try:
-        return float(value)
-    except OverflowError:
-        return math.nan
-
-
-def mapping(value: object) -> dict[str, object]:
-    """A JSON value as an object; empty for everything else."""
-    return cast(dict[str, object], value) if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str:
@@ -215,10 +205,10 @@ def _replayed(lines: Iterator[dict[str, object]]) -> list[dict[str, object]]:
     return kept
 
 
-def _history(directory: Path, notes: list[str]) -> History:
+def _history(lines: list[dict[str, object]]) -> History:
     history = History()
     earlier = last = 0.0  # seconds of sessions that are over; seconds of this one
-    for line in _replayed(_lines(directory, notes)):
+    for line in lines:
         images = number(line["images"])
         if "event" in line:
             event = Event(int(images), _text(line["event"]), _text(line.get("message")))
