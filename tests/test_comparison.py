@@ -1,5 +1,6 @@
 """Runs side by side: one protocol, best marked, different cards kept apart, kept scores not measured again."""
 
+import base64
 import dataclasses
 import json
 import re
@@ -98,6 +99,21 @@ def test_different_cards_never_share_a_line(folder: Path, tmp_path: Path) -> Non
     assert "Trained on black and white pixels, and asked for the likelihood of such: iwae-mnist." in found["notes"]
     assert len([score for score in found["scores"] if score["name"] == "mse"]) == 1
     assert "elbo is not compared in one line" in (tmp_path / "index.html").read_text()
+
+
+def test_samples_beside_their_nearest_training_examples(folder: Path, tmp_path: Path) -> None:
+    asked = Protocol(("memorisation",), 60, "random")
+    compared(folder, tmp_path / "with", "vae", "gan", protocol=asked)
+    page = (tmp_path / "with" / "index.html").read_text()
+    assert page.count("above their nearest training examples") == 2
+    drawn = (folder / "gan" / "neighbours.png").read_bytes()
+    assert base64.b64encode(drawn).decode() in page
+    (folder / "gan" / "neighbours.png").unlink()
+    compared(folder, tmp_path / "again", "vae", "gan", protocol=asked)  # the score is known, the picture is not
+    assert (tmp_path / "again" / "index.html").read_text().count("above their nearest training examples") == 2
+    assert (folder / "gan" / "neighbours.png").read_bytes() == drawn
+    compared(folder, tmp_path / "without", "vae", "gan")
+    assert "nearest training examples" not in (tmp_path / "without" / "index.html").read_text()
 
 
 def test_equal_scores_are_not_measured_again_and_others_are(

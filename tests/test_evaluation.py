@@ -4,8 +4,10 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import ganvas
 from ganvas import GanvasError, evaluation, service
@@ -14,6 +16,7 @@ from ganvas.evaluation import USUAL, Protocol, rounded
 from ganvas.metrics import lenet
 from ganvas.metrics.card import Card, Score
 from ganvas.metrics.catalog import METRICS, Row
+from ganvas.metrics.features import ModuleFeatures, RandomNetwork, extract
 
 TINY = {"data": "digits", "images": 256, "batch_size": 32, "width": 4, "latent": 4, "quiet": True}
 
@@ -146,9 +149,68 @@ def test_mistakes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert refused(capsys, "evaluate", vae, "--features", "inception", "--weights", tmp_path / "none.pth")
 
 
-def unlabelled(place: Path) -> str:
-    from PIL import Image
+def test_features_that_are_not_numbers_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RandomNetwork, "forward", lambda self, x: torch.full((len(x), 128), math.nan))
+    said = refused(capsys, "evaluate", folder / "gan", "--metrics", "kid", "--num", 60, "--features", "random")
+    assert "NaN or infinite features" in said and "Look at the samples" in said
+    assert "\n" not in said.split("NaN", 1)[0].strip()
 
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_an_evaluation_set_that_is_the_training_set_is_warned_of_and_on_the_card(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (64, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "same.npz", x_train=x, x_test=x)
+    run = tmp_path / "run"
+    ganvas.train("vae", out=run, **{**TINY, "data": f"npz:{tmp_path / 'same.npz'}"})
+    main(["evaluate", str(run), "--metrics", "swd,mse", "--num", "64"])
+    said = capsys.readouterr()
+    assert "warning: the evaluation set is the training set" in said.err
+    assert "note: the evaluation set is the training set" in said.out
+    for entry in evaluation.kept(run):
+        assert entry["score"]["card"]["split"] == "train"
+        assert "the evaluation set is the training set" in entry["score"]["card"]["notes"][0]
+
+
+def test_memorisation_shows_the_nearest_training_examples(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = folder / "gan"
+    main(["evaluate", str(run), "--metrics", "memorisation", "--num", "60", "--features", "random"])
+    assert str(run / "neighbours.png") in capsys.readouterr().out.replace("\n", "")
+    with Image.open(run / "neighbours.png") as image:
+        # Two rows of 16 pairs: samples above training examples of 8 pixels, with frames between them.
+        assert image.width >= 16 * 8 and image.height >= 4 * 8
+    page = (run / "report.html").read_text()
+    assert "Learnt by heart?" in page and "memorisation" in page
+
+
+def test_what_is_drawn_is_the_nearest_training_example(folder: Path) -> None:
+    opened = ganvas.open(folder / "gan")
+    found = evaluation.evaluation_of(
+        opened, service.as_trained(opened, "digits"), Protocol(("memorisation",), 40, "random")
+    )
+    seen = found.context
+    network = seen.features
+    assert network is not None
+    train, samples = extract(network, seen.train.x), extract(network, seen.samples)
+    nearest = torch.cdist(samples.double(), train.double()).min(1)
+    assert torch.equal(seen.copying.neighbours[:, 0], nearest.indices)
+    assert torch.equal(seen.copying.closest, nearest.values.argsort())
+
+
+def test_features_may_be_a_module_of_ones_own(folder: Path) -> None:
+    class Flat(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.flatten(1)[:, ::8]
+
+    kid = scores(folder / "gan", "kid", num=60, features=ModuleFeatures(Flat(), "every eighth pixel"))["kid"]
+    assert kid.score.card.features == "every eighth pixel"
+    assert kid.score.value != scores(folder / "gan", "kid", num=60)["kid"].score.value
+
+
+def unlabelled(place: Path) -> str:
     (place / "pictures").mkdir()
     for n in range(40):
         Image.new("L", (8, 8), 6 * n).save(place / "pictures" / f"{n}.png")

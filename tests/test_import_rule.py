@@ -52,7 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "runs": TRAINING | {"data", "recipe", "storage"},
     "jobs": PARTS
     | {"recipe", "runs", "evaluation", "devices", "pictures", "progress", "report", "storage", "signs", "health"},
-    "evaluation": PARTS | {"recipe", "runs", "storage"},
+    "evaluation": PARTS | {"recipe", "runs", "pictures", "storage"},
     "export": PARTS | {"recipe", "runs", "evaluation", "pictures", "storage"},
     "listing": TRAINING | {"runs", "evaluation", "storage"},
     "comparison": PARTS | {"runs", "evaluation", "pictures", "report", "storage"},

@@ -15,10 +15,11 @@ from torch import Tensor
 from ganvas import rng
 from ganvas.data import Binarize, Data, DataInfo, picture
 from ganvas.errors import GanvasError
-from ganvas.evaluation import USUAL, Evaluation, Protocol, evaluation_of, keep, recall, rounded
+from ganvas.evaluation import NEIGHBOURS, USUAL, Evaluation, Protocol, evaluation_of, keep, measure, recall, rounded
 from ganvas.metrics.card import PROTOCOL, Card, comparable
 from ganvas.metrics.catalog import METRICS, Row
 from ganvas.metrics.cost import multiply_adds, num_parameters
+from ganvas.metrics.features import FeatureNetwork
 from ganvas.model import Autoencoder
 from ganvas.pictures import writing
 from ganvas.report import render_comparison
@@ -124,9 +125,10 @@ def measured(name: str, run: Run, data: Data, source: str, protocol: Protocol) -
 
 
 def scores(run: Run, evaluation: Evaluation, metric: str, source: str) -> list[Row]:
-    rows = recall(run, evaluation, metric)
-    if not rows:
-        rows = evaluation.rows(metric)
+    rows, picture_of = recall(run, evaluation, metric), run.path / NEIGHBOURS
+    drawn = picture_of.is_file() and not picture_of.is_symlink()
+    if not rows or (metric == "memorisation" and not drawn):
+        rows = measure(run, evaluation, metric)
         keep(run, rows, source, evaluation.protocol)
     return rows
 
@@ -220,6 +222,7 @@ def column(contender: Contender, seed: int) -> Column:
         cost=cost(run),
         samples=png(run.sample(num, y=y, seed=seed), run.info),
         copies=copies(contender),
+        neighbours=(run.path / NEIGHBOURS).read_bytes() if "memorisation" in contender.rows else None,
     )
 
 
@@ -267,7 +270,7 @@ def png(x: Tensor, info: DataInfo, columns: int | None = None) -> bytes:
 def to_json(comparison: Comparison, cards: Sequence[Card | None], protocol: Protocol) -> dict[str, Any]:
     """What compare.json holds: all that the page says, and every line's card, without the pictures."""
     runs = [
-        {key: value for key, value in dataclasses.asdict(c).items() if key not in ("samples", "copies")}
+        {key: value for key, value in dataclasses.asdict(c).items() if key not in ("samples", "copies", "neighbours")}
         for c in comparison.columns
     ]
     return {
@@ -275,7 +278,7 @@ def to_json(comparison: Comparison, cards: Sequence[Card | None], protocol: Prot
         "protocol": {
             "metrics": list(protocol.metrics or USUAL),
             "num": protocol.num,
-            "features": protocol.features,
+            "features": seen.name if isinstance(seen := protocol.features, FeatureNetwork) else seen,
             "importance_samples": protocol.importance_samples,
             "seed": protocol.seed,
         },

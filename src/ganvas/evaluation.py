@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 
 from ganvas import rng
-from ganvas.data import Binarize, Data, Split
+from ganvas.data import Binarize, Data, Split, picture
 from ganvas.errors import GanvasError
 from ganvas.metrics.card import Score, versions
 from ganvas.metrics.catalog import METRICS, Row, evaluate, metric
@@ -20,14 +20,19 @@ from ganvas.metrics.context import EvaluationContext, Need
 from ganvas.metrics.coverage import Mixture
 from ganvas.metrics.efficientnet import efficientnet
 from ganvas.metrics.features import Classifier, FeatureNetwork, RandomNetwork
+from ganvas.metrics.images import as_float
 from ganvas.metrics.inception import inception
 from ganvas.metrics.lenet import train_lenet
 from ganvas.model import Model
+from ganvas.pictures import PAIR_COLUMNS, beside, writing
 from ganvas.recipe import Recipe
 from ganvas.runs import Run
 from ganvas.storage import atomically, read_list
 
 FeaturesName = Literal["auto", "lenet", "random", "inception", "efficientnet"]
+
+NEIGHBOURS, NUM_SUSPECTS = "neighbours.png", 32
+"""A picture in a run's folder: the samples that lie closest to training data, each above its nearest training example."""
 
 USUAL = ("fid", "kid", "prdc", "modes", "mse", "ssim", "knn", "elbo")
 """What is measured when nobody says what: those of these that the run and its data can give."""
@@ -38,13 +43,14 @@ class Protocol:
     """How scores are taken.
 
     metrics: names of `METRICS`, or none for the usual ones. num: samples drawn, and held-out examples used at most.
-    features: the network that images are seen through; "auto" is lenet where the data has classes, and else random.
+    features: the network that images are seen through, by name or a module of one's own (`metrics.features.ModuleFeatures`);
+    "auto" is lenet where the data has classes, and else random.
     weights: a file of weights for inception. importance_samples: codes an example for −log p.
     """
 
     metrics: tuple[str, ...] = ()
     num: int = 10_000
-    features: FeaturesName = "auto"
+    features: FeaturesName | FeatureNetwork = "auto"
     weights: Path | None = None
     importance_samples: int = 5_000
     seed: int = 0
@@ -152,7 +158,7 @@ def scores(run: Run, data: Data, protocol: Protocol) -> list[Row]:
     rows: list[Row] = []
     for name in evaluation.names():
         try:
-            rows += evaluation.rows(name)
+            rows += measure(run, evaluation, name)
         except GanvasError as error:
             if name in protocol.metrics:
                 raise
@@ -160,9 +166,24 @@ def scores(run: Run, data: Data, protocol: Protocol) -> list[Row]:
     return rows
 
 
+def measure(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
+    """A metric's rows. For memorisation it leaves a picture in the run, `NEIGHBOURS`, too."""
+    rows = evaluation.rows(name)
+    if name == "memorisation":
+        seen = evaluation.context
+        closest = seen.copying.closest[:NUM_SUSPECTS]
+        nearest = as_float(seen.train.x[seen.copying.neighbours[closest, 0]])
+        pairs = picture(beside(seen.samples[closest], nearest), columns=PAIR_COLUMNS, info=run.info)
+        with writing(run.path / NEIGHBOURS):
+            atomically(run.path / NEIGHBOURS, lambda part: pairs.save(part, "PNG"))
+    return rows
+
+
 def feature_network(protocol: Protocol, data: Data) -> FeatureNetwork:
     """The network that a protocol names, for images of the data's shape."""
     name = protocol.features
+    if isinstance(name, FeatureNetwork):
+        return name
     labelled = data.train.y is not None and len(data.info.classes) > 1
     if name == "auto":
         name = "lenet" if labelled else "random"

@@ -262,6 +262,7 @@ RUN_FILES = (
     "networks.json",
     "metrics.jsonl",
     "evaluation.json",
+    "neighbours.png",
     "report.html",
 )
 

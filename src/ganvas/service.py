@@ -428,11 +428,16 @@ def metrics() -> list[dict[str, Any]]:
 
 
 def evaluate(run: Run, data: str | None = None, *, protocol: Protocol = Protocol()) -> list[Row]:
-    """Scores of a run on a source's held-out examples (by default its own), kept in the run's evaluation.json."""
+    """Scores of a run on a source's held-out examples (by default its own), kept in the run's evaluation.json.
+
+    The run's page, where it has one, is written again with them.
+    """
     source = data or run.settings.source
     loaded = as_trained(run, source)
     rows = evaluation.scores(run, loaded, protocol)
     evaluation.keep(run, rows, source, protocol)
+    if (run.path / "report.html").exists():
+        write_report(run.path)
     return rows
 
 

@@ -110,6 +110,25 @@ def test_a_sum_of_terms_is_their_sum(finished: Path) -> None:
     assert drawn.title == "sum of terms" and float(drawn.curves[0].last) == pytest.approx(last, rel=1e-3)
 
 
+def test_scores_that_were_measured_are_told_with_their_protocol(in_progress: Path) -> None:
+    assert "scores" not in page_of(in_progress).texts
+    card = {"features": "lenet", "num_samples": 2_000, "split": "held-out", "settings": {"k": 5, "of": "<b>"}}
+    score = {"name": "coverage", "value": 0.875, "error": 0.01, "better": "higher", "card": card}
+    entry = {"data": "glyphs", "images": 50_000, "score": score, "floor": {"value": 0.96}, "untrained": None}
+    fake_run.write_json(in_progress / "evaluation.json", [entry, {"score": 3}, {}])
+    told = page_of(in_progress).text("scores")
+    for words in (
+        "coverage ↑",
+        "0.875 ± 0.01",
+        "0.96",
+        "2,000 examples, lenet, k 5, held-out glyphs, after 50,000 images",
+    ):
+        assert words in told
+    for damaged in ("{", "[1]", '{"a": 1}'):
+        (in_progress / "evaluation.json").write_text(damaged)
+        assert "evaluation.json is damaged and was not read." in page_of(in_progress).text("")
+
+
 def test_a_run_in_progress_says_what_is_missing_and_why(in_progress: Path) -> None:
     page = page_of(in_progress)
     assert "in progress, or interrupted, after 7,040 of 50,000 images" in page.text("")

@@ -85,9 +85,8 @@ def show_scores(rows: Sequence[Row], as_json: bool) -> None:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     for heading in ("score", "better", "this run", "real data", "untrained", "features", "samples"):
-        table.add_column(
-            heading, justify="left" if heading in ("score", "better", "features") else "right", no_wrap=True
-        )
+        justify = "left" if heading in ("score", "better", "features") else "right"
+        table.add_column(heading, justify=justify, no_wrap=heading == "score", overflow="fold")  # no digit is cut off
     for row in rows:
         card = row.score.card
         values = (rounded(row.score), rounded(row.floor), rounded(row.untrained))

@@ -19,7 +19,7 @@ from ganvas.cli.show import show_check, show_data, show_diagnosis, show_metrics,
 from ganvas.continuum import continuum as sweep
 from ganvas.data import ImageOptions
 from ganvas.errors import GanvasError
-from ganvas.evaluation import FeaturesName, Protocol
+from ganvas.evaluation import NEIGHBOURS, FeaturesName, Protocol
 from ganvas.explain.inversion import Search
 from ganvas.export import Format
 from ganvas.samplers import Gaussian, GaussianMixture, PostHocPrior, SecondStage
@@ -192,7 +192,10 @@ def evaluate(
     """Scores of a run on held-out data, beside those of real data and of the untrained networks."""
     protocol = Protocol(listed(metrics), num, features, weights, importance_samples, seed)
     opened = service.open_run(run, file=file, device=device, best=best)
-    show_scores(service.evaluate(opened, data, protocol=protocol), as_json=json)
+    rows = service.evaluate(opened, data, protocol=protocol)
+    show_scores(rows, as_json=json)
+    if not json and any(row.score.name == "memorisation" for row in rows):
+        said(opened.path / NEIGHBOURS)
 
 
 def compare(

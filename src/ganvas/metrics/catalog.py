@@ -21,7 +21,6 @@ from ganvas.metrics.inception_score import inception_score
 from ganvas.metrics.kid import SUBSET_SIZE, SUBSETS, kernel_distance
 from ganvas.metrics.lenet import LeNet
 from ganvas.metrics.likelihood import bits_per_dimension
-from ganvas.metrics.memorisation import memorisation
 from ganvas.metrics.prdc import prdc
 from ganvas.metrics.sliced_wasserstein import PROJECTIONS, sliced_wasserstein
 from ganvas.model import Classifies
@@ -173,8 +172,7 @@ def _swd(c: EvaluationContext) -> Reading:
 
 
 def _memorisation(c: EvaluationContext) -> Reading:
-    found = memorisation(c.train_features, c.reference_features, c.sample_features)
-    return Reading({"memorisation": found.share}, len(c.samples), len(c.x), c.features, {"train": len(c.train.x)})
+    return Reading({"memorisation": c.copying.share}, len(c.samples), len(c.x), c.features, {"train": len(c.train.x)})
 
 
 def _elbo(c: EvaluationContext) -> Reading:

@@ -16,6 +16,7 @@ from ganvas.metrics.coverage import Mixture
 from ganvas.metrics.features import Classifier, FeatureNetwork, extract
 from ganvas.metrics.images import as_float
 from ganvas.metrics.likelihood import Bound, negative_elbo, negative_log_likelihood
+from ganvas.metrics.memorisation import Memorisation, memorisation
 from ganvas.model import Autoencoder, Classifies, LatentVariableModel, Model
 from ganvas.rng import generator, seeded
 
@@ -194,6 +195,11 @@ class EvaluationContext:
     def train_features(self) -> Tensor:
         """Features of all training examples, (N, F)."""
         return self._shared("train", self.train.x)
+
+    @cached_property
+    def copying(self) -> Memorisation:
+        """Each sample's nearest training example in features, and which samples lie closest to one."""
+        return memorisation(self.train_features, self.reference_features, self.sample_features)
 
     @cached_property
     def naming(self) -> Classifier | None:

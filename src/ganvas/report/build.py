@@ -15,6 +15,7 @@ from ganvas.report import commands, glossary
 from ganvas.report.charts import Chart, line_chart
 from ganvas.report.figures import count, duration, plain
 from ganvas.report.reader import History, Picture, Points, Run, mapping, number, read_run
+from ganvas.report.scores import scored
 from ganvas.storage import atomically
 
 HERE = Path(__file__).parent
@@ -63,6 +64,7 @@ def render(run: Run) -> str:
         gradient_norms=_chart(run.history, "gradient norms", run.history.gradient_norms),
         throughput=_chart(run.history, "throughput", {"throughput": run.history.throughput}, "images per second"),
         measures=measures(run.history),
+        scores=scored(run.scores),
         networks=sorted(run.networks.items(), key=lambda item: -item[1]),
         settings=settings(run),
         environment=rows(run.environment),

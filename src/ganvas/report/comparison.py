@@ -31,7 +31,12 @@ class Cost:
 
 @dataclass(frozen=True)
 class Column:
-    """A run. samples: a PNG; copies: a PNG strip of the shared held-out examples, reconstructed, or why there is none."""
+    """A run.
+
+    samples: a PNG. copies: a PNG strip of the shared held-out examples, reconstructed, or why there is none.
+    neighbours: a PNG of the samples closest to training data, each above its nearest training example; None where that
+    was not measured.
+    """
 
     name: str
     path: str
@@ -41,6 +46,7 @@ class Column:
     cost: Cost
     samples: bytes = field(repr=False)
     copies: bytes | str = field(repr=False)
+    neighbours: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,11 @@ METRICS: dict[str, Meaning] = {
     "knn": Meaning("", "How often the nearest code belongs to the same class. Higher is better."),
     "distortion": Meaning("nats per example", "The part of the bound that copies cost. Lower is a more faithful copy."),
     "rate": Meaning("nats per example", "The part of the bound that codes cost; it buys less distortion."),
+    "memorisation": Meaning(
+        "",
+        "How often a generated picture lies closer to a training picture than a held-out one does. One half is what new "
+        "pictures score, towards 1 are copies; near 0 are pictures that are unlike any.",
+    ),
     "modes": Meaning("", "How many of the known clusters the samples reach. Higher is better."),
     "elbo": Meaning("nats per example", "A lower bound on the log-probability of the data. Higher is better."),
     "bits per dimension": Meaning("bits", "What one channel of one pixel costs to store. Lower is better."),

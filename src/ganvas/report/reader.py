@@ -12,6 +12,7 @@ from PIL import Image
 from ganvas.errors import GanvasError
 from ganvas.health import Diagnosis, diagnose
 from ganvas.health.course import mapping, number
+from ganvas.storage import read_list
 
 Points = list[tuple[float, float]]
 """(images seen, value), in the order of images; a value that is not finite is a gap."""
@@ -88,7 +89,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Run:
-    """Everything of a run directory that the page shows. notes: what could not be read, for the reader to know."""
+    """Everything of a run directory that the page shows.
+
+    scores: the entries of evaluation.json. neighbours: samples above their nearest training examples.
+    notes: what could not be read, for the reader to know.
+    """
 
     directory: Path
     recipe: Recipe
@@ -100,6 +105,8 @@ class Run:
     reconstructions: list[Picture]
     walks: list[Picture]
     animation: Picture | None
+    scores: list[dict[str, object]]
+    neighbours: Picture | None
     notes: list[str]
 
 
@@ -128,11 +135,14 @@ def read_run(directory: Path) -> Run:
         reconstructions=_snapshots(directory, "reconstruction", notes),
         walks=_snapshots(directory, "walk", notes),
         animation=_picture(directory, Path("samples/walk.gif"), None, notes),
+        scores=_evaluation(directory, notes),
+        neighbours=_picture(directory, Path("neighbours.png"), None, notes),
         notes=notes,
     )
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """A JSON value as text; "" for everything else."""
     return value if isinstance(value, str) else ""
 
 
@@ -155,20 +165,32 @@ def _object(directory: Path, name: str, notes: list[str]) -> dict[str, object]:
     return mapping(value)
 
 
+def _evaluation(directory: Path, notes: list[str]) -> list[dict[str, object]]:
+    """The objects of evaluation.json; none where the run was not evaluated."""
+    file = directory / "evaluation.json"
+    if not file.is_file():
+        return []
+    try:
+        return [mapping(entry) for entry in read_list(file)] if _inside(directory, file) else []
+    except (OSError, ValueError):
+        notes.append("evaluation.json is damaged and was not read.")
+        return []
+
+
 def _recipe(entry: dict[str, object]) -> Recipe:
     data = mapping(entry.get("data"))
     return Recipe(
-        name=_text(entry.get("recipe")) or Recipe.name,
-        summary=_text(entry.get("summary")),
-        paper=_text(entry.get("paper")),
-        file=_text(entry.get("file")),
-        source=_text(data.get("source")) or Recipe.source,
+        name=text(entry.get("recipe")) or Recipe.name,
+        summary=text(entry.get("summary")),
+        paper=text(entry.get("paper")),
+        file=text(entry.get("file")),
+        source=text(data.get("source")) or Recipe.source,
         arguments=mapping(entry.get("arguments")),
         data_options=mapping(data.get("options")),
         data_info=mapping(data.get("info")),
         training=mapping(entry.get("training")),
-        version=_text(entry.get("ganvas")),
-        command=_text(entry.get("command")),
+        version=text(entry.get("ganvas")),
+        command=text(entry.get("command")),
     )
 
 
@@ -211,7 +233,7 @@ def _history(lines: list[dict[str, object]]) -> History:
     for line in lines:
         images = number(line["images"])
         if "event" in line:
-            event = Event(int(images), _text(line["event"]), _text(line.get("message")))
+            event = Event(int(images), text(line["event"]), text(line.get("message")))
             history.events.append(event)
         history.images = max(history.images, int(images)) if line.get("event") != "resumed" else history.images
         seconds = number(line.get("seconds"))
@@ -224,7 +246,7 @@ def _history(lines: list[dict[str, object]]) -> History:
 
 
 def _record(history: History, images: float, line: dict[str, object]) -> None:
-    split = _text(line.get("split")) or "train"
+    split = text(line.get("split")) or "train"
     for player, terms in mapping(line.get("players")).items():
         for term, value in mapping(terms).items():
             splits = history.terms.setdefault(player, {}).setdefault(term, {})
