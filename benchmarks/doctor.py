@@ -10,8 +10,9 @@ kept in --work as soon as it was trained, so that the command goes on where it w
 
 import argparse
 import json
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from ganvas.callbacks import Every, Examine, Log, Tally
 from ganvas.data import Data, batches, open_data
+from ganvas.health import DETECTORS, Watch, course, detectors
 from ganvas.nn.quantize import EMAQuantizer
 from ganvas.recipe import Recipe
 from ganvas.recipes import RECIPES
@@ -30,7 +32,8 @@ from ganvas.trainer import NotFinite, Trainer
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "doctor.json"
-FIT, FRESH = (0,), (100, 101)
+TEMPLATE, PAGE = ROOT / "benchmarks" / "doctor.template.md", ROOT / "docs" / "health.md"
+FIT, FRESH = (0,), (100, 101, 102, 103, 104)
 
 LOG_EVERY, HEALTH_EVERY = 1_000, 2_500
 
@@ -193,6 +196,109 @@ def train(work: Path, seeds: list[int], only: str) -> None:
             print(f"{file.stem}: {found['seconds']:.0f} CPU seconds {found['stopped']}", flush=True)
 
 
+@dataclass(frozen=True)
+class Told:
+    """What the detectors said of a run while it trained. found: from the illness to the share of the run at which it was."""
+
+    case: Case
+    seed: int
+    found: dict[str, float]
+
+
+def told(work: Path, seeds: Sequence[int]) -> list[Told]:
+    """The kept histories of these seeds, read line by line as a run that trains reads them."""
+    runs: list[Told] = []
+    for case in cases():
+        for seed in seeds:
+            file = work / f"{case.name}-{seed}.json"
+            if not file.exists():
+                raise SystemExit(f"{file} is missing: leave --report away, and it is trained.")
+            watch, found = Watch({}), dict[str, float]()
+            lines = json.loads(file.read_text())["lines"]
+            for line in lines:
+                for change in watch.feed(line):
+                    if change.kind == "found":
+                        found.setdefault(change.finding.illness, line["images"] / lines[-1]["images"])
+            runs.append(Told(case, seed, found))
+    return runs
+
+
+def rates(runs: Sequence[Told]) -> dict[str, Any]:
+    """By illness: its runs and how many were found; healthy runs and in how many it was seen; what else its runs showed."""
+    healthy_runs = [run for run in runs if not run.case.illness]
+    found: dict[str, Any] = {}
+    for illness in DETECTORS:
+        ill_runs = [run for run in runs if run.case.illness == illness]
+        places = sorted(run.found[illness] for run in ill_runs if illness in run.found)
+        others = {other: sum(other in run.found for run in ill_runs) for other in DETECTORS if other != illness}
+        found[illness] = {
+            "ill": len(ill_runs),
+            "found": len(places),
+            "healthy": len(healthy_runs),
+            "false_alarms": sum(illness in run.found for run in healthy_runs),
+            "found_at": statistics.median(places) if places else None,
+            "also_seen": {other: count for other, count in others.items() if count},
+            "missed": [f"{run.case.name}-{run.seed}" for run in ill_runs if illness not in run.found],
+            "false_alarms_in": [f"{run.case.name}-{run.seed}" for run in healthy_runs if illness in run.found],
+        }
+    return found
+
+
+def report(work: Path, fresh: Sequence[int]) -> None:
+    """Writes results/doctor.json and docs/health.md from the kept histories."""
+    results: dict[str, Any] = {"images": IMAGES}
+    for name, seeds in (("fit", FIT), ("fresh", fresh)):
+        runs = told(work, seeds)
+        healthy_runs = [run for run in runs if not run.case.illness]
+        alarmed = sum(bool(run.found) for run in healthy_runs)
+        results[name] = {
+            "seeds": list(seeds),
+            "runs": len(runs),
+            "healthy": len(healthy_runs),
+            "healthy_with_a_false_alarm": alarmed,
+            "detectors": rates(runs),
+        }
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    constants = {**vars(course), **vars(detectors)}
+    thresholds = {name: value for name, value in constants.items() if isinstance(value, int | float) and name.isupper()}
+    words = {"table": table(results["fresh"]), "fresh": summary(results["fresh"]), "fit": summary(results["fit"])}
+    PAGE.write_text(TEMPLATE.read_text().format(**thresholds, **words))
+
+
+def table(results: dict[str, Any]) -> str:
+    """A row for each detector."""
+    headings = (
+        "detector",
+        "found in ill runs",
+        "false alarms in healthy runs",
+        "told after",
+        "the ill runs also showed",
+    )
+    rows = [headings, ("---",) * len(headings)]
+    for illness, r in results["detectors"].items():
+        also = ", ".join(f"{other} ({count})" for other, count in r["also_seen"].items())
+        at = "" if r["found_at"] is None else f"{r['found_at']:.0%} of the run"
+        rows.append((illness, share(r["found"], r["ill"]), share(r["false_alarms"], r["healthy"]), at, also))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def share(count: int, of: int) -> str:
+    return f"{count} of {of} ({count / of:.0%})"
+
+
+def summary(results: dict[str, Any]) -> str:
+    """What the runs of some seeds come to, with every one that was judged wrongly."""
+    found = results["detectors"]
+    missed = [name for r in found.values() for name in r["missed"]]
+    alarms = [f"{name} ({illness})" for illness, r in found.items() for name in r["false_alarms_in"]]
+    ill = share(sum(r["found"] for r in found.values()), sum(r["ill"] for r in found.values()))
+    healthy = share(results["healthy_with_a_false_alarm"], results["healthy"])
+    return (
+        f"{ill} of the ill runs were found to have what they were made to have, and {healthy} of the healthy ones had a false"
+        f" alarm of any kind at any time. Missed: {', '.join(missed) or 'none'}. False alarms: {', '.join(alarms) or 'none'}."
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("runs/doctor"), help="where histories are kept")
@@ -202,7 +308,11 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    train(arguments.work, [int(seed) for seed in arguments.seeds.split(",")], arguments.only)
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    if not arguments.report:
+        train(arguments.work, seeds, arguments.only)
+    if not arguments.only:
+        report(arguments.work, [seed for seed in seeds if seed not in FIT])
 
 
 if __name__ == "__main__":

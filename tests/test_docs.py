@@ -17,7 +17,10 @@ from ganvas.metrics import lenet
 from ganvas.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("your-own-model", "metrics", "continuum"))]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("your-own-model", "metrics", "continuum", "health")),
+]
 
 
 def blocks(page: Path, language: str) -> list[str]:

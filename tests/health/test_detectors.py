@@ -59,7 +59,12 @@ ILL: dict[str, tuple[str, Lines, str]] = {
     "samples beside the training examples": ("memorisation", gan(nearer_train=0.9), "90% of samples are nearer"),
     "reconstructions by heart": ("memorisation", vae(overfit=8.0), "with 8.00 times the training examples' error"),
     "reconstructions worse than none": ("divergence", vae(unexplained=40.0), "Reconstructions are 40 times as far off"),
-    "samples that leave": ("divergence", gan(distance=lambda t: 1.0 + 9 * t), "come no nearer"),
+    "codes that cost and tell nothing": (
+        "divergence",
+        history({**SIGNS, **ENCODER, "unexplained": 1.1}, {**VAE, "autoencoder: rate": 1e5}),
+        "Codes cost 100,000 nats",
+    ),
+    "samples that leave": ("divergence", gan(distance=lambda t: 3.0 + 9 * t), "and were 3 at the start"),
     "scores without bound": (
         "divergence",
         history({**SIGNS, **CRITIC}, {**GAN, "critic: adversarial": lambda t: -1e6 * t**2}),
@@ -77,6 +82,9 @@ HEALTHY: dict[str, Lines] = {
     "a critic that knows all apart, of samples that are there": gan(critic_auc=1.0, distance=0.05),
     "half the code": vae(active_units=0.5, unexplained=0.95),
     "terms that are not finite once": skipped(gan(), 1),
+    "reconstructions that only a critic likes": history(
+        {**SIGNS, **CRITIC, **ENCODER, "unexplained": 1.8}, {**GAN, "encoder: rate": 90.0}
+    ),
     "a likelihood that grows": history({**SIGNS, **ENCODER}, {**VAE, "autoencoder: distortion": lambda t: -9e3 * t}),
 }
 
@@ -150,6 +158,14 @@ def test_reading_on_after_the_first_lines_were_read_again_changes_nothing() -> N
     resumed.feed(stopped)
     assert first + [change for line in lines[cut:] for change in resumed.feed(line)] == told
     assert len(told) == 2
+
+
+def test_a_long_run_does_not_fill_the_memory_and_is_judged_the_same() -> None:
+    lines = gan(num=500, norms={"generator": lambda t: 10.0 ** (-4 * t)})
+    live, afterwards = Watch({}), Watch({}, whole=True)
+    assert [live.feed(line) for line in lines] == [afterwards.feed(line) for line in lines]
+    assert live.sights == afterwards.sights and len(live.findings) == 1
+    assert max(map(len, live.course.series.values())) <= 80 < len(afterwards.course.series["distance"])
 
 
 def test_without_vital_signs_the_terms_are_judged() -> None:

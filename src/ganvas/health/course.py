@@ -1,6 +1,7 @@
 """What the lines of a run's metrics say so far, as series over images seen."""
 
 import math
+import statistics
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -23,13 +24,18 @@ FIRST_STEPS = 200
 class Course:
     """The lines so far, sorted into series over images seen. Whatever in a line is not as a run writes it is passed over.
 
+    whole: whether series are kept from their beginning on; detectors need only their newest values, their first few, and
+        the peaks, the largest median of three values in a row: a long run does not fill the memory.
     images, steps: seen and taken so far. failures: (images, steps that were not taken so far).
     rewinds: where the run went back to.
     adversaries: players that are trained to fool a critic; critics: those that are not to be fooled.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, whole: bool = False) -> None:
+        self.whole = whole
         self.series: dict[str, Points] = {}
+        self.first: dict[str, Points] = {}
+        self.peaks: dict[str, float] = {}
         self.images = self.steps = 0
         self.bins: list[float] = []
         self.failures: Points = []
@@ -71,7 +77,7 @@ class Course:
             self.put(gradient_of(player), at, value)
         failed = number(line.get("skipped_steps"))
         if math.isfinite(failed):
-            self.failures.append((at, failed))
+            self.failures = [*self.failures[1 - LONGEST :], (at, failed)]
 
     def add_bins(self, at: int, value: object) -> None:
         """Shares of the samples by bins become the share that changed theirs since the last examination."""
@@ -81,15 +87,23 @@ class Course:
         self.bins = bins
 
     def put(self, name: str, at: int, value: object) -> None:
-        if math.isfinite(number(value)):
-            self.series.setdefault(name, []).append((at, number(value)))
+        if not math.isfinite(number(value)):
+            return
+        points, first = self.series.setdefault(name, []), self.first.setdefault(name, [])
+        points.append((at, number(value)))
+        if len(first) < FEWEST:
+            first.append(points[-1])
+        if len(points) >= 3:
+            self.peaks[name] = max(self.peaks.get(name, -math.inf), statistics.median(v for _, v in points[-3:]))
+        if not self.whole and len(points) > 2 * LONGEST:
+            del points[:LONGEST]
 
-    def recent(self, name: str, longest: int = LONGEST) -> Points:
-        """The newer half of a series, by the clock of images seen; `longest` values at most, none while it is too early."""
-        points = self.series.get(name, [])
+    def recent(self, name: str) -> Points:
+        """The newer half of a series, by the clock of images seen, `LONGEST` values at most; none while it is too early."""
+        points = self.series.get(name, [])[-LONGEST:]
         if not points or self.steps < FIRST_STEPS:
             return []
-        newer = [point for point in points[-longest:] if 2 * point[0] >= points[-1][0]]
+        newer = [point for point in points if 2 * point[0] >= points[-1][0]]
         return newer if len(newer) >= FEWEST else []
 
 

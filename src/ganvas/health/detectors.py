@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ganvas.health.course import FEWEST, FIRST_STEPS, LONGEST, Course, Points, gradient_of
+from ganvas.health.course import FIRST_STEPS, Course, Points, gradient_of
 
 TELLS = 0.98
 """A critic that ranks more pairs of a real and a generated example rightly than this tells all of them apart."""
@@ -16,14 +16,14 @@ TELLS = 0.98
 FAR = 0.2
 """Samples are off where their distance to the data is above this, in units of the data's own spread."""
 
-STUCK = 0.97
+STUCK = 0.98
 """Nothing gets better where the newer half of a judgement's values is not below this share of the older half's ..."""
 
 CIRCLING = 0.8
 """... or this, of what runs about."""
 
-VANISHED = 0.03
-"""A gradient has vanished at this share of the largest that it usually was."""
+VANISHED = 0.04
+"""A gradient has vanished at this share of the largest that it was for three lines of metrics."""
 
 RESTLESS = 0.2
 """Samples run about where so many of them change their bin between two examinations."""
@@ -45,16 +45,18 @@ of the data's variance as the other."""
 UNUSED = 0.1
 """A codebook has collapsed where no more of its entries are used in an epoch."""
 
-OVERFIT = 2.0
+OVERFIT = 1.5
 COPIES = 0.1
 NEARER = 0.75
 """Training examples are known by heart where they are reconstructed so much better than others; where so many more samples
 than held-out examples are copies of one; or where so many samples are nearer to one than to a held-out example."""
 
-WORSE = 2.0
-WORSE_WITH_CODES = 1.25
-"""Reconstructions that are so many times as far off as the data's mean would be have diverged, from the second on where codes
-are in use; and samples whose distance is WORSE times the data's own spread."""
+WORSE = 3.0
+"""Reconstructions have diverged that are so many times as far off as the data's mean would be (another example, drawn by
+chance, is twice as far off), and samples whose distance is so many times the data's own spread."""
+
+WASTED = 30.0
+"""Nats of rate that are spent for reconstructions that are no better than the data's mean."""
 
 HUGE_SCORE = 1e3
 GROWTH = 10.0
@@ -99,7 +101,7 @@ def vanishing_gradient(course: Course) -> Sight:
 
 
 def vanishing(course: Course, name: str) -> Sight:
-    newest, usual = course.recent(name), largest_median(course.series[name])
+    newest, usual = course.recent(name), course.peaks[name]
     told = f"the {name} is {typical(newest):.2g}, of {usual:.2g} at its most"
     if typical(newest) <= VANISHED * usual:
         return Sight(True, sentence(f"{told}: it learns next to nothing from the critic"), start(newest), (name,))
@@ -189,13 +191,13 @@ def divergence(course: Course) -> Sight:
         times = f"{len(course.rewinds)} times" if len(course.rewinds) > 1 else "once"
         words = f"Numbers that were not finite sent the run back to a checkpoint {times}."
         return Sight(True, words, course.rewinds[0])
-    failed = course.failures[-LONGEST:]
+    failed = course.failures
     if failed and failed[-1][1] - failed[0][1] >= FAILED_STEPS:
         words = f"{failed[-1][1] - failed[0][1]:.0f} of the last steps were not finite, and not taken."
         return Sight(True, words, start(failed))
     if course.steps < FIRST_STEPS:
         return Sight(None, "it is too early to say")
-    for look in (reconstructions_off, samples_off, scores_unbounded):
+    for look in (reconstructions_off, codes_wasted, samples_off, scores_unbounded):
         sight = look(course)
         if sight is not None:
             return sight
@@ -205,26 +207,43 @@ def divergence(course: Course) -> Sight:
 
 
 def reconstructions_off(course: Course) -> Sight | None:
-    left, active = course.recent("unexplained"), course.recent("active units")
-    in_use = bool(active) and typical(active) > INACTIVE  # a posterior that collapsed leaves a decoder that is off, too
-    if not left or low(left) < (WORSE_WITH_CODES if in_use else WORSE):
+    left = course.recent("unexplained")
+    if not left or low(left) < WORSE:
         return None
     words = f"Reconstructions are {typical(left):.3g} times as far off as the data's mean would be."
     return Sight(True, words, start(left), ("unexplained",))
 
 
+def codes_wasted(course: Course) -> Sight | None:
+    """Of models without an adversary: with one, reconstructions are not to agree pixel by pixel."""
+    left = course.recent("unexplained")
+    if course.adversaries or not left or low(left) < 1:
+        return None
+    for name in (name for name in course.series if name.endswith(": rate")):
+        rate = course.recent(name)
+        if rate and low(rate) >= WASTED:
+            words = f"Codes cost {typical(rate):,.0f} nats, and reconstructions are no better than the data's mean would be."
+            return Sight(True, words, start(left), ("unexplained", name))
+    return None
+
+
 def samples_off(course: Course) -> Sight | None:
     distance = course.recent("distance")
-    if not distance or low(distance) < WORSE or newer(distance) < older(distance):
+    if not distance:
         return None
-    words = f"Samples are {typical(distance):.3g} of the data's own spread away from it, and come no nearer."
+    _, began = course.first["distance"][0]
+    if low(distance) < max(WORSE, began):
+        return None
+    words = (
+        f"Samples are {typical(distance):.3g} of the data's own spread away from it, and were {began:.3g} at the start."
+    )
     return Sight(True, words, start(distance), ("distance",))
 
 
 def scores_unbounded(course: Course) -> Sight | None:
     for player in sorted(course.adversaries | course.critics):
         name = f"{player}: adversarial"
-        newest, first = course.recent(name), course.series.get(name, [])[:FEWEST]
+        newest, first = course.recent(name), course.first.get(name, [])
         if newest and size(newest) >= HUGE_SCORE and size(newest) >= GROWTH * size(first):
             words = (
                 f"The adversarial term of the {player} has grown from {size(first):.3g} to {size(newest):.3g} in size."
@@ -300,9 +319,3 @@ def newer(points: Points) -> float:
 def stuck(points: Points, share: float) -> bool:
     """Whether what should fall has not fallen below that share."""
     return newer(points) >= share * older(points)
-
-
-def largest_median(points: Points, width: int = 5) -> float:
-    """The largest median of `width` neighbours: a lone peak is none of it."""
-    found = values(points)
-    return max(statistics.median(found[i : i + width]) for i in range(max(1, len(found) - width + 1)))

@@ -36,7 +36,7 @@ class Diagnosis:
 
 def diagnose(lines: Iterable[Mapping[str, Any]], options: Mapping[str, object]) -> Diagnosis:
     """Reads all lines as `Watch` does while a run trains. options: of the run's recipe."""
-    watch, healed, images, examinations = Watch(options), list[Healed](), 0, 0
+    watch, healed, images, examinations = Watch(options, whole=True), list[Healed](), 0, 0
     for line in lines:
         changes = watch.feed(line)
         images = watch.course.images

@@ -54,11 +54,11 @@ class Stay:
 class Watch:
     """The findings of a run, as its lines come in.
 
-    options: of the run's recipe, by name; advice names those that are there.
+    options: of the run's recipe, by name; advice names those that are there. whole: see `Course`.
     """
 
-    def __init__(self, options: Mapping[str, object]) -> None:
-        self.options, self.course = options, Course()
+    def __init__(self, options: Mapping[str, object], whole: bool = False) -> None:
+        self.options, self.course = options, Course(whole)
         self.stays: dict[str, Stay] = {}
         self.sights: dict[str, Sight] = {}
 
