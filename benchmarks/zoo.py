@@ -63,7 +63,7 @@ class Table:
 TABLES = {
     t.name: t
     for t in (
-        Table("defaults", {"ring8": 300_000, "grid25": 300_000, "glyphs": 12_800, "mnist": 12_800}, width=16),
+        Table("defaults", {"ring8": 300_000, "grid25": 300_000, "glyphs": 25_600, "mnist": 25_600}, width=16),
         Table("equal", {"glyphs": 32_000, "mnist": 32_000}, given={"network": "mlp", "width": 256}, batch_size=64),
     )
 }

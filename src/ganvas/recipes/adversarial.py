@@ -27,7 +27,6 @@ from ganvas.recipes.choices import (
     initialised,
     latent_length,
     norm_for,
-    rate_for,
     slope_weight,
 )
 from ganvas.trainer import OptimizerFactory
@@ -82,7 +81,7 @@ def lsgan(
     network: NetworkName = "auto",
     width: int | None = None,
     latent: int = 64,
-    learning_rate: float | None = None,
+    learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
     """LSGAN: real and generated examples are pulled to scores of 1 and 0 by squares, whose slope does not vanish.
@@ -93,7 +92,7 @@ def lsgan(
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
-        learning_rate: Adam's, with β1 = 0.5 as in the paper; where none is given 6e-4, and 1e-3 for points.
+        learning_rate: Adam's, with β1 = 0.5 as in the paper.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     family = body(network, data, width)
@@ -101,7 +100,7 @@ def lsgan(
     model = GAN(*pair(family, data, latent, norm_for(data), norm), Normal(latent), loss=LeastSquares())
     return Recipe(
         model,
-        both(adam(rate_for(data, learning_rate), 0.5)),
+        both(adam(learning_rate, 0.5)),
         images=200_000,
         batch_size=batch_for(data),
         ema_half_life=ema or None,
@@ -115,7 +114,7 @@ def sngan(
     width: int | None = None,
     latent: int = 128,
     critic_steps: int = 5,
-    learning_rate: float | None = None,
+    learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
     """SNGAN: hinge loss, and a critic whose every layer is divided by its largest singular value.
@@ -128,7 +127,7 @@ def sngan(
             the critic.
         latent: dimensions of the code.
         critic_steps: the critic's turns for each of the generator's; 1 suffices for a quick look.
-        learning_rate: Adam's, with β = (0, 0.9) as in the paper; where none is given 6e-4, and 1e-3 for points.
+        learning_rate: Adam's, with β = (0, 0.9) as in the paper.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     if network == "auto" and len(data.shape) == 3 and data.shape[1] >= 8:
@@ -139,7 +138,7 @@ def sngan(
     model = GAN(generator, spectral(critic), Normal(latent), loss=Hinge(), critic_steps=critic_steps)
     return Recipe(
         model,
-        both(adam(rate_for(data, learning_rate), 0.0, 0.9)),
+        both(adam(learning_rate, 0.0, 0.9)),
         images=400_000,
         ema_half_life=ema or None,
     )
@@ -152,7 +151,7 @@ def r3gan(
     width: int | None = None,
     latent: int = 64,
     gamma: float | None = None,
-    learning_rate: float | None = None,
+    learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
     """R3GAN's loss: scores compared in pairs, with slope penalties on real and on generated data, and no normalisation.
@@ -164,7 +163,7 @@ def r3gan(
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
         gamma: weight γ of both penalties; where none is given 1, the paper's for StackedMNIST, and 0.1 for points.
-        learning_rate: Adam's, with β = (0, 0.99) as in the paper; where none is given 6e-4, and 1e-3 for points.
+        learning_rate: Adam's, with β = (0, 0.99) as in the paper.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     family = body(network, data, width)
@@ -179,7 +178,7 @@ def r3gan(
     )
     return Recipe(
         model,
-        both(adam(rate_for(data, learning_rate), 0.0, 0.99)),
+        both(adam(learning_rate, 0.0, 0.99)),
         images=200_000,
         batch_size=batch_for(data),
         ema_half_life=ema or None,
@@ -193,7 +192,7 @@ def pacgan(
     network: NetworkName = "auto",
     width: int | None = None,
     latent: int = 64,
-    learning_rate: float | None = None,
+    learning_rate: float = 1e-3,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
@@ -206,7 +205,7 @@ def pacgan(
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
-        learning_rate: Adam's, for both players; where none is given 6e-4, and 1e-3 for points.
+        learning_rate: Adam's, for both players.
         beta1: Adam's β1.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
@@ -216,7 +215,7 @@ def pacgan(
     model = GAN(generator, initialised(critic, family), Normal(latent))
     return Recipe(
         model,
-        both(adam(rate_for(data, learning_rate), beta1)),
+        both(adam(learning_rate, beta1)),
         images=200_000,
         batch_size=batch_for(data, 64) // 2 * pack,
         ema_half_life=ema or None,

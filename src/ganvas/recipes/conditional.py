@@ -21,7 +21,6 @@ from ganvas.recipes.choices import (
     decoder,
     initialised,
     latent_length,
-    rate_for,
 )
 
 
@@ -81,7 +80,7 @@ def cgan(
     loss: LossName = "hinge",
     spectral_norm: bool = True,
     critic_steps: int = 1,
-    learning_rate: float | None = None,
+    learning_rate: float = 6e-4,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
@@ -96,7 +95,7 @@ def cgan(
         loss: what critic and generator minimise.
         spectral_norm: whether the critic's weights are spectrally normalised.
         critic_steps: the critic's turns for each of the generator's.
-        learning_rate: Adam's, for both players; where none is given 6e-4, and 1e-3 for points.
+        learning_rate: Adam's, for both players.
         beta1: Adam's β1.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
@@ -122,7 +121,7 @@ def acgan(
     width: int | None = None,
     latent: int = 64,
     class_weight: float = 1.0,
-    learning_rate: float | None = None,
+    learning_rate: float = 6e-4,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
@@ -135,7 +134,7 @@ def acgan(
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
         class_weight: of the cross-entropy of classes against the adversarial loss.
-        learning_rate: Adam's, for both players; where none is given 6e-4, and 1e-3 for points.
+        learning_rate: Adam's, for both players.
         beta1: Adam's β1.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
@@ -153,7 +152,7 @@ def acgan(
     return adversarial(data, model, learning_rate, beta1, ema)
 
 
-def adversarial(data: DataInfo, model: GAN | ACGAN, learning_rate: float | None, beta1: float, ema: float) -> Recipe:
+def adversarial(data: DataInfo, model: GAN | ACGAN, learning_rate: float, beta1: float, ema: float) -> Recipe:
     """The budget of the `gan` recipe, for a model that knows the data's classes."""
-    optimizers = {name: adam(rate_for(data, learning_rate), beta1) for name in ("critic", "generator")}
+    optimizers = {name: adam(learning_rate, beta1) for name in ("critic", "generator")}
     return Recipe(model, optimizers, images=200_000, ema_half_life=ema or None, num_classes=len(data.classes))

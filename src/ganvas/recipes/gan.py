@@ -43,8 +43,8 @@ def gan(
     instance_noise: float = 0.0,
     instance_noise_images: int = 100_000,
     diffaugment: str = "",
-    learning_rate: float | None = None,
-    critic_learning_rate: float | None = None,
+    learning_rate: float = 1e-3,
+    critic_learning_rate: float = 1e-3,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
@@ -65,7 +65,7 @@ def gan(
         instance_noise: standard deviation of the noise on all that the critic sees, at the start; 0 for none.
         instance_noise_images: images over which that noise falls to 0.
         diffaugment: random views that the critic is shown, some of "color,translation,cutout"; empty for none.
-        learning_rate: Adam's for the generator; 6e-4 for images and 1e-3 for points where none is given.
+        learning_rate: Adam's for the generator.
         critic_learning_rate: Adam's for the critic, likewise.
         beta1: Adam's β1.
         ema: half-life of the generator's average in images; 0 keeps none.
@@ -86,8 +86,8 @@ def gan(
     return Recipe(
         model,
         {
-            "critic": adam(rate_for(data, critic_learning_rate), beta1),
-            "generator": adam(rate_for(data, learning_rate), beta1),
+            "critic": adam(critic_learning_rate, beta1),
+            "generator": adam(learning_rate, beta1),
         },
         images=200_000,
         batch_size=batch_for(data),
@@ -131,7 +131,7 @@ def consensus_gan(
         LOSSES[loss](),
         gamma,
     )
-    rate = learning_rate or (2e-4 if images else 1e-3)
+    rate = rate_for(data, learning_rate, 2e-4)
     optimizers = {name: rmsprop(rate) for name in ("critic", "generator")}
     return Recipe(model, optimizers, images=200_000, ema_half_life=ema or None)
 

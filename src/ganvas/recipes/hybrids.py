@@ -167,7 +167,7 @@ def bigan(
     latent: int | None = None,
     loss: LossName = "non-saturating",
     r1: float | None = None,
-    learning_rate: float | None = None,
+    learning_rate: float = 1e-3,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
@@ -182,7 +182,7 @@ def bigan(
         loss: what the critic minimises; encoder and generator minimise it with the labels swapped.
         r1: weight γ of the slope penalty on real data in the critic's loss; where none is given 1, and 0.1 for points. The
             paper has none, 0.
-        learning_rate: Adam's, for both players; where none is given 6e-4, and 1e-3 for points.
+        learning_rate: Adam's, for both players.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
@@ -196,7 +196,7 @@ def bigan(
         LOSSES[loss](),
         slope_penalties(data, r1),
     )
-    optimizers = {name: adam(rate_for(data, learning_rate), beta1) for name in ("critic", "encoder and generator")}
+    optimizers = {name: adam(learning_rate, beta1) for name in ("critic", "encoder and generator")}
     return Recipe(model, optimizers, images=300_000, batch_size=batch_for(data), ema_half_life=ema or None)
 
 
@@ -208,7 +208,7 @@ def alpha_gan(
     latent: int | None = None,
     reconstruction_weight: float = 1.0,
     r1: float | None = None,
-    learning_rate: float | None = None,
+    learning_rate: float = 1e-3,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
@@ -223,7 +223,7 @@ def alpha_gan(
         reconstruction_weight: λ, of the absolute error summed over an example's dimensions.
         r1: weight γ of the slope penalty on real data in the critic's loss; where none is given 1, and 0.1 for points. The
             paper has none, 0.
-        learning_rate: Adam's, for all four players; where none is given 6e-4, and 1e-3 for points.
+        learning_rate: Adam's, for all four players.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
@@ -238,9 +238,7 @@ def alpha_gan(
         reconstruction_weight,
         slope_penalties(data, r1),
     )
-    optimizers = {
-        name: adam(rate_for(data, learning_rate), beta1) for name in ("encoder", "generator", "critic", "code critic")
-    }
+    optimizers = {name: adam(learning_rate, beta1) for name in ("encoder", "generator", "critic", "code critic")}
     return Recipe(model, optimizers, images=200_000, batch_size=batch_for(data), ema_half_life=ema or None)
 
 
@@ -291,7 +289,7 @@ def soft_introvae(
     beta_rec: float | None = None,
     beta_kl: float = 1.0,
     beta_neg: float | None = None,
-    learning_rate: float | None = None,
+    learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
     """Soft-IntroVAE: a VAE whose encoder learns to tell data from what its own decoder makes.
@@ -307,7 +305,7 @@ def soft_introvae(
         beta_kl: weight of the rate, of data for the encoder and of generated examples for the decoder.
         beta_neg: weight of the rate of generated examples in the encoder's exponential bound; where none is given, 256 for
             images as in the authors' program, 10 for points.
-        learning_rate: Adam's, for both players; where none is given 6e-4, and 1e-3 for points.
+        learning_rate: Adam's, for both players.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
     family = body(network, data, width)
@@ -321,7 +319,7 @@ def soft_introvae(
         beta_kl,
         usual_neg if beta_neg is None else beta_neg,
     )
-    optimizers = {name: adam(rate_for(data, learning_rate)) for name in ("encoder", "decoder")}
+    optimizers = {name: adam(learning_rate) for name in ("encoder", "decoder")}
     return Recipe(model, optimizers, images=300_000, batch_size=batch_for(data), ema_half_life=ema or None)
 
 
@@ -332,7 +330,7 @@ def veegan(
     width: int | None = None,
     latent: int | None = None,
     r1: float | None = None,
-    learning_rate: float | None = None,
+    learning_rate: float = 1e-3,
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
@@ -346,7 +344,7 @@ def veegan(
         latent: dimensions of the code; where none is given 32, and 2 for points.
         r1: weight γ of the slope penalty on real data in the critic's loss; where none is given 1, and 0.1 for points. The
             paper has none, 0.
-        learning_rate: Adam's, for all three players; where none is given 6e-4, and 1e-3 for points.
+        learning_rate: Adam's, for all three players.
         beta1: Adam's β1.
         ema: half-life of the networks' average in images; 0 keeps none.
     """
@@ -359,7 +357,7 @@ def veegan(
         Normal(latent),
         slope_penalties(data, r1),
     )
-    optimizers = {name: adam(rate_for(data, learning_rate), beta1) for name in ("critic", "generator", "reconstructor")}
+    optimizers = {name: adam(learning_rate, beta1) for name in ("critic", "generator", "reconstructor")}
     return Recipe(model, optimizers, images=300_000, batch_size=batch_for(data), ema_half_life=ema or None)
 
 
