@@ -52,7 +52,7 @@ CODEBOOKS = ("vq-vae", "vqgan")
 USED = 0.8
 """How much of a codebook should be used."""
 
-IMAGES = {"conditional": 60_000, "few": 150_000, "codebooks": 120_000}
+IMAGES = {"conditional": 60_000, "few": 120_000, "codebooks": 60_000}
 
 
 @dataclass

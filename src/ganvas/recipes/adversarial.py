@@ -113,7 +113,7 @@ def sngan(
     network: NetworkName = "auto",
     width: int | None = None,
     latent: int = 128,
-    critic_steps: int = 5,
+    critic_steps: int | None = None,
     learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
@@ -126,7 +126,7 @@ def sngan(
         width: of the networks; their own where none is given. The paper's for CIFAR-10 is 256 for the generator, 128 for
             the critic.
         latent: dimensions of the code.
-        critic_steps: the critic's turns for each of the generator's; 1 suffices for a quick look.
+        critic_steps: the critic's turns for each of the generator's; where none is given the paper's 5, and 1 for points.
         learning_rate: Adam's, with β = (0, 0.9) as in the paper.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
@@ -135,11 +135,14 @@ def sngan(
     family = body(network, data, width)
     generator = xavier_init(Generator(family.synthesis(latent_length(latent), data.shape, norm=norm_for(data))))
     critic = xavier_init(Critic(SumPooled(family.analysis(data.shape))))
+    if critic_steps is None:
+        critic_steps = 5 if len(data.shape) == 3 else 1
     model = GAN(generator, spectral(critic), Normal(latent), loss=Hinge(), critic_steps=critic_steps)
     return Recipe(
         model,
         both(adam(learning_rate, 0.0, 0.9)),
         images=400_000,
+        batch_size=batch_for(data),
         ema_half_life=ema or None,
     )
 

@@ -102,7 +102,7 @@ def consensus_gan(
     width: int | None = None,
     latent: int = 64,
     loss: LossName = "non-saturating",
-    gamma: float = 10.0,
+    gamma: float | None = None,
     learning_rate: float | None = None,
     ema: float = 5_000,
 ) -> Recipe:
@@ -115,14 +115,17 @@ def consensus_gan(
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
         loss: what critic and generator minimise.
-        gamma: γ, the weight of the gradients' length; 0 is simultaneous gradient descent alone.
+        gamma: γ, the weight of the gradients' length; 0 is simultaneous gradient descent alone. Where none is given the
+            paper's 10, and 1 for points.
         learning_rate: RMSprop's for both; 2e-4 for images and 1e-3 for points where none is given.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
+    images = len(data.shape) == 3
+    if gamma is None:
+        gamma = 10.0 if images else 1.0
     if gamma < 0:
         raise GanvasError(f"Gradients that are to grow (--gamma {gamma}) help nobody.", "Use --gamma 0 or more.")
     family = body(network, data, width)
-    images = len(data.shape) == 3
     generator = Generator(family.synthesis(latent_length(latent), data.shape, norm=batch_norm if images else no_norm))
     model = ConsensusGAN(
         initialised(generator, family),
@@ -133,7 +136,7 @@ def consensus_gan(
     )
     rate = rate_for(data, learning_rate, 2e-4)
     optimizers = {name: rmsprop(rate) for name in ("critic", "generator")}
-    return Recipe(model, optimizers, images=200_000, ema_half_life=ema or None)
+    return Recipe(model, optimizers, images=200_000, batch_size=batch_for(data), ema_half_life=ema or None)
 
 
 def dcgan(data: DataInfo, *, width: int = 32, latent: int = 100, learning_rate: float = 2e-4, ema: float = 0) -> Recipe:
