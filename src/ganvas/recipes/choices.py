@@ -57,13 +57,6 @@ def batch_for(data: DataInfo, for_images: int = 64) -> int:
     return for_images if len(data.shape) == 3 else 256
 
 
-def rate_for(data: DataInfo, given: float | None, for_images: float) -> float:
-    """Adam's rate. Where the user gives none, 1e-3 for points: small dense networks bear it."""
-    if given is not None:
-        return given
-    return for_images if len(data.shape) == 3 else 1e-3
-
-
 def norm_for(data: DataInfo) -> Norm:
     """Batch normalisation for images. On points it blurs: a batch's mean moves by as much as a mode is wide."""
     return batch_norm if len(data.shape) == 3 else no_norm

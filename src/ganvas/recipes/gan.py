@@ -23,7 +23,6 @@ from ganvas.recipes.choices import (
     initialised,
     latent_length,
     norm_for,
-    rate_for,
 )
 from ganvas.schedules import Linear
 
@@ -102,8 +101,8 @@ def consensus_gan(
     width: int | None = None,
     latent: int = 64,
     loss: LossName = "non-saturating",
-    gamma: float | None = None,
-    learning_rate: float | None = None,
+    gamma: float = 1.0,
+    learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
     """Consensus optimisation: a GAN whose players also shorten both their gradients, and so stop circling.
@@ -115,18 +114,15 @@ def consensus_gan(
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
         loss: what critic and generator minimise.
-        gamma: γ, the weight of the gradients' length; 0 is simultaneous gradient descent alone. Where none is given the
-            paper's 10, and 1 for points.
-        learning_rate: RMSprop's for both; 2e-4 for images and 1e-3 for points where none is given.
+        gamma: γ, the weight of the gradients' length; 0 is simultaneous gradient descent alone. The paper has 10, at a
+            rate of 1e-4.
+        learning_rate: RMSprop's for both.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
-    images = len(data.shape) == 3
-    if gamma is None:
-        gamma = 10.0 if images else 1.0
     if gamma < 0:
         raise GanvasError(f"Gradients that are to grow (--gamma {gamma}) help nobody.", "Use --gamma 0 or more.")
     family = body(network, data, width)
-    generator = Generator(family.synthesis(latent_length(latent), data.shape, norm=batch_norm if images else no_norm))
+    generator = Generator(family.synthesis(latent_length(latent), data.shape, norm=norm_for(data)))
     model = ConsensusGAN(
         initialised(generator, family),
         initialised(Critic(family.analysis(data.shape)), family),
@@ -134,8 +130,7 @@ def consensus_gan(
         LOSSES[loss](),
         gamma,
     )
-    rate = rate_for(data, learning_rate, 2e-4)
-    optimizers = {name: rmsprop(rate) for name in ("critic", "generator")}
+    optimizers = {name: rmsprop(learning_rate) for name in ("critic", "generator")}
     return Recipe(model, optimizers, images=200_000, batch_size=batch_for(data), ema_half_life=ema or None)
 
 
@@ -171,7 +166,7 @@ def wgan_gp(
     latent: int = 64,
     penalty: float | None = None,
     critic_steps: int = 5,
-    learning_rate: float | None = None,
+    learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
     """WGAN-GP: the critic estimates an earth mover's distance, its slope held near 1.
@@ -184,7 +179,7 @@ def wgan_gp(
         latent: dimensions of the code.
         penalty: λ, the weight of the gradient penalty; where none is given 10, and 0.1 for points, as the authors have.
         critic_steps: the critic's turns for each of the generator's.
-        learning_rate: Adam's, with β = (0, 0.9) as in the paper; where none is given 1e-4, and 1e-3 for points.
+        learning_rate: Adam's, with β = (0, 0.9) as in the paper, whose 1e-4 needs ten times the images.
         ema: half-life of the generator's average in images; 0 keeps none.
     """
     family = body(network, data, width)
@@ -198,7 +193,7 @@ def wgan_gp(
         penalties=[GradientPenalty(usual if penalty is None else penalty)],
         critic_steps=critic_steps,
     )
-    adam_for_both = adam(rate_for(data, learning_rate, for_images=1e-4), 0.0, 0.9)
+    adam_for_both = adam(learning_rate, 0.0, 0.9)
     optimizers = {"critic": adam_for_both, "generator": adam_for_both}
     return Recipe(model, optimizers, images=400_000, ema_half_life=ema or None)
 

@@ -36,7 +36,6 @@ from ganvas.recipes.choices import (
     decoder,
     latent_length,
     norm_for,
-    rate_for,
     slope_penalties,
 )
 
@@ -139,14 +138,15 @@ def aae_semi(
         num_classes,
         noise=noise,
     )
-    rate = rate_for(data, learning_rate, 4e-4)
+    if learning_rate is None:
+        learning_rate = 4e-4 if len(data.shape) == 3 else 1e-3
     adversarial = adam(adversarial_learning_rate, 0.5)
     optimizers = {
-        "autoencoder": adam(rate),
+        "autoencoder": adam(learning_rate),
         "class critic": adversarial,
         "style critic": adversarial,
         "encoder": adversarial,
-        "classifier": adam(rate),
+        "classifier": adam(learning_rate),
     }
     return Recipe(
         model,
