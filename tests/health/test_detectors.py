@@ -80,6 +80,13 @@ HEALTHY: dict[str, Lines] = {
     "a codebook that is used": last_epoch(0.9) + history({**SIGNS, **ENCODER}, VAE),
     "a critic that knows all apart, of samples that come nearer": gan(critic_auc=1.0),
     "a critic that knows all apart, of samples that are there": gan(critic_auc=1.0, distance=0.05),
+    "samples that are blurred and near": gan(spread=0.35, distance=0.1),
+    "samples on their way, nearer to what was trained on by chance": gan(
+        nearer_train=0.9, distance=lambda t: 0.9 - 0.6 * t
+    ),
+    "samples that have stopped running about": gan(
+        bins=lambda t: circling(min(t, 0.3)), distance=lambda t: 0.9 - 0.8 * t
+    ),
     "half the code": vae(active_units=0.5, unexplained=0.95),
     "terms that are not finite once": skipped(gan(), 1),
     "reconstructions that only a critic likes": history(

@@ -19,13 +19,14 @@ FAR = 0.2
 STUCK = 0.98
 """Nothing gets better where the newer half of a judgement's values is not below this share of the older half's ..."""
 
-CIRCLING = 0.8
-"""... or this, of what runs about."""
+HARDLY = 0.8
+CIRCLING = 0.6
+"""... or the first of these where samples are alike, or the second where they run about and come nearer by chance."""
 
 VANISHED = 0.04
 """A gradient has vanished at this share of the largest that it was for three lines of metrics."""
 
-RESTLESS = 0.2
+RESTLESS = 0.3
 """Samples run about where so many of them change their bin between two examinations."""
 
 STEADY_STEPS = 400
@@ -115,9 +116,10 @@ def oscillation(course: Course) -> Sight:
     if not moved or not distance or course.steps < STEADY_STEPS:
         return unknown(course, "changed bins", "samples were not examined")
     curves = ("changed bins", "distance")
-    told = f"{mean(moved):.0%} of the samples move to another part of the data between two examinations"
-    if mean(moved) >= RESTLESS and typical(distance) >= FAR / 2 and stuck(distance, CIRCLING):
-        return Sight(True, sentence(f"{told}, and {no_nearer(distance)}"), start(moved), curves)
+    told = f"{newer(moved):.0%} of the samples move to another part of the data between two examinations"
+    if newer(moved) >= RESTLESS and typical(distance) >= FAR and stuck(distance, CIRCLING):
+        words = f"{told}, and stay away from it: {newer(distance):.2f} of its spread, {older(distance):.2f} before"
+        return Sight(True, sentence(words), start(moved), curves)
     return Sight(False, told, curves=curves)
 
 
@@ -132,7 +134,8 @@ def mode_collapse(course: Course) -> Sight:
         f"two samples are {typical(spread):.2f} times as far apart as two examples, and the parts of the data that they lie"
         f" in overlap with it by {typical(common):.0%}"
     )
-    if (high(spread) <= ALIKE or high(common) <= IN_COMMON) and stuck(distance, CIRCLING):
+    off = typical(distance) >= FAR and stuck(distance, HARDLY)  # samples that are near the data are at most blurred
+    if off and (high(spread) <= ALIKE or high(common) <= IN_COMMON):
         return Sight(True, sentence(f"{told}"), start(spread), curves)
     return Sight(False, told, curves=curves)
 
@@ -167,7 +170,7 @@ def memorisation(course: Course) -> Sight:
     copied, nearer_train = course.recent("copies"), course.recent("nearer train")
     if not copied or not nearer_train:
         return unknown(course, "copies", "samples were not examined")
-    overfit, spread = course.recent("overfit"), course.recent("spread")
+    overfit, spread, distance = (course.recent(name) for name in ("overfit", "spread", "distance"))
     curves = ("copies", "nearer train", *(["overfit"] if overfit else []))
     told = [
         f"{max(0.0, typical(copied)):.0%} more samples than held-out examples are copies of a training example",
@@ -177,8 +180,9 @@ def memorisation(course: Course) -> Sight:
         told.insert(
             0, f"held-out examples are reconstructed with {typical(overfit):.2f} times the training examples' error"
         )
-    varied = bool(spread) and low(spread) > ALIKE  # what a few modes are near to is chance
-    signs = [low(copied) >= COPIES, varied and low(nearer_train) >= NEARER]
+    # What a few modes, or samples that are off, are near to is chance.
+    alive = bool(spread) and bool(distance) and low(spread) > ALIKE and typical(distance) <= FAR
+    signs = [low(copied) >= COPIES, alive and low(nearer_train) >= NEARER]
     signs = [low(overfit) >= OVERFIT, *signs] if overfit else signs
     if any(signs):
         seen = "; ".join(words for words, sign in zip(told, signs, strict=True) if sign)
@@ -293,10 +297,6 @@ def low(points: Points) -> float:
 
 def high(points: Points) -> float:
     return max(values(points))
-
-
-def mean(points: Points) -> float:
-    return statistics.fmean(values(points))
 
 
 def typical(points: Points) -> float:
