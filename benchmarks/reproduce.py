@@ -40,9 +40,9 @@ PREFACE = """\
 Published numbers beside those that ganvas obtained. Every row was written by `python benchmarks/reproduce.py NAME`, NAME as
 in the last column, from runs that were really made. Several seeds are given as mean ± standard error; with one seed, ± is
 the standard error over test examples. *Real data* are training examples in place of samples, *untrained* are the same
-networks before their first step. A budget below the protocol's is said in its row: such a number is not to be held against
-the published one, it shows how far the run came. ✗ marks a number that is worse than the published one by more than two
-standard errors of both.
+networks before their first step; ↓ and ↑ say which way is better. A budget below the protocol's is said in its row: such a
+number is not to be held against the published one, it shows how far the run came. ✗ marks a number that is worse than the
+published one by more than two standard errors of both.
 
 | what | score | published | obtained | real data | untrained | seeds | budget / protocol's | time a seed | NAME |
 |---|---|---|---|---|---|---|---|---|---|"""
@@ -170,9 +170,10 @@ def rows(experiment: Experiment, found: Sequence[Result]) -> list[str]:
         published = experiment.published.get(name, "")
         value = obtained(scores) + (" ✗" if falls_short(scores, published) else "")
         floor, untrained = (mean_of([getattr(s, which) for s in scores]) for which in ("floor", "untrained"))
+        arrow = {"lower": " ↓", "higher": " ↑", None: ""}[scores[0].better]
         cells = [
             experiment.title,
-            name,
+            name + arrow,
             published,
             value,
             floor,

@@ -100,7 +100,7 @@ def test_rows_say_what_is_short(places: Path) -> None:
     found = reproduce.shown(ring)
     assert [result.images for result in found] == [400_000] * 3, "the budget that most seeds have"
     first, second = (line.split(" | ") for line in reproduce.rows(ring, found))
-    assert first[1:4] == ["modes", "6.3 ± 0.5", "5.00 ± 0.58"] and first[4:7] == ["8", "1", "3"]
+    assert first[1:4] == ["modes ↑", "6.3 ± 0.5", "5.00 ± 0.58"] and first[4:7] == ["8", "1", "3"]
     assert first[7] == "400,000 / 40,000,000 images: **1/100 of the protocol**"
     assert first[-1] == "`ring-gan --images 400000` |"
     assert second[1:4] == ["other", "", "1 ± 0"]

@@ -63,10 +63,11 @@ def negative_log_likelihood(
     """
     size = max(1, CODES_AT_ONCE // samples)
     with evaluating(model), seeded(seed, "importance samples"):
-        estimates = [
-            _importance_sum(model, *batch, samples) - math.log(samples) for batch in batches(model, x, y, size)
-        ]
-    return -_finite(torch.cat(estimates).cpu())
+        # One tensor for all: small ones that stay, made among large ones that go, would leave holes in the process's memory.
+        estimates = torch.empty(len(x), dtype=torch.float64)
+        for part, batch in zip(estimates.split(size), batches(model, x, y, size), strict=True):
+            part.copy_(_importance_sum(model, *batch, samples) - math.log(samples))
+    return -_finite(estimates)
 
 
 def bits_per_dimension(nats: Tensor, num_dimensions: int) -> Tensor:
