@@ -4,9 +4,11 @@ Tensors are written first; the JSON holds their SHA-256 and is renamed into plac
 whole or is not there.
 """
 
+import copy
 import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -228,6 +230,7 @@ def _restore(trainer: Trainer, tensors: dict[str, Tensor], facts: Mapping[str, A
             prefix = f"optimizer/{seat.player.name}/{index}/"
             kept = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
             if kept:
+                check_same(kept, fresh_state(seat.optimizer, parameter), prefix)
                 seat.optimizer.state[parameter] = {key: placed(t, parameter) for key, t in kept.items()}
     for sound, buffer in zip(trainer.sound_buffers, trainer.buffers, strict=True):
         sound.copy_(buffer)
@@ -256,10 +259,39 @@ def rewind_of(facts: Mapping[str, Any]) -> Rewind:
     return Rewind(count(facts["images"]), tuple(map(str, facts["players"])), str(facts["message"]))
 
 
+def fresh_state(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> dict[str, Tensor]:
+    """What an optimiser keeps of a parameter after its first step: which tensors, of which shapes and types."""
+    twin = nn.Parameter(torch.zeros_like(parameter))
+    twin.grad = torch.zeros_like(parameter)
+    other = copy.copy(optimizer)
+    other.state = defaultdict(dict)
+    group = next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
+    other.param_groups = [{**group, "params": [twin]}]
+    other.step()
+    return {key: value for key, value in other.state[twin].items() if isinstance(value, Tensor)}
+
+
+def check_same(given: Mapping[str, Tensor], own: Mapping[str, Tensor], prefix: str) -> None:
+    """Raises `DamagedCheckpoint` unless both are the same tensors by name, shape and type."""
+    if missing := sorted(own.keys() ^ given.keys()):
+        raise DamagedCheckpoint(
+            f"The checkpoint is of another model: {len(missing)} tensors are in one and not in the other"
+            f" ({prefix}{missing[0]}).",
+            "Use the ganvas version and the recipe that wrote it.",
+        )
+    for name, tensor in own.items():
+        if (given[name].shape, given[name].dtype) != (tensor.shape, tensor.dtype):
+            raise DamagedCheckpoint(
+                f"The checkpoint is of another model: {prefix}{name} is {described(given[name])}, not {described(tensor)}."
+            )
+
+
+def described(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
+
+
 def placed(value: Tensor, parameter: Tensor) -> Tensor:
     """An optimiser's tensor on its parameter's device and with its strides; step counts stay where they are."""
-    if value.dim() and value.shape != parameter.shape:
-        raise ValueError(f"an optimiser's tensor is {tuple(value.shape)}, its parameter {tuple(parameter.shape)}")
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape and value.dim() else value
 
 
@@ -279,14 +311,6 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
     """Copies the tensors named `prefix` + name into a model; all must be there, with the same shapes, and no others."""
     own = variables(model)
     given = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-    if missing := sorted(own.keys() ^ given.keys()):
-        raise DamagedCheckpoint(
-            f"The checkpoint is of another model: {len(missing)} tensors are in one and not in the other ({missing[0]}).",
-            "Use the ganvas version and the recipe that wrote it.",
-        )
+    check_same(given, own, "")
     for name, tensor in own.items():
-        if tensor.shape != given[name].shape:
-            raise DamagedCheckpoint(
-                f"The checkpoint is of another model: {name} is {tuple(given[name].shape)}, not {tuple(tensor.shape)}."
-            )
         tensor.copy_(given[name])

@@ -1,6 +1,7 @@
 """What a user is told when something they asked for cannot be done."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -11,12 +12,25 @@ class GanvasError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
+        message = printable(message)
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = "\n".join(map(printable, hint.split("\n")))
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+LONGEST = 1_000
+"""Characters of a message. What is quoted in one may be of any length."""
+
+
+def printable(text: str) -> str:
+    """A text as one line of moderate length that no terminal obeys: it may quote a file that a stranger wrote."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+    # Controls, formatting (which may turn the direction of writing), surrogates, and what is not assigned.
+    return "".join(" " if c in "\n\t" else c if unicodedata.category(c)[0] != "C" else ascii(c)[1:-1] for c in text)
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

@@ -30,7 +30,7 @@ from ganvas.callbacks import (
 )
 from ganvas.data import Data, Split, batches, keep_labels
 from ganvas.devices import resolve_device
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, printable
 from ganvas.evaluation import Evaluation, Protocol
 from ganvas.failures import Rewind
 from ganvas.health import Watch
@@ -97,7 +97,7 @@ class Job:
         if self.place.leads:
             self.prepare(directory, trainer)
         start = time.monotonic() - directory.seconds()
-        title = f"{self.settings.recipe} on {self.settings.source}"
+        title = printable(f"{self.settings.recipe} on {self.settings.source}")
         silent = self.quiet or not self.place.leads
         with stopped_by_signals(trainer), Progress(training.images, title, quiet=silent) as progress:
             progress.start(trainer.images_seen)
@@ -211,6 +211,8 @@ class Job:
 
     def examination(self, trainer: Trainer) -> Examination | None:
         """How vital signs are taken; None where there are too few examples to compare with."""
+        if not len(self.data.held_out):
+            return None
         found = Examination(self.data, trainer.seed, trainer.device, self.recipe.num_classes, self.recipe.transform)
         return found if found.possible else None
 
@@ -329,6 +331,8 @@ def whole_batches(num: int, size: int) -> list[torch.Tensor]:
     Packed critics refuse ragged batches, and terms that compare a batch's examples mean something else on them. Where there
     are fewer than `size` in all, the size is the largest power of two that there are.
     """
+    if not num:
+        return []
     size = size if num >= size else 1 << (num.bit_length() - 1)
     return list(torch.arange(num - num % size).split(size))
 
@@ -373,14 +377,14 @@ def draw_progress(model: Model, recipe: Recipe, data: Data, folder: Path, images
     num = 64 if is_image else 2_500
     y = torch.arange(num, device=device) % recipe.num_classes if recipe.num_classes else None
     save_picture(model.sample(num, y).cpu(), folder / f"prior-{number}.png", info)
-    if not is_image:
+    if not is_image or not len(data.held_out):
         return
     shown = data.held_out.batch(torch.arange(min(2 * PAIR_COLUMNS, len(data.held_out))), device)
     if isinstance(model, Autoencoder):
         reconstruction = model.reconstruct(shown.x, shown.y)
         pairs = beside(shown.x, reconstruction).cpu()
         save_picture(pairs, folder / f"reconstruction-{number}.png", info, columns=PAIR_COLUMNS)
-        walk = line_walk(model, shown.x[:1], shown.x[1:2], None if shown.y is None else shown.y[:1], steps=11)
+        walk = line_walk(model, shown.x[:1], shown.x[-1:], None if shown.y is None else shown.y[:1], steps=11)
     else:
         walk = prior_walk(model, None if y is None else y[:1], steps=11)
     save_picture(walk.cpu(), folder / f"walk-{number}.png", info, columns=11)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganvas import comparison, distributed, evaluation, rng, storage
+from ganvas import checkpoint, comparison, distributed, evaluation, memory, rng, storage
 from ganvas.contract import Facts, dry_step
 from ganvas.data import Data, DataInfo, ImageOptions, batches, open_data, read_image, summary
 from ganvas.data import cache as data_cache
@@ -31,7 +31,7 @@ from ganvas.pictures import PAIR_COLUMNS, beside, save_arrays, save_film, save_f
 from ganvas.recipe import Recipe, RecipeFunction, build, card, resolved
 from ganvas.recipes import RECIPES, from_file
 from ganvas.report import write_report
-from ganvas.runs import Directory, Run, Settings, Training, free_path, parsed
+from ganvas.runs import PUBLISHED, Directory, Run, Settings, Training, free_path, parsed
 from ganvas.samplers import PostHocPrior
 from ganvas.trainer import Trainer
 
@@ -245,7 +245,8 @@ def resumed(
         )
     training = replace(settings.training, images=images or settings.training.images, device=device)
     check_sizes(training, loaded, place)
-    recipe_again = seeded_build(function, loaded.info, settings.arguments, training.seed)
+    most = most_weights(Directory(path)) if checkpoint.checkpoints(Directory(path).checkpoints) else None
+    recipe_again = seeded_build(function, loaded.info, settings.arguments, training.seed, most)
     return Job(path, replace(settings, training=training), recipe_again, loaded, fresh=False, place=place, quiet=quiet)
 
 
@@ -271,16 +272,37 @@ def open_run(path: str | Path, *, file: str | None = None, device: str = "cpu", 
     return Run(
         folder,
         settings,
-        lambda: seeded_build(function, settings.info, settings.arguments, settings.training.seed),
+        lambda: seeded_build(
+            function, settings.info, settings.arguments, settings.training.seed, most_weights(Directory(folder))
+        ),
         resolve_device(device),
         best,
     )
 
 
-def seeded_build(function: RecipeFunction, info: DataInfo, options: Mapping[str, Any], seed: int) -> Recipe:
-    """A recipe whose first weights follow from the seed."""
-    with rng.seeded(seed, "weights"):
+def seeded_build(
+    function: RecipeFunction, info: DataInfo, options: Mapping[str, Any], seed: int, most: int | None = None
+) -> Recipe:
+    """A recipe whose first weights follow from the seed.
+
+    most: bytes that making them may take; where none is given, what lets them be trained: weights, gradients and two
+    averages of these. GanvasError before more is taken.
+    """
+    what, hint = "These networks", "Ask for smaller ones: a smaller --width, for example."
+    if most is not None:
+        what, hint = "The networks that recipe.json asks for", "They are larger than what the run holds: it is damaged."
+    limit = memory.room() // 4 if most is None else min(most, memory.room())
+    with memory.at_most(limit, what, hint), rng.seeded(seed, "weights"):
         return build(function, info, options)
+
+
+def most_weights(directory: Directory) -> int:
+    """Bytes that a run's networks may take to make: its files hold the weights, so that they say how much there can be.
+
+    An export lacks the networks that only training needs.
+    """
+    files = [directory.path / PUBLISHED, *directory.checkpoints.glob("*.safetensors")]
+    return 64 * 2**20 + 16 * max((file.stat().st_size for file in files if file.is_file()), default=0)
 
 
 def sample(
@@ -300,6 +322,7 @@ def sample(
     truncation: ψ, how far codes stay from the prior's mean: 1 as drawn, 0.7 more typical and less varied.
     """
     at_least(num, 1, "--num")
+    memory.must_fit(8 * num * math.prod(run.info.shape), f"{num:,} samples", "Ask for fewer: --num 64")
     if not out.suffix and len(run.info.shape) != 3:
         raise GanvasError("Points are no pictures: a folder cannot hold them.", "Write --out samples.npz or points.png")
     y = None if classes is None else class_numbers(run, classes, num)
@@ -352,10 +375,18 @@ def reconstruct(run: Run, data: str, out: Path, *, num: int = 32, search: Search
     if search is None:
         must_encode(run, "reconstruct")
     split = as_trained(run, data).held_out
+    must_hold_out(data, len(split))
     batch = split.batch(torch.arange(min(num, len(split))))
     y = batch.y if run.recipe.num_classes else None
     made = run.reconstruct(batch.x, batch.y) if search is None else search(run.model, batch.x, y).reconstructions
     return save_picture(beside(batch.x, made.cpu()), out, run.info, columns=min(PAIR_COLUMNS, len(batch)))
+
+
+def must_hold_out(source: str, num: int) -> None:
+    if not num:
+        raise GanvasError(
+            f"{source!r} has no held-out examples.", "Add some: of two pictures that can be read one is held out."
+        )
 
 
 def must_encode(run: Run, verb: str) -> None:
@@ -383,6 +414,7 @@ def interpolate(
     class_name: of a conditional run, the class of all of them; one chosen by the seed where none is named.
     """
     at_least(num, 2, "--num")
+    memory.must_fit(8 * num * math.prod(run.info.shape), f"A walk of {num:,} pictures", "Ask for fewer: --num 11")
     if len(run.info.shape) != 3:
         raise GanvasError("The run was trained on points, and a walk is a row of pictures.")
     if (start is None) != (end is None):
@@ -405,6 +437,7 @@ def encode(
         must_encode(run, "encode")
     loaded = as_trained(run, data)
     examples = {"train": loaded.train, "held-out": loaded.held_out}[split]
+    must_hold_out(data, len(examples))
     rows = torch.arange(len(examples) if limit is None else min(limit, len(examples)))
     parts = [examples.batch(some) for some in rows.split(1_000)]
     if search is None:
@@ -434,6 +467,7 @@ def evaluate(run: Run, data: str | None = None, *, protocol: Protocol = Protocol
     """
     source = data or run.settings.source
     loaded = as_trained(run, source)
+    must_hold_out(source, len(loaded.held_out))
     rows = evaluation.scores(run, loaded, protocol)
     evaluation.keep(run, rows, source, protocol)
     if (run.path / "report.html").exists():
@@ -459,6 +493,7 @@ def compare(runs: Sequence[Run], out: Path, *, data: str | None = None, protocol
         options = run.settings.options
         if options not in loaded:
             loaded[options] = as_trained(run, source)
+            must_hold_out(source, len(loaded[options].held_out))
         return loaded[options]
 
     return comparison.compare(runs, load, source, protocol, out)

@@ -1,6 +1,7 @@
 """The command `ganvas`. Nothing heavy is imported before a verb is known to need it."""
 
 import difflib
+import io
 import sys
 from collections.abc import Sequence
 
@@ -33,6 +34,9 @@ EXAMPLES = """\
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one verb and leaves with 0, or with 2 after one message about what the user can mend."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files need not be text, nor a terminal know every letter
+            stream.reconfigure(errors="backslashreplace")
     if not given or given[0] in ("-h", "--help", "help"):
         print(overview())
         return
@@ -57,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
+    except OSError as error:
+        fail(str(error))
+    except MemoryError:
+        fail("There is not enough memory for this.", "Ask for less: a smaller --width, --batch-size, --size or --num.")
 
 
 def overview() -> str:
@@ -76,5 +84,7 @@ def overview() -> str:
 
 
 def fail(message: str, hint: str = "") -> None:
-    print(f"ganvas: {message}" + (f"\n{hint}" if hint else ""), file=sys.stderr)
+    from ganvas.errors import printable
+
+    print(f"ganvas: {printable(message)}" + (f"\n{hint}" if hint else ""), file=sys.stderr)
     sys.exit(2)

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ganvas.contract import Facts
+from ganvas.errors import printable
 from ganvas.evaluation import rounded, to_json
 from ganvas.listing import RunFacts
 from ganvas.metrics.catalog import Row
@@ -57,7 +58,7 @@ def in_words(value: Any) -> str:
         return "".join(f"\n  {in_words(item)}" for item in value)
     if isinstance(value, list):
         return ", ".join(map(in_words, value))
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))
 
 
 def show_check(facts: Facts, as_json: bool) -> None:
@@ -112,7 +113,7 @@ def show_runs(facts: Sequence[RunFacts], as_json: bool) -> None:
         best = f"{f.best['score']} {f.best['value']:.4g} at {f.best['images']:,}" if f.best else ""
         newest = ", ".join(f"{name} {value:.4g}" for name, value in list(f.scores.items())[:4])
         cells = (f.path, f.recipe, f.data, f.state, progress if f.recipe else "", f.problem or best or newest)
-        table.add_row(*map(escape, cells))
+        table.add_row(*(escape(printable(cell)) for cell in cells))
     Console().print(table)
 
 

@@ -18,7 +18,7 @@ from ganvas.cli import fail
 from ganvas.cli.show import show_check, show_data, show_diagnosis, show_metrics, show_recipes, show_runs, show_scores
 from ganvas.continuum import continuum as sweep
 from ganvas.data import ImageOptions
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, printable
 from ganvas.evaluation import NEIGHBOURS, FeaturesName, Protocol
 from ganvas.explain.inversion import Search
 from ganvas.export import Format
@@ -444,7 +444,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 def run(verb: str, arguments: Sequence[str]) -> None:
     """Parses a verb's arguments and does it."""
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {printable(str(message))}", file=sys.stderr)
     if verb == "train":
         train(arguments)
     else:

@@ -1,5 +1,6 @@
 """A folder of images, laid out as a Hugging Face imagefolder."""
 
+import math
 import os
 import stat
 import warnings
@@ -11,11 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from PIL import Image
 
 from ganvas.data import cache
 from ganvas.data.dataset import Data, Skipped, gather
-from ganvas.data.images import ImageOptions, check_one_size, decode, measure, reason, stack
+from ganvas.data.images import ImageOptions, check_memory, check_one_size, decode, measure, reason, stack
 from ganvas.data.metadata import NAMES, About, normal, read_metadata
 from ganvas.data.splits import keep, split_by_key
 from ganvas.errors import GanvasError
@@ -85,8 +85,10 @@ def _read(source: str, root: Path, listing: _Listing, options: ImageOptions, lim
     files, skipped = _describe(listing, root)
     splits = [[part[i] for i in keep([f.key for f in part], limit)] for part in _split(root, files)]
     if options.size is None:
-        splits, unreadable = _same_size(splits, root)
+        splits, unreadable = _same_size(splits, root, options.channels)
         skipped += unreadable
+    if options.size is not None:
+        check_memory(sum(map(len, splits)), options.size, options.channels)
     pictures: list[torch.Tensor] = []
     with _progress(sum(map(len, splits))) as advance:
         for i, part in enumerate(splits):
@@ -251,14 +253,13 @@ def _each(files: Sequence[_File], work: Callable[[_File], T], root: Path) -> tup
 
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         outcomes = list(pool.map(attempt, files))
     good = [(f, o) for f, o in zip(files, outcomes, strict=True) if not isinstance(o, Exception)]
     bad = [_skip(f.path, root, reason(o)) for f, o in zip(files, outcomes, strict=True) if isinstance(o, Exception)]
     return [f for f, _ in good], [o for _, o in good], bad
 
 
-def _same_size(splits: list[list[_File]], root: Path) -> tuple[list[list[_File]], list[Skipped]]:
+def _same_size(splits: list[list[_File]], root: Path, channels: int | None) -> tuple[list[list[_File]], list[Skipped]]:
     """The files whose first bytes are a picture's. Raises GanvasError when these differ in size.
 
     Done before anything is decoded, because ten thousand photographs do not fit into memory to be compared.
@@ -272,6 +273,8 @@ def _same_size(splits: list[list[_File]], root: Path) -> tuple[list[list[_File]]
         sizes += measured
         skipped += unreadable
     check_one_size(str(root), sizes)
+    if sizes:
+        check_memory(len(sizes), math.ceil(math.sqrt(math.prod(sizes[0]))), channels)
     return readable, skipped
 
 
@@ -301,7 +304,7 @@ def _folder_names(files: Sequence[_File], labels: Sequence[str | int | None]) ->
 def _skip(path: Path, root: Path, why: str) -> Skipped:
     """With the path below the folder, in characters that can be printed."""
     inner = path.relative_to(root) if path.is_relative_to(root) else path
-    return Skipped(os.fsencode(inner).decode("utf-8", "replace"), why)
+    return Skipped("".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in str(inner)), why)
 
 
 def _nothing(source: str, listing: _Listing, skipped: Sequence[Skipped], held_out: int) -> GanvasError:

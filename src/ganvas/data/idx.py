@@ -14,6 +14,7 @@ from ganvas.data.dataset import Data, Split, gather
 from ganvas.data.images import ImageOptions, adapt
 from ganvas.data.splits import keep_rows
 from ganvas.errors import GanvasError
+from ganvas.memory import must_fit
 
 _FILES = (
     "train-images-idx3-ubyte",
@@ -62,7 +63,10 @@ def _read(path: Path, stream: IO[bytes]) -> Tensor:
     if not size:
         raise GanvasError(f"{path} is empty: its header says {'x'.join(map(str, shape))}.")
     # Deflate shrinks to no less than 1/1032: a header that claims more is damaged, and is not given the memory.
-    content = stream.read(size + 1) if size <= 1032 * path.stat().st_size else b""
+    possible = size <= 1032 * path.stat().st_size
+    if possible:
+        must_fit(2 * size, f"{path}")
+    content = stream.read(size + 1) if possible else b""
     if len(content) != size:
         found = "more" if len(content) > size else "less"
         raise GanvasError(

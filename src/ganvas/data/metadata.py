@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ganvas.errors import GanvasError
+from ganvas.memory import must_fit
 
 NAMES = ("metadata.csv", "metadata.jsonl")
 
@@ -35,6 +36,9 @@ def read_metadata(path: Path) -> dict[str, About]:
     Raises GanvasError, with the line, when a row cannot be understood.
     """
     try:
+        if not path.is_file():  # to open a pipe would wait for ever
+            raise GanvasError(f"{path} is not a regular file.", "Remove it.")
+        must_fit(8 * path.stat().st_size, f"{path}")
         content = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise GanvasError(f"{path} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8.") from error

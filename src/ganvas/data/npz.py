@@ -1,7 +1,7 @@
 """`npz:FILE`: arrays that numpy saved. Pickled objects in them are never loaded."""
 
+import math
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ganvas.data.images import ImageOptions, adapt
 from ganvas.data.points import no_image_options
 from ganvas.data.splits import keep_rows, split_by_key
 from ganvas.errors import GanvasError
+from ganvas.memory import must_fit
 
 Array = NDArray[Any]
 
@@ -56,21 +57,39 @@ def _load(path: Path) -> dict[str, Array]:
         raise GanvasError(f"{path} is not a whole .npz file, which is a zip archive of arrays.", _KEYS)
     known = ("images", "labels", "class_names", "captions", "x", "y", "x_train", "y_train", "x_test", "y_test")
     try:
+        with zipfile.ZipFile(path) as entries:
+            for entry in entries.infolist():
+                if entry.filename.removesuffix(".npy") in known:
+                    check_header(path, entries, entry)
         with np.load(path, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files if key in known}
             found = archive.files
-    except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except GanvasError:
+        raise
+    except Exception as error:  # zip, deflate and numpy each raise their own of damaged files, and several of Python's
         if "allow_pickle" in str(error):
             raise GanvasError(
                 f"{path} holds Python objects, which could run code when they are loaded; ganvas never loads them.",
                 "Save arrays of numbers and of text (dtype str), not of dtype object.",
             ) from error
-        raise GanvasError(f"{path} cannot be read as .npz: {error}.") from error
+        raise GanvasError(f"{path} cannot be read as .npz: {str(error) or type(error).__name__}.") from error
     if "x_train" in arrays and "x_test" not in arrays:
         raise GanvasError(f"{path} has x_train but no x_test.", _KEYS)
     if not {"images", "x", "x_train"} & set(arrays):
         raise GanvasError(f"{path} holds no images: its arrays are {', '.join(found) or 'none'}.", _KEYS)
     return arrays
+
+
+def check_header(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Raises GanvasError when an array is not as large as its entry, or too large: numpy takes the memory that it claims."""
+    with archive.open(entry) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read(stream)
+        claimed, held = math.prod(shape) * kind.itemsize, entry.file_size - stream.tell()
+    if not kind.hasobject and claimed != held:
+        raise GanvasError(f"{path} is damaged: {entry.filename} should hold {claimed:,} bytes, and holds {held:,}.")
+    must_fit(2 * claimed, f"{path}: {entry.filename}")
 
 
 def _part(path: Path, arrays: dict[str, Array], suffix: str) -> tuple[Tensor, Array | None, tuple[str, ...] | None]:

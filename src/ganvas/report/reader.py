@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -286,10 +287,10 @@ def _picture(directory: Path, name: Path, images: int | None, notes: list[str]) 
         notes.append(f"{name.as_posix()} is a link out of the run, or too large, and is not shown.")
         return None
     try:
-        with Image.open(file, formats=[kind]) as image:
+        with warnings.catch_warnings(), Image.open(file, formats=[kind]) as image:
             width, height = image.size
             image.verify()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # what a decoder raises on a hostile file has no end
         notes.append(f"{name.as_posix()} is damaged and is not shown.")
         return None
     return Picture(file.read_bytes(), f"image/{kind.lower()}", width, height, images)

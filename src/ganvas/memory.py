@@ -1,0 +1,117 @@
+"""What fits into memory, asked before it is taken: files and options may ask for anything."""
+
+import math
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from ganvas.errors import GanvasError
+
+PAGE = 4_096
+"""Bytes that any tensor counts as: a million empty layers are no small network."""
+
+ENDLESS = 2**62
+
+
+def room() -> int:
+    """Bytes that this process may still take, of the machine's memory and of its own limits (cgroup, ulimit -v)."""
+    return min(free_memory(), free_addresses(), group_limit())
+
+
+def free_memory() -> int:
+    """Bytes that the machine could give away; endless where it does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1_024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return ENDLESS
+
+
+def free_addresses() -> int:
+    """Bytes by which this process may grow under `ulimit -v`."""
+    try:
+        import resource  # not on Windows
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit == resource.RLIM_INFINITY:
+            return ENDLESS
+        return limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError, ValueError):
+        return ENDLESS
+
+
+def group_limit() -> int:
+    """Bytes that the container may have."""
+    try:
+        return int(Path("/sys/fs/cgroup/memory.max").read_text())
+    except (OSError, ValueError):  # no such group; "max"
+        return ENDLESS
+
+
+def must_fit(num_bytes: int, what: str, hint: str = "") -> None:
+    """Raises GanvasError when there is no room for so many bytes. what: that would take them."""
+    left = room()
+    if num_bytes > left:
+        raise GanvasError(f"{what} would take {size(num_bytes)} of memory, and {size(left)} are free.", hint)
+
+
+def size(num_bytes: int) -> str:
+    """1.5 GiB, 200 MiB."""
+    if num_bytes > ENDLESS:
+        return "more than any machine has"
+    unit, name = next(((u, n) for u, n in UNITS if num_bytes >= u), UNITS[-1])
+    return f"{num_bytes / unit:,.3g} {name}" if num_bytes < 1_000 * unit else f"{num_bytes / unit:,.0f} {name}"
+
+
+UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+@contextmanager
+def at_most(num_bytes: int, what: str, hint: str = "") -> Generator[None]:
+    """Inside, GanvasError is raised before torch makes tensors of more than so many bytes in all."""
+    with _Watch(num_bytes, what, hint):
+        yield
+
+
+class _Watch(TorchFunctionMode):
+    """Counts what functions that make tensors from sizes are asked for."""
+
+    def __init__(self, num_bytes: int, what: str, hint: str) -> None:
+        super().__init__()
+        self.left, self.all, self.what, self.hint = num_bytes, num_bytes, what, hint
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in MAKERS:
+            self.left -= max(PAGE, 4 * numbers_in(args, kwargs))
+            if self.left < 0:
+                raise GanvasError(f"{self.what} would take more than {size(self.all)} of memory.", self.hint)
+        return func(*args, **kwargs)
+
+
+MAKERS = frozenset(
+    (
+        *(torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.eye, torch.arange),
+        *(torch.linspace, torch.randperm, torch.Tensor.new_empty, torch.Tensor.new_zeros, torch.Tensor.new_ones),
+    )
+)
+
+
+def numbers_in(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """How many numbers a tensor has whose maker was given this: at least the product of its sizes.
+
+    Ends of ranges count as sizes, which errs on no side that matters: networks have no large ones.
+    """
+    given = [kwargs["size"]] if "size" in kwargs else [a for a in args if not isinstance(a, torch.Tensor)]
+    whole = [number for item in given for number in flat(item) if isinstance(number, int)]
+    return math.prod(max(0, number) for number in whole)
+
+
+def flat(item: object) -> Iterable[object]:
+    return cast(Iterable[object], item) if isinstance(item, tuple | list) else (item,)

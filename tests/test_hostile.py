@@ -1,0 +1,243 @@
+"""Input that is damaged, or made to harm: it is refused with one message, or used as far as it goes.
+
+Each of these was found by benchmarks/fuzz.py, which looks for more.
+"""
+
+import gzip
+import io
+import json
+import os
+import shutil
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import ganvas
+from ganvas import GanvasError, checkpoint, memory
+from ganvas.cli import main
+from ganvas.data import ImageOptions, open_data
+from ganvas.data.images import decode
+from ganvas.errors import printable
+from ganvas.runs import Directory
+
+SMALL: dict[str, Any] = {"network": "mlp", "width": 4, "latent": 2, "batch_size": 32, "images": 64, "quiet": True}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    ganvas.train("vae", data="digits", out=out, checkpoint_every=32, **SMALL)
+    return out
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "run"))
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(a) for a in arguments])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    return said
+
+
+def little_room(monkeypatch: pytest.MonkeyPatch, num_bytes: int) -> None:
+    monkeypatch.setattr(memory, "room", lambda: num_bytes)
+
+
+def test_messages_are_one_line_that_no_terminal_obeys() -> None:
+    error = GanvasError("a\nb\x1b[31m \u202e \ud800 é漢字", "first\nsecond\x07")
+    assert error.message == r"a b\x1b[31m \u202e \ud800 é漢字"
+    assert error.hint == "first\nsecond\\x07"
+    assert len(printable("x" * 10**6)) < 1_100
+
+
+def test_a_path_that_no_system_takes_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "too long" in refused(capsys, "sample", "x" * 5_000, "--out", "a.png")
+
+
+def test_a_recipe_that_asks_for_more_than_its_checkpoint_holds_is_refused_before_it_is_built(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = run / "recipe.json"
+    settings_of = json.loads(file.read_text())
+    for name, value in (("width", 10**9), ("latent", 10**12), ("width", 3_000)):
+        changed = {**settings_of, "arguments": {**settings_of["arguments"], name: value}}
+        file.write_text(json.dumps(changed))
+        assert "than what the run holds" in refused(capsys, "sample", run, "--out", run / "a.png")
+        assert "than what the run holds" in refused(capsys, "train", "--resume", run, "--images", "96", "--quiet")
+
+
+def test_what_does_not_fit_is_said_before_it_is_tried(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ("--data", "digits", "--images", "32", "--batch-size", "32", "--out", tmp_path / "new")
+    assert "--width" in refused(capsys, "train", "vae", *small, "--network", "mlp", "--width", 10**9)
+    assert "--size" in refused(capsys, "data", "digits", "--size", 10**7)
+    assert "--size" in refused(capsys, "data", "digits", "--size", 10**400)
+    assert "--num" in refused(capsys, "sample", run, "--num", 10**15, "--out", tmp_path / "a.png")
+    assert "--num" in refused(capsys, "interpolate", run, "--num", 10**15, "--out", tmp_path / "a.png")
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    assert "--size" in refused(capsys, "data", tmp_path, "--size", 10**7)
+
+
+def test_room_is_what_is_left_of_the_address_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (2**50, 2**50))
+    assert 0 < memory.free_addresses() < 2**50
+    monkeypatch.setattr(memory, "free_memory", lambda: 5)
+    assert memory.room() == 5
+
+
+def test_tensors_are_counted_before_they_are_made() -> None:
+    with memory.at_most(10**6, "These networks"):
+        torch.nn.Linear(100, 100)
+        with pytest.raises(GanvasError, match="These networks would take more than 977 KiB"):
+            torch.nn.Conv2d(10**6, 10**6, 3)
+    with pytest.raises(GanvasError), memory.at_most(10**6, "These networks"):
+        for _ in range(10**6):
+            torch.nn.Linear(1, 1)
+
+
+def sealed(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """A checkpoint of other tensors, with facts that vouch for them."""
+    save_file(tensors, path.with_suffix(".safetensors"))
+    facts = json.loads(path.read_text())
+    facts["sha256"] = checkpoint.sha256(path.with_suffix(".safetensors"))
+    path.write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize("harm", ["absent", "shape", "type"])
+def test_an_optimisers_tensors_are_those_that_it_keeps(run: Path, harm: str) -> None:
+    path = checkpoint.checkpoints(run / "checkpoints")[-1]
+    tensors = load_file(path.with_suffix(".safetensors"))
+    name = next(name for name in tensors if name.endswith("exp_avg_sq"))
+    tensor = tensors.pop(name).clone()
+    if harm != "absent":
+        tensors[name] = torch.zeros(()) if harm == "shape" else tensor.long()
+    sealed(path, tensors)
+    with pytest.raises(checkpoint.DamagedCheckpoint, match="exp_avg_sq"):
+        ganvas.train(resume=run, images=96, quiet=True)
+
+
+def test_weights_of_another_type_are_refused(run: Path) -> None:
+    path = checkpoint.checkpoints(run / "checkpoints")[-1]
+    tensors = load_file(path.with_suffix(".safetensors"))
+    sealed(path, {name: t.to(torch.complex64) if t.dim() == 2 else t for name, t in tensors.items()})
+    with pytest.raises(checkpoint.DamagedCheckpoint, match="complex64, not"):
+        ganvas.open(run).sample(1)
+
+
+def test_a_folder_of_which_nothing_is_held_out(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, new = tmp_path / "pictures", tmp_path / "new"
+    folder.mkdir()
+    Image.new("L", (8, 8), 99).save(folder / "a.png")
+    assert "no held-out examples" in refused(capsys, "reconstruct", run, "--data", folder, "--out", tmp_path / "a.png")
+    assert "no held-out examples" in refused(capsys, "evaluate", run, "--data", folder, "--metrics", "mse")
+    codes = ("encode", run, "--data", folder, "--split", "held-out", "--out", tmp_path / "a.npz")
+    assert "no held-out examples" in refused(capsys, *codes)
+    ganvas.train("vae", data=str(folder), out=new, **{**SMALL, "batch_size": 1, "images": 2})
+    Image.new("L", (8, 8), 9).save(folder / "b.png")  # one of two is held out
+    ganvas.train("vae", data=str(folder), out=tmp_path / "two", **{**SMALL, "batch_size": 1, "images": 2})
+    assert list((tmp_path / "two" / "samples").glob("walk-*.png"))
+
+
+def test_metadata_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "metadata.jsonl")
+    with pytest.raises(GanvasError, match="not a regular file"):
+        open_data(str(tmp_path))
+
+
+def test_a_file_that_metadata_alone_names_may_be_called_anything(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "\\ud800.png"}')
+    assert [s.path.isprintable() for s in open_data(str(tmp_path)).skipped] == [True]
+
+
+def npz(path: Path, header: str, content: bytes = bytes(640), kind: int = zipfile.ZIP_DEFLATED) -> str:
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        text = header.encode("latin1")
+        archive.writestr("images.npy", b"\x93NUMPY\x01\0" + struct.pack("<H", len(text)) + text + content)
+    return f"npz:{path}"
+
+
+def test_arrays_that_claim_more_than_they_hold_get_no_memory(tmp_path: Path) -> None:
+    source = npz(tmp_path / "a.npz", "{'descr': '|u1', 'fortran_order': False, 'shape': (10, 99999, 99999), }")
+    with pytest.raises(GanvasError, match=r"should hold 99,998,000,010 bytes, and holds 640"):
+        open_data(source)
+
+
+def test_archives_that_swell_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    little_room(monkeypatch, 10**6)
+    shape = "{'descr': '|u1', 'fortran_order': False, 'shape': (4, 1024, 1024), }"
+    with pytest.raises(GanvasError, match="would take 8 MiB"):
+        open_data(npz(tmp_path / "a.npz", shape, bytes(2**22)))
+    for part in ("train", "t10k"):
+        header = b"\0\0\x08\x03" + struct.pack(">III", 4, 1_024, 1_024)
+        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + bytes(2**22)))
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\4" + bytes(4))
+    with pytest.raises(GanvasError, match="would take 8 MiB"):
+        open_data(f"idx:{tmp_path}")
+
+
+@pytest.mark.parametrize("field", [(8, 1), (8, 99), (10, 99), (6, 99)], ids=str)
+def test_a_zip_of_a_kind_that_python_cannot_read(tmp_path: Path, field: tuple[int, int]) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, images=np.zeros((10, 8, 8), np.uint8))
+    found = bytearray(path.read_bytes())
+    struct.pack_into("<H", found, found.rfind(b"PK\x01\x02") + field[0], field[1])
+    path.write_bytes(found)
+    with pytest.raises(GanvasError, match="cannot be read"):
+        open_data(f"npz:{path}")
+
+
+def test_giants_are_brought_down_before_they_are_worked_on() -> None:
+    giant = Image.radial_gradient("L").resize((4_200, 4_100))
+    small = giant.resize((16, 16), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    giant.save(file, "PPM")
+    file.seek(0)
+    pixels = decode(file, ImageOptions(size=16, crop="none"))
+    assert np.abs(pixels[0].astype(int) - np.asarray(small).astype(int)).max() <= 2
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_a_recipe_json_holds_it_is_refused_or_used(run: Path, data: st.DataObject) -> None:
+    known = json.loads((run / "recipe.json").read_text())
+    original = json.dumps(known)
+    part = data.draw(st.sampled_from(sorted(known)))
+    inner = known[part]
+    if isinstance(inner, dict) and data.draw(st.booleans()):
+        inner[data.draw(st.sampled_from(sorted(inner)))] = data.draw(JSON)
+    else:
+        known[part] = data.draw(JSON)
+    try:
+        (run / "recipe.json").write_text(json.dumps(known))
+        try:
+            Directory(run).settings()
+            ganvas.open(run).sample(1)
+        except GanvasError as error:
+            assert error.message.isprintable()
+    finally:
+        (run / "recipe.json").write_text(original)
