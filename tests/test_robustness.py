@@ -9,14 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import ganvas
 from ganvas import checkpoint, storage
 from ganvas.cli import main
 from ganvas.errors import GanvasError
+from ganvas.recipe import options
+from ganvas.recipes import RECIPES
 
 TINY: dict[str, Any] = {"data": "digits", "batch_size": 32, "width": 4, "latent": 2, "quiet": True}
 COMMAND = ["train", "vae", "--data", "digits", "--batch-size", "32", "--width", "4", "--latent", "2", "--images", "256"]
+
+
+SOURCES = {"pacgan-ring": "ring8"}
+"""Where a recipe is for other data than digits."""
 
 
 def trained(out: Path, images: int = 96, **options: Any) -> Path:
@@ -76,6 +83,40 @@ def test_the_metrics_of_a_run_that_was_stopped_and_gone_on_with_are_those_of_one
     assert logged(run) == logged(whole)
     ganvas.train(resume=run, quiet=True)  # it is at its end already
     assert logged(run) == logged(whole)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_goes_on_as_if_it_had_never_stopped(tmp_path: Path, recipe: str) -> None:
+    known = options(RECIPES[recipe])
+    small = {name: value for name, value in {"width": 4, "latent": 4, "codes": 8}.items() if name in known}
+    tiny: dict[str, Any] = {
+        "data": SOURCES.get(recipe, "digits"),
+        "batch_size": 16,
+        "checkpoint_every": 32,
+        "quiet": True,
+    }
+    tiny |= {"log_every": 48, "validate_every": 64, "health_every": 32, **small}
+    ganvas.train(recipe, out=tmp_path / "whole", images=96, **tiny)
+    ganvas.train(recipe, out=tmp_path / "parts", images=48, **tiny)
+    ganvas.train(resume=tmp_path / "parts", images=96, quiet=True)
+    (facts, whole), (again, parts) = (
+        checkpoint.read(checkpoint.checkpoints(tmp_path / name / "checkpoints")[-1]) for name in ("whole", "parts")
+    )
+    assert whole.keys() == parts.keys()
+    assert [name for name, t in whole.items() if not torch.equal(t, parts[name])] == []
+    assert {**facts, "sha256": ""} == {**again, "sha256": ""}
+    assert logged(tmp_path / "whole") == logged(tmp_path / "parts")
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_so_many_checkpoints_stay_as_are_asked_for(tmp_path: Path, keep: int) -> None:
+    main([*COMMAND, "--checkpoint-every", "32", "--keep", str(keep), "--out", str(tmp_path / "run"), "--quiet"])
+    kept = [int(path.stem) for path in checkpoint.checkpoints(tmp_path / "run" / "checkpoints")]
+    assert kept == [192, 224, 256][-keep:]
+
+
+def test_a_run_without_checkpoints_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--keep" in refused(capsys, *COMMAND, "--keep", "0", "--out", str(tmp_path / "run"))
 
 
 def test_a_damaged_newest_checkpoint_is_gone_back_from_and_replaced(

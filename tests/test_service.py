@@ -312,24 +312,6 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path: Path
     assert first.stem == f"{64:012d}"
 
 
-@pytest.mark.parametrize("recipe", ["vae", "vaegan", "wgan-gp", "iwae-mnist"])
-def test_a_run_that_is_resumed_equals_one_that_never_stopped(tmp_path: Path, recipe: str) -> None:
-    tiny = {**TINY, "log_every": 64, "checkpoint_every": 96, "width": 4, "latent": 4}
-    whole = ganvas.train(recipe, out=tmp_path / "whole", **tiny)
-    ganvas.train(recipe, out=tmp_path / "parts", **{**tiny, "images": 96})
-    again = ganvas.train(resume=tmp_path / "parts", images=256, quiet=True)
-    assert torch.equal(whole.sample(4), again.sample(4))
-    a, b = (checkpoint.read(checkpoint.checkpoints(tmp_path / p / "checkpoints")[-1])[1] for p in ("whole", "parts"))
-    assert a.keys() == b.keys()
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    assert logged(tmp_path / "whole") == logged(tmp_path / "parts")
-
-
-def logged(run: Path) -> list[object]:
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [(line["images"], line["players"]) for line in lines if line.get("split") == "train"]
-
-
 def test_sigterm_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     started = subprocess.Popen(
         [sys.executable, "-m", "ganvas", "train", "vae", "--data", "digits", "--width", "8", "--out", str(tmp_path / "r"),

@@ -175,7 +175,7 @@ class Job:
         if self.place.leads:
             directory.rewind(images or -1)
             if images > 0:
-                checkpoint.save(trainer, directory.checkpoints, keep=2)
+                checkpoint.save(trainer, directory.checkpoints, self.settings.training.keep)
             note_rewinds(directory, trainer)
         return message
 
@@ -258,7 +258,7 @@ class Job:
             *(() if examination is None else (Examine(Every(training.health_every), record, examination),)),
             Picture(OneTwoFive(1_000), draw),
             *(() if evaluation is None else (self.measure(evaluation, directory),)),
-            Checkpoint(Every(training.checkpoint_every), directory.checkpoints),
+            Checkpoint(Every(training.checkpoint_every), directory.checkpoints, training.keep),
         ]
 
     def measure(self, evaluation: Evaluation, directory: Directory) -> Measure:
@@ -278,7 +278,7 @@ class Job:
         def scores(model: Model) -> Scores:
             return scores_now(evaluation if model.images_seen == 0 else evaluation.on(model), model.images_seen)
 
-        best = KeepBest(training.keep_best, directory.checkpoints) if training.keep_best else None
+        best = KeepBest(training.keep_best, directory.checkpoints, training.keep) if training.keep_best else None
         return Measure(Every(training.metrics_every), record, scores, best)
 
     def finish(self, trainer: Trainer, directory: Directory, seconds: float) -> None:

@@ -38,6 +38,7 @@ class Training:
     """The options of a training run that are not its recipe's. Periods are in images seen.
 
     labels: so many training examples keep theirs, chosen by the seed; None for all that there are.
+    keep: so many of the newest checkpoints stay, besides the best.
     health_every: between two looks at the model's vital signs. rewinds: how often training may go back to a checkpoint when
         numbers are not finite. skip_gradient_norm: see `Trainer`.
     """
@@ -50,6 +51,7 @@ class Training:
     log_every: int = 1_000
     validate_every: int = 10_000
     checkpoint_every: int = 10_000
+    keep: int = 2
     metrics: tuple[str, ...] = ()
     metrics_every: int = 10_000
     keep_best: str | None = None

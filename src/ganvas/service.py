@@ -103,6 +103,7 @@ def train(
     log_every: int | None = None,
     validate_every: int | None = None,
     checkpoint_every: int = 10_000,
+    keep: int = 2,
     metrics: Sequence[str] = (),
     metrics_every: int | None = None,
     keep_best: str | None = None,
@@ -122,6 +123,7 @@ def train(
     labels: so many training examples keep theirs, as many of each class, chosen by the seed; for recipes that learn from few.
     resume_if_there: go on with the run at `out` if it is there, else begin it: one command for every restart.
     log_every, validate_every, checkpoint_every, metrics_every: periods in images seen.
+    keep: so many of the newest checkpoints stay, besides the best.
     metrics: names of `metrics()`, to be taken of few samples during training. keep_best: the metric (its first score,
         where it has several) whose best checkpoint is kept, for `open_run(..., best=True)`.
     health_every: images between two looks at the model's health.
@@ -165,6 +167,7 @@ def train(
         log_every=log_every or built.report_every or 1_000,
         validate_every=validate_every or built.report_every or 10_000,
         checkpoint_every=checkpoint_every,
+        keep=keep,
         metrics=measured(metrics, metrics_every, keep_best),
         metrics_every=metrics_every or built.report_every or 10_000,
         keep_best=keep_best,
@@ -573,6 +576,7 @@ def check_sizes(training: Training, loaded: Data, place: distributed.Place) -> N
     periods = ("log_every", "validate_every", "checkpoint_every", "metrics_every", "health_every")
     for name in ("images", "batch_size", *periods):
         at_least(getattr(training, name), 1, "--" + name.replace("_", "-"))
+    at_least(training.keep, 1, "--keep")
     at_least(training.rewinds, 0, "--rewinds")
     if training.skip_gradient_norm is not None and not 1 < training.skip_gradient_norm < math.inf:
         raise GanvasError(

@@ -326,6 +326,7 @@ class Training:
     log_every: Annotated[int | None, arg(help="images between two lines of metrics")] = None
     validate_every: Annotated[int | None, arg(help="images between two looks at held-out data")] = None
     checkpoint_every: Annotated[int, arg(help="images between two checkpoints")] = 10_000
+    keep: Annotated[int, arg(help="so many of the newest checkpoints, besides the best")] = 2
     metrics: Annotated[str, arg(help="taken during training: names of ganvas metrics, with commas")] = ""
     metrics_every: Annotated[int | None, arg(help="images between two measurements")] = None
     keep_best: Annotated[str | None, arg(help="the metric whose best checkpoint is kept, for --best")] = None
