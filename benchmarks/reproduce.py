@@ -63,7 +63,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Result:
-    """One seed's scores. images: what it was trained on, 0 for a computation. seconds: of training, or of the computation."""
+    """One seed's scores.
+
+    images: the budget, which a run's last batch may exceed; 0 for a computation. seconds: of training, or of the computation.
+    """
 
     seed: int
     images: int
@@ -98,7 +101,7 @@ def trained(name: str, how: Training, seed: int, mnist: str, budget: int) -> Res
         )
     rows = [row for protocol in how.protocols for row in service.evaluate(run, protocol=protocol)]
     rows += [row for protocol in how.dear for row in without_untrained(run, protocol)]
-    return Result(seed, run.images_seen, run.directory.seconds(), tuple(map(measured, rows)))
+    return Result(seed, budget, run.directory.seconds(), tuple(map(measured, rows)))
 
 
 def without_untrained(run: Run, protocol: Protocol) -> list[Row]:
