@@ -214,6 +214,23 @@ def test_giants_are_brought_down_before_they_are_worked_on() -> None:
     assert np.abs(pixels[0].astype(int) - np.asarray(small).astype(int)).max() <= 2
 
 
+@pytest.mark.parametrize("shape", [[8, 8, 8], [1, 8], [1, 0, 8], [1, 8.5, 8], [], "188"], ids=str)
+def test_a_run_of_examples_that_there_cannot_be_is_damaged(run: Path, shape: object) -> None:
+    known = json.loads((run / "recipe.json").read_text())
+    known["data"]["info"]["shape"] = shape
+    (run / "recipe.json").write_text(json.dumps(known))
+    with pytest.raises(GanvasError, match="damaged"):
+        ganvas.open(run)
+
+
+def test_options_are_numbers_that_torch_could_take(run: Path) -> None:
+    known = json.loads((run / "recipe.json").read_text())
+    known["arguments"]["beta"] = 10**400
+    (run / "recipe.json").write_text(json.dumps(known))
+    with pytest.raises(GanvasError, match="'beta'"):
+        ganvas.open(run).sample(1)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

@@ -116,6 +116,10 @@ def resolved(function: RecipeFunction, arguments: Mapping[str, Any]) -> dict[str
     return {name: arguments.get(name, option.default) for name, option in options(function).items()}
 
 
+LARGEST = 2**63
+"""Beyond this a whole number is none that torch could take."""
+
+
 def fits(value: Any, kind: Any) -> bool:
     """Whether a value, as JSON or Python gives it, is of a type that recipes use."""
     origin = get_origin(kind)
@@ -127,9 +131,9 @@ def fits(value: Any, kind: Any) -> bool:
         members = [a for a in get_args(kind) if a is not Ellipsis]
         return isinstance(value, (tuple, list)) and all(any(fits(v, m) for m in members) for v in value)
     if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return (isinstance(value, float) or fits(value, int)) and not isinstance(value, bool)
     if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
     if kind is type(None):
         return value is None
     return isinstance(kind, type) and isinstance(value, kind)

@@ -56,8 +56,13 @@ class DataInfo:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "DataInfo":
+        shape = tuple(stored["shape"])
+        if not all(isinstance(n, int) and n > 0 for n in shape) or not (
+            len(shape) == 1 or (len(shape) == 3 and shape[0] in (1, 3, 4))
+        ):
+            raise ValueError(f"no examples have the shape {list(shape)}")
         return cls(
-            shape=tuple(int(n) for n in stored["shape"]),
+            shape=shape,
             classes=tuple(stored["classes"]),
             captions=bool(stored["captions"]),
             num_train=int(stored["num_train"]),
