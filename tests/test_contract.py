@@ -92,6 +92,9 @@ def isolated_gradient(trainer: Trainer, model, player_name: str, batch: Batch, m
         if move > 0:
             lazy = [lazy for lazy in player.lazy if lazy.every > 1][move - 1]
             if not trainer.model.simultaneous:  # a lazy penalty's move has a forward of its own, after the first move
+                with torch.no_grad():
+                    for p, now in zip(alone.parameters(), trainer.model.parameters(), strict=True):
+                        p.copy_(now)
                 r = alone(prepared)
             terms = {name: lazy.every * value for name, value in lazy.penalty(r).items()}
         return gradient(terms, player.parameters())
