@@ -178,7 +178,7 @@ def bigan(
     Args:
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 32, and 2 for points.
+        latent: dimensions of the code; where none is given 16, and 2 for points.
         loss: what the critic minimises; encoder and generator minimise it with the labels swapped.
         r1: weight γ of the slope penalty on real data in the critic's loss; where none is given 1, and 0.1 for points. The
             paper has none, 0.
@@ -187,7 +187,7 @@ def bigan(
         ema: half-life of the networks' average in images; 0 keeps none.
     """
     family, norm = body(network, data, width), norm_for(data)
-    latent = code_length(latent, data, 32)
+    latent = code_length(latent, data, 16)
     model = BiGAN(
         Encoder(family.analysis(data.shape, norm=norm), latent),
         Generator(family.synthesis(latent, data.shape, norm=norm)),
