@@ -84,6 +84,8 @@ FIGURES: dict[str, tuple[str, str]] = {
     ),
     "iwae": ("nll", "nll"),
     "bigan": ("high-quality", "knn"),
+    "pacgan": ("modes", "fid"),
+    "pacgan-ring": ("modes", "fid"),
     "aae-semi": ("high-quality", "knn"),
     "vq-vae": ("mse", "mse"),
     "vqgan": ("lpd", "lpd"),
