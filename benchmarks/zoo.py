@@ -128,8 +128,10 @@ def kind(source: str) -> str:
 
 
 def figure(recipe: str, source: str) -> str:
-    """The score that a recipe is judged by."""
-    return FIGURES.get(recipe, SAMPLING)[kind(source) == "images"]
+    """The score that a recipe is judged by. Untrained networks say one thing, and on the grid it is often the middle mode: of
+    high quality, and all they reach."""
+    score = FIGURES.get(recipe, SAMPLING)[kind(source) == "images"]
+    return "modes" if (source, score) == ("grid25", "high-quality") else score
 
 
 def higher_is_better(score: str) -> bool:
