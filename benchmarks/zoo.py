@@ -27,6 +27,7 @@ from ganvas.errors import GanvasError
 from ganvas.evaluation import Evaluation, Protocol
 from ganvas.metrics.catalog import METRICS
 from ganvas.metrics.cost import num_parameters
+from ganvas.metrics.coverage import Mixture, mixture_coverage
 from ganvas.model import Autoencoder, Model
 from ganvas.recipe import Recipe, options, resolved
 from ganvas.recipes import RECIPES
@@ -304,6 +305,7 @@ def defaults(source: str) -> list[str]:
         f"{table.images[source]:,} images seen{narrow}.",
         f"{beaten} of {len(found)} recipes beat their untrained network in every seed by the figure that their paper is",
         "about.",
+        *([even_noise(source)] if kind(source) == "points" else []),
         "",
         head("recipe", "figure", "trained", "untrained", "beats it", *shown, "seeds", "batch", "CPU s"),
         *(row(name, runs, source, shown) for name, runs in found.items()),
@@ -312,6 +314,20 @@ def defaults(source: str) -> list[str]:
         *absent(table, source, found),
         "",
     ]
+
+
+def even_noise(source: str) -> str:
+    """What noise reaches that is spread evenly over the square of the data: a model that does no better found no modes."""
+    info = open_data(source).info
+    assert info.modes is not None
+    centres = torch.tensor(info.modes.centres)
+    with rng.seeded(0, "even noise"):
+        noise = (2 * torch.rand(2_500, *info.shape) - 1) * centres.abs().max()
+    found = mixture_coverage(noise, Mixture(centres, info.modes.sigma))
+    return (
+        f"Even noise over the square of the data reaches {found.modes} modes with {found.high_quality:.1%} of high quality:"
+        " models that do no better than that have found the square and not yet its modes."
+    )
 
 
 def row(name: str, runs: Sequence[Result], source: str, shown: Sequence[str]) -> str:
