@@ -87,7 +87,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "bigan": ("high-quality", "knn"),
     "pacgan": ("modes", "fid"),
     "pacgan-ring": ("modes", "fid"),
-    "aae-semi": ("high-quality", "knn"),
+    "aae-semi": ("mse", "knn"),
     "vq-vae": ("mse", "mse"),
     "vqgan": ("lpd", "lpd"),
 }
