@@ -115,8 +115,11 @@ def test_useless_options_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["gan", "wgan-gp", "lsgan", "r3gan", "pacgan", "bigan", "veegan", "alpha-gan"])
-def test_on_points_nothing_is_normalised_over_the_batch(name: str) -> None:
-    points = trainer_of(RECIPES[name], POINTS)
+def test_on_points_rates_are_those_of_images_and_nothing_is_normalised_over_the_batch(name: str) -> None:
+    points, images = trainer_of(RECIPES[name], POINTS), build(RECIPES[name], IMAGES, {"width": 8})
+    assert {group["lr"] for seat in points.seats for group in seat.optimizer.param_groups} == {1e-3}
+    weight = nn.Parameter(torch.zeros(1))
+    assert {group["lr"] for make in images.optimizers.values() for group in make([weight]).param_groups} == {1e-3}
     assert not any(isinstance(layer, nn.BatchNorm1d) for layer in points.model.modules())
 
 

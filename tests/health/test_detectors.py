@@ -31,6 +31,13 @@ def skipped(lines: Lines, steps: int) -> Lines:
 
 STAYS_AWAY: Any = {"distance": 0.9, "spread": 0.9}
 
+TWO_CRITICS: dict[str, Any] = {
+    "class critic: class adversarial": 1.2,
+    "style critic: style adversarial": 1.2,
+    "encoder: class adversarial": 0.9,
+    "encoder: style adversarial": 0.9,
+}
+
 ILL: dict[str, tuple[str, Lines, str]] = {
     "a critic that knows all apart": (
         "critic overpowering",
@@ -69,6 +76,16 @@ ILL: dict[str, tuple[str, Lines, str]] = {
         "divergence",
         history({**SIGNS, **CRITIC}, {**GAN, "critic: adversarial": lambda t: -1e6 * t**2}),
         "adversarial term of the critic has grown",
+    ),
+    "a gradient that fades before one of two critics": (
+        "vanishing generator gradient",
+        history({**SIGNS}, TWO_CRITICS, {"encoder": lambda t: 10.0 ** (-4 * t)}),
+        "The gradient of the encoder is",
+    ),
+    "scores without bound of one of two critics": (
+        "divergence",
+        history({**SIGNS}, {**TWO_CRITICS, "style critic: style adversarial": lambda t: -1e6 * t**2}),
+        "The style adversarial term of the style critic has grown",
     ),
     "steps that fail": ("divergence", skipped(gan(), 7), "7 of the last steps were not finite"),
     "a rewind": ("divergence", [{"images": 0, "event": "rewound"}, *gan()], "back to a checkpoint once"),

@@ -71,7 +71,7 @@ class Course:
         for player, terms in mapping(line.get("players")).items():
             for term, value in mapping(terms).items():
                 self.put(f"{player}: {term.replace('_', ' ')}", at, value)
-                if term == "adversarial":
+                if is_adversarial(term):
                     (self.critics if is_critic(player) else self.adversaries).add(player)
         for player, value in mapping(line.get("gradient_norms")).items():
             self.put(gradient_of(player), at, value)
@@ -124,6 +124,11 @@ def mapping(value: object) -> dict[str, Any]:
 
 def gradient_of(player: str) -> str:
     return f"gradient of the {player}"
+
+
+def is_adversarial(term: str) -> bool:
+    """Of a model with several critics the terms say of what: "code adversarial", say."""
+    return term.replace("_", " ").endswith("adversarial")
 
 
 def is_critic(player: str) -> bool:

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ganvas.health.course import FIRST_STEPS, Course, Points, gradient_of
+from ganvas.health.course import FIRST_STEPS, Course, Points, gradient_of, is_adversarial
 
 TELLS = 0.98
 """A critic that ranks more pairs of a real and a generated example rightly than this tells all of them apart."""
@@ -112,7 +112,7 @@ def vanishing(course: Course, name: str) -> Sight:
 def oscillation(course: Course) -> Sight:
     moved, distance = course.recent("changed bins"), course.recent("distance")
     if "critic auc" not in course.series:
-        return Sight(None, "there is no adversary to circle with")
+        return Sight(None, "there is no critic of examples to circle with")
     if not moved or not distance or course.steps < STEADY_STEPS:
         return unknown(course, "changed bins", "samples were not examined")
     curves = ("changed bins", "distance")
@@ -126,7 +126,7 @@ def oscillation(course: Course) -> Sight:
 def mode_collapse(course: Course) -> Sight:
     spread, common, distance = (course.recent(name) for name in ("spread", "bins in common", "distance"))
     if "critic auc" not in course.series:
-        return Sight(None, "there is no adversary that would reward a few convincing samples")
+        return Sight(None, "there is no critic of examples that would reward a few convincing samples")
     if not spread or not common or not distance or course.steps < STEADY_STEPS:
         return unknown(course, "spread", "samples were not examined")
     curves = ("spread", "bins in common")
@@ -136,7 +136,7 @@ def mode_collapse(course: Course) -> Sight:
     )
     off = typical(distance) >= FAR and stuck(distance, HARDLY)  # samples that are near the data are at most blurred
     if off and (high(spread) <= ALIKE or high(common) <= IN_COMMON):
-        return Sight(True, sentence(f"{told}"), start(spread), curves)
+        return Sight(True, sentence(told), start(spread), curves)
     return Sight(False, told, curves=curves)
 
 
@@ -186,7 +186,7 @@ def memorisation(course: Course) -> Sight:
     signs = [low(overfit) >= OVERFIT, *signs] if overfit else signs
     if any(signs):
         seen = "; ".join(words for words, sign in zip(told, signs, strict=True) if sign)
-        return Sight(True, sentence(f"{seen}"), start(copied), curves)
+        return Sight(True, sentence(seen), start(copied), curves)
     return Sight(False, "; ".join(told), curves=curves)
 
 
@@ -245,13 +245,14 @@ def samples_off(course: Course) -> Sight | None:
 
 
 def scores_unbounded(course: Course) -> Sight | None:
-    for player in sorted(course.adversaries | course.critics):
-        name = f"{player}: adversarial"
+    players = course.adversaries | course.critics
+    for name in sorted(course.series):
+        player, _, term = name.partition(": ")
+        if player not in players or not is_adversarial(term):
+            continue
         newest, first = course.recent(name), course.first.get(name, [])
         if newest and size(newest) >= HUGE_SCORE and size(newest) >= GROWTH * size(first):
-            words = (
-                f"The adversarial term of the {player} has grown from {size(first):.3g} to {size(newest):.3g} in size."
-            )
+            words = f"The {term} term of the {player} has grown from {size(first):.3g} to {size(newest):.3g} in size."
             return Sight(True, words, start(newest), (name,))
     return None
 
