@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ganvas.networks.body import Analysis, Latent, Shape, Synthesis, resolutions
 from ganvas.networks.seed import Seed
-from ganvas.nn.conditioning import ClassChannel
+from ganvas.nn.conditioning import ClassChannel, embedding_size
 from ganvas.nn.norms import Norm, batch_norm, no_norm
 from ganvas.nn.strided import double, halve
 
@@ -53,7 +53,7 @@ class DcganSynthesis(Synthesis):
     ) -> None:
         super().__init__(latent, shape, channels_per, num_classes)
         bias = norm is no_norm
-        self.seed = Seed(latent, widths[0], sizes[0], num_classes, bias)
+        self.seed = Seed(latent, widths[0], sizes[0], num_classes, bias, embedding_size(norm))
         # Twice the side, and one more where the side is odd.
         extra = [large - 2 * small for small, large in pairwise(sizes)]
         self.convolutions = nn.ModuleList(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from ganvas.networks.body import Analysis, Latent, Shape, Synthesis, latent_size
-from ganvas.nn.conditioning import Concatenation
+from ganvas.nn.conditioning import Concatenation, embedding_size
 from ganvas.nn.norms import Norm, no_norm
 
 Affine = Callable[[int, int], nn.Module]
@@ -77,7 +77,7 @@ class MlpSynthesis(Synthesis):
         num_classes: int | None = None,
     ) -> None:
         super().__init__(latent, shape, channels_per, num_classes)
-        self.concatenation = Concatenation(num_classes)
+        self.concatenation = Concatenation(num_classes, embedding_size(norm))
         in_features = latent_size(latent) + self.concatenation.num_added
         self.stack = DenseStack(in_features, widths, activation, norm, affine, num_classes)
         self.output = nn.Linear(self.stack.out_features, channels_per * math.prod(shape))

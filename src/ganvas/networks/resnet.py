@@ -10,7 +10,7 @@ from ganvas.networks.body import Analysis, Latent, Shape, Synthesis, resolutions
 from ganvas.networks.seed import Seed
 from ganvas.nn.attention import SelfAttention
 from ganvas.nn.blocks import FirstBlock, down_block, plain_block, up_block
-from ganvas.nn.conditioning import ClassChannel
+from ganvas.nn.conditioning import ClassChannel, embedding_size
 from ganvas.nn.norms import Norm, batch_norm, no_norm
 
 
@@ -64,7 +64,7 @@ class ResnetSynthesis(Synthesis):
         attention: int | None = None,
     ) -> None:
         super().__init__(latent, shape, channels_per, num_classes)
-        self.seed = Seed(latent, widths[0], sizes[0], num_classes)
+        self.seed = Seed(latent, widths[0], sizes[0], num_classes, embedding=embedding_size(norm))
         self.blocks = nn.ModuleList(
             up_block(a, b, size, norm, num_classes) for a, b, size in zip(widths, widths[1:], sizes[1:], strict=False)
         )

@@ -4,18 +4,26 @@ from torch import Tensor, nn
 
 from ganvas.errors import GanvasError
 from ganvas.networks.body import Latent
-from ganvas.nn.conditioning import Concatenation
+from ganvas.nn.conditioning import ALONE, Concatenation
 
 
 class Seed(nn.Module):
     """A dense layer from a code (N, L), or a convolution from a grid of codes (N, D, side, side); y: (N,).
 
-    Returns (N, channels, side, side).
+    Returns (N, channels, side, side). embedding: size of the class embedding beside the code.
     """
 
-    def __init__(self, latent: Latent, channels: int, side: int, num_classes: int | None, bias: bool = True) -> None:
+    def __init__(
+        self,
+        latent: Latent,
+        channels: int,
+        side: int,
+        num_classes: int | None,
+        bias: bool = True,
+        embedding: int = ALONE,
+    ) -> None:
         super().__init__()
-        self.concatenation = Concatenation(num_classes)
+        self.concatenation = Concatenation(num_classes, embedding)
         added = self.concatenation.num_added
         if isinstance(latent, int):
             self.layer: nn.Module = nn.Sequential(

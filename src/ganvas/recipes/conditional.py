@@ -120,7 +120,7 @@ def acgan(
     network: NetworkName = "auto",
     width: int | None = None,
     latent: int = 64,
-    class_weight: float = 3.0,
+    class_weight: float = 1.0,
     learning_rate: float = 6e-4,
     beta1: float = 0.5,
     ema: float = 5_000,
@@ -133,7 +133,7 @@ def acgan(
         network: "auto" is convolutions for images and a dense network for points.
         width: of the networks; their own where none is given.
         latent: dimensions of the code.
-        class_weight: of the cross-entropy of classes against the adversarial loss; the paper has 1.
+        class_weight: of the cross-entropy of classes against the adversarial loss.
         learning_rate: Adam's, for both players.
         beta1: Adam's β1.
         ema: half-life of the generator's average in images; 0 keeps none.
