@@ -1,7 +1,7 @@
 """What ails a run: detectors that read the lines of its metrics, and say what they saw, since when, and what to try.
 
 `Watch` reads line by line, while a run trains or afterwards, and nothing else: so a resumed run, whose first lines it reads
-again, finds the same as one that never stopped. Thresholds were chosen on the seed FIT of `benchmarks/doctor.py`, and how
+again, finds the same as one that never stopped. Thresholds were chosen on the seeds FIT of `benchmarks/doctor.py`, and how
 often they are right is measured on others: docs/health.md.
 """
 
