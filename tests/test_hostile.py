@@ -57,6 +57,22 @@ def little_room(monkeypatch: pytest.MonkeyPatch, num_bytes: int) -> None:
     monkeypatch.setattr(memory, "room", lambda: num_bytes)
 
 
+def test_a_file_longer_than_its_header_says_is_not_read_through(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = checkpoint.checkpoints(run / "checkpoints")[-1]
+    os.truncate(newest.with_suffix(".safetensors"), 2**33)  # a hole: it takes no room
+    monkeypatch.setattr(checkpoint, "sha256", lambda path: pytest.fail("all of it would be read"))
+    with pytest.raises(checkpoint.DamagedCheckpoint, match="cannot be read"):
+        checkpoint.read(newest)
+
+
+def test_a_mean_of_nothing_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in checkpoint.checkpoints(run / "checkpoints"):
+        facts = json.loads(file.read_text())
+        facts["means"]["terms"] = {"autoencoder": {"rate": [1.0, 0]}}
+        file.write_text(json.dumps(facts))
+    assert "mean of nothing" in refused(capsys, "train", "--resume", run, "--images", 96, "--quiet")
+
+
 def test_messages_are_one_line_that_no_terminal_obeys() -> None:
     error = GanvasError("a\nb\x1b[31m \u202e \ud800 é漢字", "first\nsecond\x07")
     assert error.message == r"a b\x1b[31m \u202e \ud800 é漢字"

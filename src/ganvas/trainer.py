@@ -78,12 +78,14 @@ class Mean:
         return {g: {n: (float(s), self.counts[g][n]) for n, s in sums.items()} for g, sums in self.sums.items()}
 
     def from_json(self, saved: Mapping[str, Mapping[str, tuple[float, int]]]) -> None:
-        """The opposite of `to_json`."""
+        """The opposite of `to_json`. ValueError for a count below 1."""
         self.sums = {
             group: {name: torch.tensor(float(s), dtype=torch.float64) for name, (s, _) in pairs.items()}
             for group, pairs in saved.items()
         }
         self.counts = {group: {name: int(n) for name, (_, n) in pairs.items()} for group, pairs in saved.items()}
+        if not all(n > 0 for counts in self.counts.values() for n in counts.values()):
+            raise ValueError("a mean of nothing was saved")
 
     def peek(self) -> dict[str, dict[str, float]]:
         """The means since the last reading."""
