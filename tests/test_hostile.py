@@ -73,6 +73,28 @@ def test_a_mean_of_nothing_is_refused(run: Path, capsys: pytest.CaptureFixture[s
     assert "mean of nothing" in refused(capsys, "train", "--resume", run, "--images", 96, "--quiet")
 
 
+@pytest.mark.parametrize("beta1", [5e8, 1.0, -0.1])
+def test_an_optimiser_that_torch_would_refuse_is_refused(beta1: float, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "train", "gan", "--data", "digits", f"--beta1={beta1}", "--out", "nowhere")
+    assert "from 0 to below 1" in said
+
+
+def test_a_page_is_written_of_what_is_no_text(run: Path) -> None:
+    file = run / "recipe.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "summary": "\ud800"}))
+    main(["report", str(run)])
+    assert (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_score_without_its_words_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["evaluate", str(run), "--metrics", "mse", "--num", "32"])
+    entries = json.loads((run / "evaluation.json").read_text())
+    entries[0]["score"]["card"]["split"] = None
+    (run / "evaluation.json").write_text(json.dumps(entries))
+    said = refused(capsys, "export", run, "--to", "hub-folder", "--out", tmp_path / "out")
+    assert "this is not a score" in said
+
+
 def test_messages_are_one_line_that_no_terminal_obeys() -> None:
     error = GanvasError("a\nb\x1b[31m \u202e \ud800 é漢字", "first\nsecond\x07")
     assert error.message == r"a b\x1b[31m \u202e \ud800 é漢字"

@@ -284,7 +284,7 @@ def write_hub_folder(run: Run, folder: Path) -> None:
     scores = [entry for entry in kept(run.path) if entry.get("images") == run.images_seen]
     if scores:
         write_json(folder / "evaluation.json", [{**e, "data": Path(str(e.get("data"))).name} for e in scores])
-    (folder / "README.md").write_text(model_card(run, scores), encoding="utf-8")
+    (folder / "README.md").write_text(model_card(run, scores), encoding="utf-8", errors="replace")
 
 
 def model_card(run: Run, scores: Sequence[dict[str, Any]]) -> str:

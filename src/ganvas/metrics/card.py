@@ -98,6 +98,9 @@ class Score:
         try:
             fields: dict[str, Any] = {**what["card"], "notes": tuple(what["card"]["notes"])}
             card = Card(**fields)
+            texts = (what["name"], what["better"], card.metric, card.data, card.split)
+            if not all(isinstance(words, str) for words in texts) or not isinstance(card.num_samples, int):
+                raise TypeError("a name or a number is missing")
             return cls(what["name"], float(what["value"]), what["error"], what["better"], card)
         except (TypeError, KeyError, ValueError) as error:
             raise GanvasError(

@@ -128,6 +128,8 @@ def adam(rate: float, beta1: float = 0.9, beta2: float = 0.999) -> OptimizerFact
     """Adam, in one fused pass over the parameters."""
     if rate <= 0:
         raise GanvasError(f"A learning rate must be above 0, not {rate}.")
+    if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
+        raise GanvasError(f"Adam's β are from 0 to below 1, not {beta1} and {beta2}.", "β1 is often 0, 0.5 or 0.9.")
     return functools.partial(torch.optim.Adam, lr=rate, betas=(beta1, beta2), fused=True)
 
 

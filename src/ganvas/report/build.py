@@ -35,7 +35,9 @@ def write_report(run_directory: Path) -> Path:
     Raises GanvasError when the directory is not a run.
     """
     page = render(read_run(run_directory))
-    return atomically(run_directory / "report.html", lambda part: part.write_text(page, encoding="utf-8"))
+    return atomically(
+        run_directory / "report.html", lambda part: part.write_text(page, encoding="utf-8", errors="replace")
+    )
 
 
 def render(run: Run) -> str:

@@ -76,7 +76,9 @@ class Sweep:
 
 def write_continuum(directory: Path, sweep: Sweep) -> Path:
     """Writes index.html, one file that opens without a network, and returns its path."""
-    return atomically(directory / "index.html", lambda part: part.write_text(render(sweep), encoding="utf-8"))
+    return atomically(
+        directory / "index.html", lambda part: part.write_text(render(sweep), encoding="utf-8", errors="replace")
+    )
 
 
 def render(sweep: Sweep) -> str:
