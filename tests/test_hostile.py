@@ -95,6 +95,11 @@ def test_a_score_without_its_words_is_refused(run: Path, tmp_path: Path, capsys:
     assert "this is not a score" in said
 
 
+def test_the_end_of_options_is_refused_in_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "train", "vae", "--", "digits", "--width", 4, "--latent", 2, "--seed", 1, "--out", "new")
+    assert said.count("\n") == 2 and "Leave it out" in said
+
+
 def test_messages_are_one_line_that_no_terminal_obeys() -> None:
     error = GanvasError("a\nb\x1b[31m \u202e \ud800 é漢字", "first\nsecond\x07")
     assert error.message == r"a b\x1b[31m \u202e \ud800 é漢字"

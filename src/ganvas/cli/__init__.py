@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         fail(f"There is no command {verb!r}.", f"Did you mean {near[0]!r}?" if near else "See: ganvas --help")
+    if "--" in rest:  # after it no option would be known, and all would be asked about
+        fail("Nothing ends with -- here: options may come after names.", "Leave it out; a folder -x is ./-x.")
     from ganvas.errors import GanvasError
 
     try:
