@@ -160,6 +160,18 @@ def test_a_damaged_hub_folder_is_refused(runs: dict[str, Run], tmp_path: Path) -
         ganvas.open(tmp_path / "out").sample(1)
 
 
+def test_the_hub_without_its_client_says_what_to_install_and_a_hub_folder_does_without(
+    runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    run, out = runs["r3gan"].path, tmp_path / "out"
+    line = "ganvas: {} needs the extra hub: pip install 'ganvas[hub]'\n"
+    assert refused(capsys, "export", run, "--to", "hub", "--repo", "you/gan") == line.format("you/gan")
+    assert refused(capsys, "sample", "hub:you/gan", "--out", tmp_path / "x.png") == line.format("hub:you/gan")
+    main(["export", str(run), "--to", "hub-folder", "--out", str(out)])
+    main(["sample", str(out), "--out", str(tmp_path / "grid.png")])
+
+
 class Hub:
     """Stands in for the Hugging Face hub: repositories are folders."""
 

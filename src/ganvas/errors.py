@@ -21,6 +21,11 @@ class GanvasError(Exception):
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
 
+def needs_extra(what: str, extra: str) -> GanvasError:
+    """The error for what asks for packages that are not installed, and come with one of ganvas's extras."""
+    return GanvasError(f"{what} needs the extra {extra}: pip install 'ganvas[{extra}]'")
+
+
 LONGEST = 1_000
 """Characters of a message. What is quoted in one may be of any length."""
 

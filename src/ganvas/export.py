@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import ganvas
 from ganvas import checkpoint, rng
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, needs_extra
 from ganvas.evaluation import from_json as row_from_json
 from ganvas.evaluation import kept, rounded
 from ganvas.model import Autoencoder, LatentVariableModel, Model
@@ -224,9 +224,7 @@ def write_onnx(program: Program, folder: Path) -> Path:
         import onnxruntime  # pyright: ignore[reportMissingImports]
         import onnxscript  # noqa: F401  # pyright: ignore[reportMissingImports, reportUnusedImport]
     except ImportError as error:
-        raise GanvasError(
-            f"ONNX needs a package that is not installed: {error.name}.", "Run: pip install 'ganvas[onnx]'"
-        ) from error
+        raise needs_extra("ONNX", "onnx") from error
     path = folder / f"{program.name}.onnx"
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -333,14 +331,12 @@ def line_of(text: str) -> str:
 
 def push(run: Run, repo: str) -> str:
     """Puts a run's folder on the Hugging Face hub, in a repository that is made if need be; returns its address."""
-    from huggingface_hub import HfApi
-
+    api = hub_client(repo).HfApi()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
         folder.mkdir()
         write_hub_folder(run, folder)
         try:
-            api = HfApi()
             address = api.create_repo(repo_id=repo, repo_type="model", exist_ok=True)
             about = f"{card_name(run)} by ganvas {ganvas.__version__}"
             api.upload_folder(folder_path=str(folder), repo_id=repo, repo_type="model", commit_message=about)
@@ -355,14 +351,22 @@ def card_name(run: Run) -> str:
 
 def pull(name: str) -> Path:
     """The folder of a model on the hub, `USER/NAME` or `USER/NAME@REVISION`; fetched once, then from the cache."""
-    from huggingface_hub import snapshot_download
-
+    fetch = hub_client(f"hub:{name}").snapshot_download
     repo, _, revision = name.partition("@")
     wanted = ["config.json", PUBLISHED, "README.md", "samples.png", "evaluation.json"]
     try:
-        return Path(snapshot_download(repo_id=repo, revision=revision or None, allow_patterns=wanted))
+        return Path(fetch(repo_id=repo, revision=revision or None, allow_patterns=wanted))
     except Exception as error:
         raise hub_error(f"hub:{name} could not be fetched", error) from error
+
+
+def hub_client(wanted: str) -> Any:
+    """The package huggingface_hub; GanvasError, which says what is wanted of it, where it is not installed."""
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise needs_extra(wanted, "hub") from error
+    return huggingface_hub
 
 
 def hub_error(what: str, error: Exception) -> GanvasError:

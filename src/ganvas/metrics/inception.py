@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, needs_extra
 from ganvas.metrics.features import Classifier
 from ganvas.metrics.images import as_levels
 from ganvas.rng import seeded
@@ -56,9 +56,7 @@ def _torch_fidelity() -> Any:
     try:
         from torch_fidelity import feature_extractor_inceptionv3  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise GanvasError(
-            "inception features need the package torch-fidelity: pip install 'ganvas[fid]'",
-        ) from error
+        raise needs_extra("The feature network inception", "fid") from error
     return feature_extractor_inceptionv3
 
 
