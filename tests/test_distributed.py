@@ -5,40 +5,51 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
-import ganvas
 from ganvas import checkpoint, rng
+from ganvas.cli import main
 from ganvas.distributions import DiagonalNormal
 
-OPTIONS = ["vae", "--network", "mlp", "--width", "16", "--data", "digits", "--batch-size", "32", "--quiet"]
+VAE = ["vae", "--network", "mlp", "--width", "16", "--data", "digits"]
+GAN = ["gan", "--network", "dcgan", "--width", "4", "--data", "digits", "--sync-batchnorm"]
+CODEBOOK = ["vq-vae", "--network", "dcgan", "--width", "4", "--data", "digits", "--sync-batchnorm"]
 
 
-def train(out: Path, processes: int, images: int = 3_200) -> None:
+def train(out: Path, recipe: list[str], images: int, processes: int = 1) -> dict[str, torch.Tensor]:
+    """Trains in so many processes. Returns the tensors of the last checkpoint."""
+    command = ["train", *recipe, "--batch-size", "32", "--quiet", "--images", str(images), "--out", str(out)]
+    if processes == 1:
+        main(command)
+        return weights(out)
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     subprocess.run(
-        [sys.executable, *launch, "-m", "ganvas", "train", *OPTIONS, "--images", str(images), "--out", str(out)],
+        [sys.executable, *launch, "-m", "ganvas", *command],
         check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         timeout=300,
     )
+    return weights(out)
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
     return checkpoint.read(checkpoint.checkpoints(run / "checkpoints")[-1])[1]
 
 
-def test_two_processes_agree_with_one_after_100_steps(tmp_path: Path) -> None:
-    train(tmp_path / "two", processes=2)
-    ganvas.train(
-        "vae", network="mlp", width=16, data="digits", batch_size=32, images=3_200, out=tmp_path / "one", quiet=True
-    )
-    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+@pytest.mark.parametrize(
+    ("recipe", "steps", "tolerance"),
+    [(VAE, 100, 1e-4), (GAN, 30, 2e-4), (CODEBOOK, 30, 2e-4)],
+    ids=["100 steps", "batch normalisation", "codebook"],
+)
+def test_two_processes_agree_with_one(recipe: list[str], steps: int, tolerance: float, tmp_path: Path) -> None:
+    one = train(tmp_path / "one", recipe, 32 * steps)
+    two = train(tmp_path / "two", recipe, 32 * steps, processes=2)
     assert one.keys() == two.keys()
     for name, tensor in one.items():
         torch.testing.assert_close(
-            two[name], tensor, rtol=1e-3, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
+            two[name], tensor, rtol=1e-3, atol=tolerance, msg=lambda text, name=name: f"{name}: {text}"
         )
 
 

@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "samplers": TRAINING | {"networks", "models", "nn"},
     "recipe": TRAINING | {"data", "networks", "models", "nn"},
     "recipes": PARTS | {"recipe"},
-    "devices": {"errors"},
+    "devices": {"errors", "precision"},
     "pictures": BOTTOM | {"data"},
     "progress": BOTTOM,
     "report": BOTTOM | {"storage", "health"},
@@ -76,6 +76,7 @@ ALLOWED: dict[str, set[str]] = {
     "continuum": PARTS | {"recipe", "recipes", "runs", "evaluation", "service", "pictures", "report", "storage"},
     "cli": {
         "errors",
+        "precision",
         "continuum",
         "service",
         "recipe",

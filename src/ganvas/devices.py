@@ -1,8 +1,12 @@
 """Where tensors live."""
 
+import platform
+import warnings
+
 import torch
 
 from ganvas.errors import GanvasError
+from ganvas.precision import Precision
 
 
 def resolve_device(device: str) -> str:
@@ -21,3 +25,26 @@ def resolve_device(device: str) -> str:
             f"This machine has no device {device!r}.", "Use --device cpu, or auto to take the best there is."
         )
     return device
+
+
+def check_precision(precision: Precision, device: str) -> None:
+    """Raises GanvasError when `device` cannot compute in `precision`, and warns where it would only be slower.
+
+    Every processor can, with conversions; only those with AVX512_BF16 or AMX have instructions for it.
+    """
+    if precision == "float32":
+        return
+    kind = torch.device(device).type
+    if kind == "mps" or (kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)):
+        raise GanvasError(f"The device {device!r} has no bf16 arithmetic.", "Leave --precision bf16 out.")
+    if kind == "cpu" and not processor_has_bf16():
+        warnings.warn(
+            "This processor has no bf16 arithmetic: --precision bf16 works, and is slower than float32.", stacklevel=2
+        )
+
+
+def processor_has_bf16() -> bool:
+    """Whether the processor has instructions for bf16 (x86's, or Arm's)."""
+    if platform.machine() in ("aarch64", "arm64"):
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]

@@ -37,6 +37,7 @@ from ganvas.health import Watch
 from ganvas.metrics.card import Score
 from ganvas.metrics.cost import peak_memory
 from ganvas.model import Autoencoder, Model
+from ganvas.nn.synchronised import synchronise
 from ganvas.pictures import PAIR_COLUMNS, beside, save_picture
 from ganvas.progress import Progress
 from ganvas.recipe import Recipe
@@ -76,6 +77,8 @@ class Job:
 
     def train(self) -> None:
         training, directory = self.settings.training, Directory(self.path)
+        if training.sync_batchnorm and self.place.world_size > 1:
+            synchronise(self.recipe.model)
         trainer = Trainer(
             self.recipe.model,
             self.recipe.optimizers,
@@ -86,6 +89,7 @@ class Job:
             device=resolve_device(training.device),
             place=self.place,
             skip_gradient_norm=training.skip_gradient_norm,
+            precision=training.precision,
         )
         train = self.data.train
         if training.labels is not None:  # hidden from training alone: metrics may look at what is known

@@ -25,6 +25,7 @@ from ganvas import checkpoint, rng
 from ganvas.data import DataInfo, ImageOptions
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.model import Autoencoder, Model
+from ganvas.precision import PRECISIONS, Precision
 from ganvas.priors import truncated
 from ganvas.recipe import Recipe
 from ganvas.storage import atomically, leftovers, lines, parsed_object, read_object
@@ -40,7 +41,8 @@ class Training:
     labels: so many training examples keep theirs, chosen by the seed; None for all that there are.
     keep: so many of the newest checkpoints stay, besides the best.
     health_every: between two looks at the model's vital signs. rewinds: how often training may go back to a checkpoint when
-        numbers are not finite. skip_gradient_norm: see `Trainer`.
+        numbers are not finite. skip_gradient_norm, precision: see `Trainer`.
+    sync_batchnorm: whether several processes normalise over the whole batch, and not each over its part of it.
     """
 
     images: int
@@ -58,6 +60,8 @@ class Training:
     health_every: int = 2_500
     rewinds: int = 3
     skip_gradient_norm: float | None = None
+    sync_batchnorm: bool = False
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,12 @@ def training_from_json(given: Mapping[str, Any]) -> Training:
         value = getattr(training, field.name)
         if field.name == "device" or (field.name == "keep_best" and value is not None):
             text(value)
+        elif field.name == "sync_batchnorm":
+            if not isinstance(value, bool):
+                raise TypeError(f"training option {field.name} cannot be {value!r}")
+        elif field.name == "precision":
+            if value not in PRECISIONS:
+                raise TypeError(f"training option {field.name} cannot be {value!r}")
         elif field.name in ("metrics", "keep_best") or (field.name in MAY_BE_NONE and value is None):
             continue
         elif field.name == "skip_gradient_norm":

@@ -17,7 +17,7 @@ from ganvas import checkpoint, comparison, distributed, evaluation, memory, rng,
 from ganvas.contract import Facts, dry_step
 from ganvas.data import Data, DataInfo, ImageOptions, batches, open_data, read_image, summary
 from ganvas.data import cache as data_cache
-from ganvas.devices import resolve_device
+from ganvas.devices import check_precision, resolve_device
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.evaluation import Protocol
 from ganvas.explain.inversion import Search
@@ -27,7 +27,9 @@ from ganvas.health import Diagnosis, diagnose
 from ganvas.jobs import Job
 from ganvas.metrics.catalog import Row, metric
 from ganvas.model import Autoencoder
+from ganvas.nn.synchronised import batch_norms
 from ganvas.pictures import PAIR_COLUMNS, beside, save_arrays, save_film, save_folder, save_picture, to_arrays
+from ganvas.precision import PRECISIONS, Precision
 from ganvas.recipe import Recipe, RecipeFunction, build, card, resolved
 from ganvas.recipes import RECIPES, from_file
 from ganvas.report import write_report
@@ -110,6 +112,8 @@ def train(
     health_every: int = 2_500,
     rewinds: int = 3,
     skip_gradient_norm: float | None = None,
+    precision: Precision = "float32",
+    sync_batchnorm: bool = False,
     overwrite: bool = False,
     resume: str | Path | None = None,
     resume_if_there: bool = False,
@@ -129,6 +133,8 @@ def train(
     health_every: images between two looks at the model's health.
     rewinds: how often training may go back to its last checkpoint when numbers stop being finite.
     skip_gradient_norm: moves whose gradient norm is more than so many times the usual one are not taken.
+    precision: of what networks compute in training; weights are float32 in any case.
+    sync_batchnorm: several processes normalise over the whole batch together, as one process does.
     options: the recipe's own. Raises GanvasError for all that a user can get wrong.
     """
     here = resolve_device(device)
@@ -158,6 +164,11 @@ def train(
     built = seeded_build(function, loaded.info, options, seed)
     if labels is not None:
         may_hide_labels(card(function).name, built)
+    if sync_batchnorm and not batch_norms(built.model):
+        raise GanvasError(
+            f"The networks of recipe {card(function).name!r} have no batch normalisation here.",
+            "Leave --sync-batchnorm out: there is nothing to be the same on several processes.",
+        )
     training = Training(
         images=images if images is not None else built.images,
         batch_size=batch_size if batch_size is not None else built.batch_size,
@@ -174,6 +185,8 @@ def train(
         health_every=health_every,
         rewinds=rewinds,
         skip_gradient_norm=None if skip_gradient_norm is None else float(skip_gradient_norm),
+        sync_batchnorm=sync_batchnorm,
+        precision=precision,
     )
     if keep_best and training.metrics_every > training.images:
         raise GanvasError(
@@ -583,6 +596,11 @@ def check_sizes(training: Training, loaded: Data, place: distributed.Place) -> N
             f"--skip-gradient-norm must be above 1, not {training.skip_gradient_norm:g}.",
             "It is how many times its usual gradient norm a move may have: 10, say.",
         )
+    if training.precision not in PRECISIONS:
+        raise GanvasError(
+            f"There is no precision {training.precision!r}.", did_you_mean(training.precision, PRECISIONS)
+        )
+    check_precision(training.precision, resolve_device(training.device))
     num = len(loaded.train)
     if training.batch_size > num:
         raise GanvasError(

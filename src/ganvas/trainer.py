@@ -16,7 +16,7 @@ from ganvas.ema import EMA
 from ganvas.errors import GanvasError
 from ganvas.failures import BAD_DATA, LOOK_AT_IT, Failure, Norms, Rewind, likely_cause
 from ganvas.model import Model, Player, Round, Terms
-from ganvas.precision import full
+from ganvas.precision import Precision, full, mixed
 from ganvas.schedules import Constant, Schedule
 
 OptimizerFactory = Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer]
@@ -110,6 +110,7 @@ class Trainer:
     patience: so many steps in a row may fail to be finite; they are not taken. Then `NotFinite` is raised.
     skip_gradient_norm: a move whose gradient norm is more than so many times the median of the last 64 of its kind is not
         taken. Those that were skipped count in the median, so that a lasting change is followed after 33 of them.
+    precision: of what is computed in a turn, forward and back. Weights, optimisers and averages stay in float32.
 
     Two rules: a player moves by the gradient of its own loss in its own parameters and nothing else; and during a turn
     everybody else is frozen, so that a critic's turn builds no graph of the generator. (Models that are `simultaneous`
@@ -129,6 +130,7 @@ class Trainer:
         place: distributed.Place = distributed.ALONE,
         patience: int = 10,
         skip_gradient_norm: float | None = None,
+        precision: Precision = "float32",
     ) -> None:
         self.model = model.to(device=device).to(memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
         self.device, self.seed, self.place, self.patience = device, seed, place, patience
@@ -142,6 +144,7 @@ class Trainer:
         self.buffers = list(self.model.buffers())
         self.sound_buffers = [b.clone() for b in self.buffers]  # as the last good step left them
         self.skip_gradient_norm = skip_gradient_norm
+        self.precision: Precision = precision
         self.failures: list[Failure] = []
         self.skipped_steps = 0
         self.skipped_moves = 0  # for their gradient norm
@@ -215,7 +218,8 @@ class Trainer:
         for seat in due:
             for loss, factor in self._losses(seat):
                 with frozen(seat.others):
-                    terms = scaled(loss(drawn or self.model(batch)), factor)
+                    with mixed(self.precision, self.device):
+                        terms = scaled(loss(drawn or self.model(batch)), factor)
                     gradients = gradient(terms, seat.parameters, keep=drawn is not None)
                 failures += self._move(seat, terms, gradients)
         return failures
@@ -223,15 +227,18 @@ class Trainer:
     def _draw(self, due: Sequence[Seat], batch: Batch) -> Round:
         """One forward for the turns of all that are due, without a graph of those that are not."""
         playing = {id(p) for seat in due for p in seat.parameters}
-        with frozen([p for seat in self.seats for p in seat.parameters if id(p) not in playing]):
+        others = [p for seat in self.seats for p in seat.parameters if id(p) not in playing]
+        with frozen(others), mixed(self.precision, self.device):
             return self.model(batch)
 
     def _together(self, due: Sequence[Seat], batch: Batch) -> list[Failure]:
-        r: Round = self.model(batch)
+        with mixed(self.precision, self.device):
+            r: Round = self.model(batch)
         moves: list[tuple[Seat, Terms, list[Tensor | None]]] = []
         for seat in due:
             for loss, factor in self._losses(seat):
-                terms = scaled(loss(r), factor)
+                with mixed(self.precision, self.device):
+                    terms = scaled(loss(r), factor)
                 moves.append((seat, terms, gradient(terms, seat.parameters, keep=True)))
         del r
         return [failure for move in moves for failure in self._move(*move)]

@@ -22,6 +22,7 @@ from ganvas.errors import GanvasError, printable
 from ganvas.evaluation import NEIGHBOURS, FeaturesName, Protocol
 from ganvas.explain.inversion import Search
 from ganvas.export import Format
+from ganvas.precision import Precision
 from ganvas.samplers import Gaussian, GaussianMixture, PostHocPrior, SecondStage
 
 Json = Annotated[bool, arg(help="print JSON", help_behavior_hint="")]
@@ -335,6 +336,13 @@ class Training:
     skip_gradient_norm: Annotated[
         float | None, arg(help="skip moves whose gradient norm is so many times the usual one; 10, say")
     ] = None
+    precision: Annotated[
+        Precision,
+        arg(help="of networks in training: bf16 takes half the memory, on hardware that has it half the time"),
+    ] = "float32"
+    sync_batchnorm: Annotated[
+        bool, arg(help="several processes normalise over the whole batch together, as one process does")
+    ] = False
     overwrite: Annotated[bool, arg(help="replace the run that is at --out")] = False
     resume_if_there: Annotated[bool, arg(help="go on with the run at --out if there is one, else begin it")] = False
     quiet: Annotated[bool, arg(help="print nothing")] = False

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ganvas import rng
-from ganvas.precision import full
+from ganvas.precision import full, unmixed
 
 Score = Callable[[Tensor, Tensor | None], Tensor]
 """A critic: (x, y) to scores."""
@@ -37,8 +37,8 @@ class GradientPenalty(Penalty):
     name = "gradient penalty"
 
     def __call__(self, critic: Score, real: Tensor, fake: Tensor, y: Tensor | None = None) -> Tensor:
-        share = rng.rand(len(real), *[1] * (real.dim() - 1), like=real)
-        between = torch.lerp(real.detach(), fake.detach(), share)
+        share = rng.rand(len(real), *[1] * (real.dim() - 1), like=full(real))
+        between = torch.lerp(full(real.detach()), full(fake.detach()), share)
         return self.weight * (slope(critic, between, y) - 1).square().mean()
 
 
@@ -69,7 +69,7 @@ class R2(Penalty):
 def squared_slope(critic: Score, x: Tensor, y: Tensor | None = None) -> Tensor:
     """‖∇_x f(x)‖² of each example, (N,), differentiable in the critic's parameters. x: (N, ...), taken as given."""
     x = full(x.detach()).requires_grad_()
-    with torch.autocast(x.device.type, enabled=False):
+    with unmixed(x):
         (gradient,) = torch.autograd.grad(critic(x, y).sum(), x, create_graph=True)
     return gradient.flatten(1).square().sum(1)
 

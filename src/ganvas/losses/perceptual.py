@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganvas.precision import full
+
 
 class RandomPerceptual(nn.Module):
     """Σ_l mean over pixels of ‖φ_l(x) − φ_l(x̂)‖², φ_l the channels of layer l scaled to unit length in each pixel.
@@ -54,4 +56,5 @@ class RandomPerceptual(nn.Module):
 
 def unit(h: Tensor) -> Tensor:
     """h (N, C, H, W) scaled to unit length over channels; the 1e-6 keeps the slope finite where all channels are 0."""
+    h = full(h)
     return h * (h.square().sum(1, keepdim=True) + 1e-6).rsqrt()

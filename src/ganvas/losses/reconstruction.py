@@ -6,10 +6,12 @@ Each takes two tensors (N, ...), sums over dimensions and averages over the batc
 import torch
 from torch import Tensor
 
+from ganvas.precision import full
+
 
 def unit_scale(x: Tensor, x_hat: Tensor) -> Tensor:
     """σ = 1: ½‖x − x̂‖²."""
-    return 0.5 * (x - x_hat).flatten(1).square().sum(1).mean()
+    return 0.5 * full(x - x_hat).flatten(1).square().sum(1).mean()
 
 
 def optimal_scale(x: Tensor, x_hat: Tensor) -> Tensor:
@@ -18,4 +20,4 @@ def optimal_scale(x: Tensor, x_hat: Tensor) -> Tensor:
     Whatever unit x is measured in, the gradient is the same.
     """
     dimensions = x[0].numel()
-    return 0.5 * dimensions * torch.log((x - x_hat).square().mean() + 1e-6)
+    return 0.5 * dimensions * torch.log(full(x - x_hat).square().mean() + 1e-6)

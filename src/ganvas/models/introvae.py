@@ -8,6 +8,7 @@ from torch.distributions import Distribution, kl_divergence
 
 from ganvas.batch import Batch
 from ganvas.model import Autoencoder, Player, Round, Terms
+from ganvas.precision import full
 
 
 class SoftIntroVAE(Autoencoder):
@@ -96,4 +97,4 @@ class SoftIntroVAE(Autoencoder):
 
 def squared_error(x: Tensor, reconstruction: Tensor) -> Tensor:
     """‖x − x̂‖² summed over dimensions, (N,)."""
-    return (x - reconstruction).square().flatten(1).sum(1)
+    return full(x - reconstruction).square().flatten(1).sum(1)

@@ -7,6 +7,7 @@ from ganvas.networks.body import Analysis
 from ganvas.networks.mlp import DenseStack
 from ganvas.nn.blocks import MinibatchStddev
 from ganvas.nn.conditioning import Concatenation, ScoreHead
+from ganvas.precision import full
 
 
 class Critic(nn.Module):
@@ -71,8 +72,7 @@ class CodeCritic(nn.Module):
         self.output = nn.Linear(width, num_outputs)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        scores: Tensor = self.output(self.stack(self.concatenation(z, y)))
-        return scores.squeeze(1)
+        return full(self.output(self.stack(self.concatenation(z, y)))).squeeze(1)
 
 
 class JointCritic(nn.Module):
@@ -90,4 +90,4 @@ class JointCritic(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> Tensor:
         h = torch.cat([self.analysis(x, y), self.code(z)], dim=1)
-        return self.output(self.joint(h)).squeeze(1)
+        return full(self.output(self.joint(h))).squeeze(1)

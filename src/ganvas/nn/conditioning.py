@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from ganvas.errors import GanvasError
 from ganvas.nn.norms import Norm, batch_norm
+from ganvas.precision import full
 
 
 class ClassEmbedding(nn.Module):
@@ -124,8 +125,8 @@ class ScoreHead(nn.Module):
             nn.init.xavier_uniform_(self.projection.table.weight)
 
     def forward(self, h: Tensor, y: Tensor | None = None) -> Tensor:
-        score: Tensor = self.linear(h).squeeze(1)
-        return score if self.projection is None else score + (self.projection(y) * h).sum(dim=1)
+        score = full(self.linear(h)).squeeze(1)
+        return score if self.projection is None else score + (self.projection(y) * full(h)).sum(dim=1)
 
 
 class ClassHead(nn.Module):
@@ -140,4 +141,4 @@ class ClassHead(nn.Module):
         self.linear = nn.Linear(num_features, num_classes)
 
     def forward(self, h: Tensor) -> Tensor:
-        return self.linear(h)
+        return full(self.linear(h))

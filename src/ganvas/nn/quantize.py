@@ -9,7 +9,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganvas.precision import full
+from ganvas.precision import full, unmixed
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class VectorQuantizer(nn.Module, ABC):
     The codebook learns only in training mode, with gradients enabled and z_e part of a graph: a turn in which the
     encoder is frozen leaves it alone. Then the first batch starts it by k-means, and an entry whose averaged use falls
     below `revive_below` of its equal share is put on an encoder output of the batch, chosen at random (the random
-    restarts of Dhariwal et al. 2020). Processes share their statistics, and take the start and the revivals from the
-    first of them.
+    restarts of Dhariwal et al. 2020). All of it is of the batches of all processes, in the order of their ranks, and so
+    the same as one process would do, provided that they have equally many vectors.
 
     While it learns it tallies how often each entry is used, `tally` (num_codes,), until it is told to begin anew: averaged
     use would not do, for a revived entry is given a share of it before it was used at all.
@@ -76,7 +76,7 @@ class VectorQuantizer(nn.Module, ABC):
 
     @final
     def forward(self, z_e: Tensor) -> Quantized:
-        with torch.autocast(z_e.device.type, enabled=False):
+        with unmixed(z_e):
             vectors = full(z_e.movedim(1, -1))
             flat = vectors.detach().reshape(-1, self.code_size)
             learns = self.training and torch.is_grad_enabled() and z_e.requires_grad
@@ -109,7 +109,7 @@ class VectorQuantizer(nn.Module, ABC):
 
     @torch.no_grad()
     def _start(self, flat: Tensor) -> None:
-        centres, counts = k_means(flat, self.num_codes)
+        centres, counts = k_means(_of_all(flat), self.num_codes)
         _from_first(centres)
         _from_first(counts)
         self.usage.copy_(counts)
@@ -119,15 +119,13 @@ class VectorQuantizer(nn.Module, ABC):
     @torch.no_grad()
     def _learn(self, flat: Tensor, indices: Tensor, counts: Tensor) -> Tensor:
         sums = torch.zeros_like(self.codebook).index_add_(0, indices, flat)
-        _sum_over_processes(counts)
-        _sum_over_processes(sums)
+        candidates = _drawn_from_all(flat, self.num_codes)
+        _sum_over_processes(counts, sums, candidates)
         self.tally += counts
         self.usage.lerp_(counts, 1 - self.decay)
         self.follow(sums)
         share = counts.sum() / self.num_codes
         dead = self.usage < self.revive_below * share
-        candidates = flat[torch.randint(len(flat), (self.num_codes,), device=flat.device)]
-        _from_first(candidates)
         # An equal share to begin with gives a revived entry time to find its vectors.
         self.usage.copy_(torch.where(dead, share, self.usage))
         self.place(candidates, dead)
@@ -221,11 +219,43 @@ def _spread_start(rows: Tensor, k: int) -> Tensor:
     return torch.stack(chosen)
 
 
-def _sum_over_processes(values: Tensor) -> None:
-    if dist.is_available() and dist.is_initialized():
-        dist.all_reduce(values)
+def _drawn_from_all(flat: Tensor, num: int) -> Tensor:
+    """`num` rows, drawn from those of all processes: here the own ones, and 0 for those that others have. (num, D)."""
+    rank, size = _place()
+    drawn = torch.randint(size * len(flat), (num,), device=flat.device)
+    if size == 1:
+        return flat[drawn]
+    _from_first(drawn)
+    own = (drawn // len(flat) == rank)[:, None]
+    return torch.where(own, flat[drawn % len(flat)], 0.0)
+
+
+def _place() -> tuple[int, int]:
+    """This process's rank, and how many there are."""
+    together = dist.is_available() and dist.is_initialized()
+    return (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
+
+
+def _of_all(flat: Tensor) -> Tensor:
+    """The rows of all processes, in the order of their ranks."""
+    _, size = _place()
+    if size == 1:
+        return flat
+    parts = [torch.empty_like(flat) for _ in range(size)]
+    dist.all_gather(parts, flat.contiguous())
+    return torch.cat(parts)
+
+
+def _sum_over_processes(*values: Tensor) -> None:
+    """Replaces each by its sum over all processes, in one message."""
+    if _place()[1] == 1:
+        return
+    message = torch.cat([v.reshape(-1) for v in values])
+    dist.all_reduce(message)
+    for value, summed in zip(values, message.split([v.numel() for v in values]), strict=True):
+        value.copy_(summed.view_as(value))
 
 
 def _from_first(values: Tensor) -> None:
-    if dist.is_available() and dist.is_initialized():
+    if _place()[1] > 1:
         dist.broadcast(values, src=0)
