@@ -3,14 +3,21 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 
-from ganvas import checkpoint, rng
+import ganvas
+from ganvas import checkpoint, distributed, rng
 from ganvas.cli import main
 from ganvas.distributions import DiagonalNormal
+from ganvas.errors import GanvasError
+from ganvas.runs import Run
 
 VAE = ["vae", "--network", "mlp", "--width", "16", "--data", "digits"]
 GAN = ["gan", "--network", "dcgan", "--width", "4", "--data", "digits", "--sync-batchnorm"]
@@ -29,7 +36,7 @@ def train(out: Path, recipe: list[str], images: int, processes: int = 1) -> dict
         check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
-        timeout=300,
+        timeout=120,
     )
     return weights(out)
 
@@ -51,6 +58,106 @@ def test_two_processes_agree_with_one(recipe: list[str], steps: int, tolerance: 
         torch.testing.assert_close(
             two[name], tensor, rtol=1e-3, atol=tolerance, msg=lambda text, name=name: f"{name}: {text}"
         )
+
+
+FAILS_ONCE = """
+import os, signal
+from torch import nn
+from ganvas.batch import Batch
+from ganvas.data import DataInfo
+from ganvas.recipe import Recipe
+from ganvas.recipes.vae import vae
+
+class Killer:
+    steps = 0
+    def __call__(self, batch: Batch) -> Batch:
+        self.steps += 1
+        first = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+        if self.steps == int(os.environ.get("KILL_AT", "0")) and first and os.environ["RANK"] == "1":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return batch
+
+def mine(data: DataInfo) -> Recipe:
+    recipe = vae(data, network="mlp", width=16)
+    return Recipe(recipe.model, recipe.optimizers, transform=Killer(), ema_half_life=500.0)
+"""
+
+
+def test_a_process_that_is_killed_is_restarted_and_the_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FAILS_ONCE)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [
+        "-m",
+        "ganvas",
+        "train",
+        "mine.py",
+        "--data",
+        "digits",
+        "--batch-size",
+        "32",
+        "--checkpoint-every",
+        "320",
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def run(kill_at: int, *more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*launch, "--max-restarts", "2", *command, "--images", "1280", "--quiet", *more],
+            cwd=tmp_path,
+            env={**environment, "KILL_AT": str(kill_at)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    assert run(0, "--out", "undisturbed").returncode == 0
+    done = run(25)  # of 40 steps: the second checkpoint is at 20
+    assert done.returncode == 0, done.stderr
+    assert "exitcode: -9" in done.stderr
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mine-digits"], "the restart began another run"
+    one, two = weights(tmp_path / "undisturbed"), weights(tmp_path / "runs" / "mine-digits")
+    assert one.keys() == two.keys()
+    assert all(torch.equal(two[name], tensor) for name, tensor in one.items())
+
+
+def test_only_a_restart_of_the_launch_that_began_a_run_goes_on_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: dict[str, Any] = {"data": "digits", "network": "mlp", "width": 8, "batch_size": 32, "quiet": True}
+
+    def launched(name: str, restarts: int, **more: Any) -> Run:
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", name)
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", str(restarts))
+        return ganvas.train("vae", out=tmp_path / "run", **settings, **more)
+
+    launched("first", 0, images=320)
+    for name, restarts in (("first", 0), ("second", 0), ("second", 1)):
+        with pytest.raises(GanvasError, match="never overwritten unasked"):
+            launched(name, restarts, images=640)
+    with pytest.raises(GanvasError, match="was trained with"):
+        launched("first", 1, images=640, seed=1)
+    assert launched("first", 1, images=640, overwrite=True).images_seen == 640
+    assert (tmp_path / "run" / "checkpoints" / "000000000320.json").is_file(), "it began anew"
+    launched("second", 1, images=320, overwrite=True)
+    assert not (tmp_path / "run" / "checkpoints" / "000000000640.json").exists(), "another's run was gone on with"
+
+
+def test_who_joins_after_a_restart_does_not_wait_for_the_dead() -> None:
+    store = dist.HashStore()
+    store.set("ganvas/part", "dead")
+    store.set("ganvas/dead/1", "dead too")
+    store.set("ganvas/dead/1/dead too", "")
+    parts: dict[int, dist.Store] = {}
+    threads = [Thread(target=lambda r=rank: parts.update({r: distributed.met(store, r, 2)})) for rank in (1, 0)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.1)  # the second asks where the dead met, before the first is there
+    for thread in threads:
+        thread.join(timeout=60)
+    parts[0].set("address", "here")
+    assert parts[1].get("address") == b"here"
+    assert store.get("ganvas/part") != b"dead"
 
 
 def test_processes_share_out_the_noise_that_one_would_have_drawn() -> None:

@@ -1,6 +1,9 @@
 """Several processes that train one model: who am I, and the mean of everybody's gradients."""
 
 import os
+import socket
+import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,8 +35,46 @@ def join(device: str) -> Place:
     if not dist.is_initialized():
         if device == "cuda":
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # which is what "cuda" then means
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        store, rank, size = next(dist.rendezvous("env://"))
+        backend = "nccl" if device.startswith("cuda") else "gloo"
+        dist.init_process_group(backend, store=met(store, rank, size), rank=rank, world_size=size)
     return Place(dist.get_rank(), dist.get_world_size())
+
+
+def met(store: dist.Store, rank: int, size: int) -> dist.Store:
+    """A part of the store that only these processes know, and none that were here before `torchrun` restarted them.
+
+    What those wrote is still there, their addresses among it, and who reads one waits for the dead. So the first process
+    names the part, and answers each that asks for it; who asked in a part of the past is not answered, and asks again.
+    """
+    own = uuid.uuid4().hex
+    if rank == 0:
+        store.set("ganvas/part", own)
+        for other in range(1, size):
+            asked = store.get(f"ganvas/{own}/{other}").decode()  # waits until it is there
+            store.set(f"ganvas/{own}/{other}/{asked}", "")
+        return dist.PrefixStore(own, store)
+    while True:
+        part = store.get("ganvas/part").decode()
+        store.set(f"ganvas/{part}/{rank}", own)
+        for _ in range(10):
+            if store.check([f"ganvas/{part}/{rank}/{own}"]):
+                return dist.PrefixStore(part, store)
+            time.sleep(0.02)
+
+
+def launch() -> str | None:
+    """What tells the launch of `torchrun` that this process belongs to from others; its restarts bear the same name.
+
+    None where it was not torchrun. Without a rendezvous that has a name it is told by torchrun's own process.
+    """
+    name = os.environ.get("TORCHELASTIC_RUN_ID")
+    return f"{socket.gethostname()}:{os.getppid()}" if name == "none" else name
+
+
+def restarted() -> bool:
+    """Whether `torchrun` started this process again after one of the processes had failed."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
 
 
 def leave() -> None:

@@ -69,6 +69,7 @@ class Settings:
     """What `recipe.json` holds: enough to build the same model and to train it again.
 
     recipe: a name of `ganvas recipes`, or of a function in `file`. arguments: all of the recipe's.
+    launch: of `torchrun`, that began the run, see `distributed.launch`.
     """
 
     recipe: str
@@ -81,6 +82,7 @@ class Settings:
     info: DataInfo
     training: Training
     command: str
+    launch: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -97,6 +99,7 @@ class Settings:
             "training": dataclasses.asdict(self.training),
             "ganvas": ganvas.__version__,
             "command": self.command,
+            "launch": self.launch,
         }
 
     @classmethod
@@ -113,6 +116,7 @@ class Settings:
             info=DataInfo.from_json(data["info"]),
             training=training_from_json(given["training"]),
             command=text(given["command"]),
+            launch=None if given.get("launch") is None else text(given["launch"]),
         )
 
 
@@ -207,6 +211,13 @@ class Directory:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise GanvasError(f"{file} is damaged, or no ganvas run's: {type(error).__name__}: {error}.") from error
 
+    def begun_by(self, launch: str | None) -> bool:
+        """Whether it was this launch of `torchrun` that began the run; never where there is none of either."""
+        try:
+            return launch is not None and read_object(self.recipe).get("launch") == launch
+        except (OSError, ValueError):
+            return False
+
     def record(self, line: Mapping[str, object]) -> None:
         """Adds one line to `metrics.jsonl`."""
         with self.metrics.open("a") as file:
@@ -235,10 +246,14 @@ class Directory:
             return ""
 
     def erase(self) -> None:
-        """Removes an old run's files, and only those that a run writes."""
+        """Removes an old run's files, and only those that a run writes; but for recipe.json, which `create` replaces.
+
+        Wherever this is interrupted, there is a run that can be overwritten.
+        """
         for pattern in RUN_FILES:
             for old in self.path.glob(pattern):
-                old.unlink()
+                if old != self.recipe:
+                    old.unlink()
         for part in (*leftovers(self.path), *leftovers(self.checkpoints)):
             part.unlink()
 
@@ -467,7 +482,9 @@ def published_settings(settings: Settings) -> dict[str, Any]:
     """What an export says of how it was made: the settings, without this machine's folders and its command line."""
     prefix, colon, rest = settings.source.rpartition(":")
     source = prefix + colon + Path(rest).name
-    return replace(settings, source=source, command="", training=replace(settings.training, device="cpu")).to_json()
+    return replace(
+        settings, source=source, command="", launch=None, training=replace(settings.training, device="cpu")
+    ).to_json()
 
 
 def without(model: Model, networks: Sequence[str]) -> Model:
@@ -554,7 +571,6 @@ def nearest_runs(path: Path) -> str:
     return did_you_mean(str(path), runs) if runs else "Train one with: ganvas train vae --data glyphs"
 
 
-def free_path(parent: Path, stem: str) -> Path:
-    """parent/stem, or parent/stem-2, -3 ...: the first that does not exist."""
-    numbers: Sequence[str] = ["", *(f"-{n}" for n in range(2, 10_000))]
-    return next(parent / f"{stem}{n}" for n in numbers if not (parent / f"{stem}{n}").exists())
+def numbered(path: Path, number: int) -> Path:
+    """The path itself for 1, else path-2, -3 ..."""
+    return path if number == 1 else path.with_name(f"{path.name}-{number}")

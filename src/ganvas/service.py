@@ -33,7 +33,7 @@ from ganvas.precision import PRECISIONS, Precision
 from ganvas.recipe import Recipe, RecipeFunction, build, card, resolved
 from ganvas.recipes import RECIPES, from_file
 from ganvas.report import write_report
-from ganvas.runs import PUBLISHED, Directory, Run, Settings, Training, free_path, parsed
+from ganvas.runs import PUBLISHED, Directory, Run, Settings, Training, numbered, parsed
 from ganvas.samplers import PostHocPrior
 from ganvas.trainer import Trainer
 
@@ -123,6 +123,7 @@ def train(
     """Trains a recipe on a data source (by default `glyphs`), and returns the run.
 
     recipe: a name of `recipes()`, or a Python file. out: the run's directory, by default runs/RECIPE-SOURCE.
+        Where `torchrun` restarts processes that failed, they go on with the run that they began.
     images: how many to see in all. resume: a run to go on with; all but `images` and `device` are then as they were.
     labels: so many training examples keep theirs, as many of each class, chosen by the seed; for recipes that learn from few.
     resume_if_there: go on with the run at `out` if it is there, else begin it: one command for every restart.
@@ -152,12 +153,13 @@ def train(
         raise GanvasError("What should be trained?", "Name a recipe: ganvas train vae --data glyphs")
     function, file = find_recipe(recipe)
     source = data or "glyphs"
-    path = Path(out) if out else free_path(Path("runs"), f"{card(function).name}-{slug(source)}")
+    path = Path(out) if out else own_path(Path("runs") / f"{card(function).name}-{slug(source)}", place, here)
     if resume_if_there and (out is None or overwrite):
         raise GanvasError(
             "--resume-if-there needs the run's directory, and overwrites nothing.", "Write --out DIR, not --overwrite."
         )
-    goes_on = bool(distributed.from_leader(int(resume_if_there and Directory(path).recipe.is_file()), here))
+    there = Directory(path).recipe.is_file() if resume_if_there else is_mine(path)
+    goes_on = bool(distributed.from_leader(int(there), here))
     if place.leads and not goes_on:
         check_free(path, overwrite)
     loaded = open_data(source, image_options)
@@ -205,11 +207,27 @@ def train(
         info=loaded.info,
         training=training,
         command=command_line(),
+        launch=distributed.launch(),
     )
     if goes_on:
         same_run(path, Directory(path).settings(), settings)
     Job(path, settings, built, loaded, fresh=not goes_on, place=place, quiet=quiet).run()
     return open_run(path, file=str(file) if file else None, device=device)
+
+
+def own_path(path: Path, place: distributed.Place, device: str) -> Path:
+    """`path`, or path-2, -3 ...: the first that does not exist, or that this launch began before it was restarted.
+
+    The first process says which, for all of them.
+    """
+    paths = (numbered(path, number) for number in range(1, 10_000))
+    found = next(n for n, p in enumerate(paths, 1) if is_mine(p) or not p.exists()) if place.leads else 0
+    return numbered(path, distributed.from_leader(found, device))
+
+
+def is_mine(path: Path) -> bool:
+    """Whether this launch of `torchrun` began the run, and was restarted since."""
+    return distributed.restarted() and Directory(path).begun_by(distributed.launch())
 
 
 def same_run(path: Path, old: Settings, new: Settings) -> None:
@@ -622,7 +640,7 @@ def may_hide_labels(name: str, recipe: Recipe) -> None:
 
 def check_free(path: Path, overwrite: bool) -> None:
     """Raises GanvasError when something is at `path` that must not be lost."""
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if not path.exists() or (path.is_dir() and not set(path.iterdir()) - set(storage.leftovers(path))):
         return
     if not (path / "recipe.json").is_file():
         raise GanvasError(f"{path} exists and is not a run, so it will not be touched.", "Name another --out.")
