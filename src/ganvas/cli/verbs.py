@@ -338,7 +338,7 @@ class Training:
     ] = None
     precision: Annotated[
         Precision,
-        arg(help="of networks in training: bf16 takes half the memory, on hardware that has it half the time"),
+        arg(help="of networks in training: bf16 is for hardware that has it; what needs float32 keeps it"),
     ] = "float32"
     sync_batchnorm: Annotated[
         bool, arg(help="several processes normalise over the whole batch together, as one process does")
