@@ -101,6 +101,27 @@ def test_different_cards_never_share_a_line(folder: Path, tmp_path: Path) -> Non
     assert "elbo is not compared in one line" in (tmp_path / "index.html").read_text()
 
 
+def test_nats_of_different_likelihoods_never_share_a_line(folder: Path, tmp_path: Path) -> None:
+    for likelihood in ("bernoulli", "logistic"):
+        ganvas.train("vae", out=tmp_path / likelihood, likelihood=likelihood, **TINY)
+    asked = dataclasses.replace(FAST, metrics=("elbo", "bpd"))
+    found = compared(tmp_path, tmp_path / "out", "bernoulli", "logistic", protocol=asked)
+    kinds = [score["card"]["settings"]["likelihood"] for score in found["scores"] if score["name"] == "elbo"]
+    assert kinds == ["cross-entropy of grey pixels", "probability of pixels"]
+    assert not any(score["best"] for score in found["scores"])
+    assert any("elbo is not compared" in note and "likelihood=" in note for note in found["notes"])
+    assert "no bits" in line(found, "bpd")["runs"]["bernoulli"]["reason"]
+    run, kept = ganvas.open(tmp_path / "logistic"), evaluation.kept(tmp_path / "logistic")
+    seen = evaluation.evaluation_of(run, service.as_trained(run, "digits"), asked)
+    assert evaluation.recall(run, seen, "elbo")
+    for entry in kept:  # as they were before cards named the kind
+        del entry["score"]["card"]["settings"]["likelihood"]
+    (run.path / "evaluation.json").write_text(json.dumps(kept))
+    assert not evaluation.recall(run, seen, "elbo")
+    service.evaluate(run, protocol=asked)
+    assert len(evaluation.kept(run.path)) == len(kept), "the old cards' places are taken"
+
+
 def test_samples_beside_their_nearest_training_examples(folder: Path, tmp_path: Path) -> None:
     asked = Protocol(("memorisation",), 60, "random")
     compared(folder, tmp_path / "with", "vae", "gan", protocol=asked)

@@ -95,11 +95,12 @@ def test_features_are_learnt_from_labels_where_there_are_labels(
 
 
 def test_a_binarised_model_is_asked_about_binarised_examples(folder: Path) -> None:
-    found = scores(folder / "iwae-mnist", "elbo", "nll", "mse", num=50, importance_samples=64)
+    found = scores(folder / "iwae-mnist", "elbo", "nll", "bpd", "mse", num=50, importance_samples=64)
+    assert found["bpd"].score.value == pytest.approx(found["nll"].score.value / 64 / math.log(2))
     seen = found["elbo"].score.card.data
     assert seen == found["nll"].score.card.data
     assert seen != found["mse"].score.card.data
-    assert found["nll"].score.card.settings == {"importance samples": 64}
+    assert found["nll"].score.card.settings == {"importance samples": 64, "likelihood": "probability of pixels"}
     # Burda et al. 2016, theorem 1: the bound of many samples is no looser, so −log p estimated lies below −ELBO.
     assert found["nll"].score.value < -found["elbo"].score.value
     untrained = found["nll"].untrained
@@ -139,6 +140,9 @@ def test_mistakes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     few = refused(capsys, "evaluate", vae, "--metrics", "fid", "--num", 20, "--features", "random")
     assert "20 real examples are too few" in few
     assert "at least 129" in few
+    for codes in (0, -3):
+        said = refused(capsys, "evaluate", vae, "--metrics", "nll", "--importance-samples", codes)
+        assert f"--importance-samples must be at least 1, not {codes}" in said
     assert "at least 2" in refused(capsys, "evaluate", vae, "--num", 1)
     assert "labels" in refused(
         capsys, "evaluate", folder / "gan", "--data", unlabelled(tmp_path), "--metrics", "fid", "--features", "lenet"

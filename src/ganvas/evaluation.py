@@ -79,6 +79,8 @@ class Evaluation:
             metric(name)
         if protocol.num < 2:
             raise GanvasError(f"--num must be at least 2, not {protocol.num}.")
+        if protocol.importance_samples < 1:
+            raise GanvasError(f"--importance-samples must be at least 1, not {protocol.importance_samples}.")
         binary = isinstance(recipe.transform, Binarize)
         return cls(context_of(model, recipe, data, protocol), data, protocol, binary, untrained)
 
@@ -92,7 +94,7 @@ class Evaluation:
 
     def lacks(self, name: str) -> tuple[str, str] | None:
         """Why a metric cannot be had, and what would help; None when it can."""
-        return next(filter(None, map(self.context.lacks, metric(name).needs)), None)
+        return next(filter(None, map(self.contexts(name)[0].lacks, metric(name).needs)), None)
 
     def rows(self, name: str) -> list[Row]:
         """A metric's scores, with those of real data and of the untrained networks."""
@@ -242,6 +244,7 @@ def recall(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
     That is so for the same weights, examples, feature network, settings, seed and versions.
     """
     here, _ = evaluation.contexts(name)
+    likelihood = str(here.likelihood) if Need.LIKELIHOOD in metric(name).needs else None
     networks = [None, *(n.fingerprint for n in (here.features, here.channel_classifier) if n is not None)]
 
     def same(entry: dict[str, Any]) -> bool:
@@ -252,6 +255,7 @@ def recall(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
             and entry.get("asked") == asked(evaluation.protocol)
             and card["data"] == here.data
             and card["features_hash"] in networks
+            and card.get("settings", {}).get("likelihood") == likelihood  # which cards did not always name
             and card["versions"] == versions()
         )
 
@@ -278,8 +282,9 @@ def kept(path: Path) -> list[dict[str, Any]]:
 
 
 def protocol_of(entry: dict[str, Any]) -> dict[str, Any]:
-    """A score's card without what changes from one evaluation to the next."""
-    return {key: value for key, value in entry["score"]["card"].items() if key not in ("versions", "notes")}
+    """A score's card without what changes from one evaluation to the next, or follows from the run and the rest."""
+    card = {key: value for key, value in entry["score"]["card"].items() if key not in ("versions", "notes")}
+    return card | {"settings": {key: value for key, value in card.get("settings", {}).items() if key != "likelihood"}}
 
 
 def to_json(row: Row) -> dict[str, Any]:

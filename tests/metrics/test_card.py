@@ -20,7 +20,8 @@ def test_round_trip_through_strict_json(value):
 
 
 def test_what_is_not_a_score():
-    for text in ("{", "{}", "[]", '{"card": {"notes": [], "speed": 3}}'):
+    nameless = Score("fid", 1.0, 0.5, "lower", CARD).to_json().replace('{"k": 5}', "[5]")
+    for text in (nameless, "{", "{}", "[]", '{"card": {"notes": [], "speed": 3}}'):
         with pytest.raises(GanvasError, match="not a score"):
             Score.from_json(text)
 

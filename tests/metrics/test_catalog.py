@@ -5,7 +5,9 @@ import pytest
 import torch
 from linear_vae import LinearVAE, StandardNormal
 
+from ganvas.distributions import BernoulliImage, DiscretizedLogistic
 from ganvas.errors import GanvasError
+from ganvas.metrics.card import comparable
 from ganvas.metrics.catalog import METRICS, evaluate, metric
 from ganvas.metrics.context import EvaluationContext
 from ganvas.metrics.cost import multiply_adds, num_parameters, peak_memory
@@ -89,10 +91,11 @@ def test_the_catalog_is_whole():
         assert entry.better in ("lower", "higher")
 
 
-DENSITY = ("p(x|z) is a density in units of [−1, 1], not a probability of grey levels",)
+DENSITY = ("p(x|z) is a density in units of [−1, 1], not a probability",)
+NEED_MORE = {"ssim", "ms-ssim", "modes", "label-accuracy", "class-accuracy", "bpd"}
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"ssim", "ms-ssim", "modes", "label-accuracy", "class-accuracy"}))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - NEED_MORE))
 def test_every_metric_gives_scores_with_a_card(name, monkeypatch):
     from ganvas.metrics import disentanglement
 
@@ -104,7 +107,7 @@ def test_every_metric_gives_scores_with_a_card(name, monkeypatch):
         assert score.card.metric == name
         assert score.card.split == "held-out"
         assert score.card.num_samples == 150
-        assert score.card.notes == (DENSITY if name in ("elbo", "nll", "bpd") else ())
+        assert score.card.notes == (DENSITY if name in ("elbo", "nll") else ())
         assert abs(score.value) < 1e6
         if score.card.features:
             assert score.card.features_hash and score.card.resize == "none"
@@ -125,11 +128,53 @@ def test_directions():
     }  # fmt: skip
 
 
+class Levels(LinearVAE):
+    """The linear VAE with a likelihood of 256 levels in place of its density."""
+
+    def decode(self, z, y=None):
+        mean = super().decode(z).mean
+        return DiscretizedLogistic(mean, torch.full_like(mean, -2.0))
+
+
+class BlackAndWhite(LinearVAE):
+    """The linear VAE with a Bernoulli for each pixel."""
+
+    def decode(self, z, y=None):
+        return BernoulliImage(super().decode(z).mean)
+
+
+def test_nats_are_compared_of_one_kind_of_likelihood_only():
+    grey = Split((split(200, 3).x.clamp(-1, 1) * 127.5 + 127.5).byte())
+    black = Split(grey.x.ge(128).mul(255).byte())
+    for name in ("elbo", "nll"):
+        density, levels, surrogate = (
+            METRICS[name].compute(context(model=model, held_out=grey))[-1].card
+            for model in (LinearVAE(), Levels(), BlackAndWhite())
+        )
+        for a, b in ((density, levels), (levels, surrogate), (surrogate, density)):
+            assert f"likelihood={a.settings['likelihood']}" in (comparable([a, b]) or "")
+        assert surrogate.notes == ("p(x|z) is a cross-entropy of grey pixels, not a probability",)
+        # Of black and white pixels both are probabilities.
+        pair = [METRICS[name].compute(context(model=m, held_out=black))[0].card for m in (Levels(), BlackAndWhite())]
+        assert comparable(pair) is None and pair[0].notes == ()
+
+
+def test_bits_are_of_probabilities_only():
+    grey = Split((split(200, 3).x.clamp(-1, 1) * 127.5 + 127.5).byte())
+    for model, kind in ((LinearVAE(), "density in units"), (BlackAndWhite(), "cross-entropy of grey pixels")):
+        with pytest.raises(GanvasError, match=f"'bpd' cannot be had: {type(model).__name__}'s .* a {kind}") as refused:
+            METRICS["bpd"].compute(context(model=model, held_out=grey))
+        assert "nll" in refused.value.hint
+    with pytest.raises(GanvasError, match="'bpd' cannot be had: Generator has no likelihood"):
+        METRICS["bpd"].compute(context(model=Generator()))
+
+
 def test_elbo_is_what_its_halves_say_and_bpd_follows_nll():
-    (elbo, distortion, rate), (nll,), (bpd,) = (METRICS[n].compute(context()) for n in ("elbo", "nll", "bpd"))
+    c = context(model=Levels())
+    (elbo, distortion, rate), (nll,), (bpd,) = (METRICS[n].compute(c) for n in ("elbo", "nll", "bpd"))
     assert elbo.value == pytest.approx(-distortion.value - rate.value)
     assert nll.error is not None and nll.error > 0
-    assert nll.card.settings == {"importance samples": 20}
+    assert nll.card.settings == {"importance samples": 20, "likelihood": "probability of pixels"}
     assert bpd.value == pytest.approx(nll.value / 12 / 0.6931471805599453)
 
 

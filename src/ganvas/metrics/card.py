@@ -98,6 +98,8 @@ class Score:
         try:
             fields: dict[str, Any] = {**what["card"], "notes": tuple(what["card"]["notes"])}
             card = Card(**fields)
+            if not isinstance(card.settings, dict):
+                raise TypeError("the settings are not named")
             texts = (what["name"], what["better"], card.metric, card.data, card.split)
             if not all(isinstance(words, str) for words in texts) or not isinstance(card.num_samples, int):
                 raise TypeError("a name or a number is missing")

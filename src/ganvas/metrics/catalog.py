@@ -182,7 +182,7 @@ def _elbo(c: EvaluationContext) -> Reading:
         "distortion": _mean(bound.distortion),
         "rate": _mean(bound.rate),
     }
-    return Reading(values, len(c.x), notes=c.likelihood_notes)
+    return Reading(values, len(c.x), settings=_likelihood(c), notes=c.likelihood_notes)
 
 
 def _nll(c: EvaluationContext) -> Reading:
@@ -191,11 +191,15 @@ def _nll(c: EvaluationContext) -> Reading:
 
 def _bpd(c: EvaluationContext) -> Reading:
     bits = bits_per_dimension(c.nll, c.x[0].numel())
-    return Reading({"bpd": _mean(bits)}, len(c.x), settings=_importance(c), notes=c.likelihood_notes)
+    return Reading({"bpd": _mean(bits)}, len(c.x), settings=_importance(c))
+
+
+def _likelihood(c: EvaluationContext) -> dict[str, float | int | str]:
+    return {"likelihood": str(c.likelihood)}
 
 
 def _importance(c: EvaluationContext) -> dict[str, float | int | str]:
-    return {"importance samples": c.importance_samples}
+    return {"importance samples": c.importance_samples} | _likelihood(c)
 
 
 def _reconstructed(name: str, measure: Callable[[Tensor, Tensor], Tensor]) -> Callable[[EvaluationContext], Reading]:
@@ -386,7 +390,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "bpd", "importance-weighted −log₂ p(x) per pixel and channel",
-            (Need.LIKELIHOOD,), "lower", "Burda et al. 2016, arXiv:1509.00519", _bpd,
+            (Need.LIKELIHOOD, Need.PROBABILITY), "lower", "Burda et al. 2016, arXiv:1509.00519", _bpd,
         ),
         Metric(
             "mse", "mean squared error of reconstructions, units of [−1, 1]",

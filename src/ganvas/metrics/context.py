@@ -15,7 +15,7 @@ from ganvas.metrics import codes
 from ganvas.metrics.coverage import Mixture
 from ganvas.metrics.features import Classifier, FeatureNetwork, extract
 from ganvas.metrics.images import as_float
-from ganvas.metrics.likelihood import Bound, negative_elbo, negative_log_likelihood
+from ganvas.metrics.likelihood import Bound, Kind, kind_of, negative_elbo, negative_log_likelihood
 from ganvas.metrics.memorisation import Memorisation, memorisation
 from ganvas.model import Autoencoder, Classifies, LatentVariableModel, Model
 from ganvas.rng import generator, seeded
@@ -47,6 +47,7 @@ class Need(StrEnum):
     CLASSIFIER = "classifier"
     ENCODER = "encoder"
     LIKELIHOOD = "likelihood"
+    PROBABILITY = "probability"
     LABELS = "labels"
     FACTORS = "factors"
     MODES = "modes"
@@ -93,7 +94,8 @@ class EvaluationContext:
         if _HAS[need](self):
             return None
         reason, hint = _LACKS[need]
-        return reason.format(model=type(self.model).__name__ if self.model else "this evaluation"), hint
+        kind = self.likelihood if need is Need.PROBABILITY and isinstance(self.model, LatentVariableModel) else ""
+        return reason.format(model=type(self.model).__name__ if self.model else "this evaluation", kind=kind), hint
 
     def untrained(self, model: Model) -> "EvaluationContext":
         """The same protocol on another model, such as the same networks before training."""
@@ -246,14 +248,17 @@ class EvaluationContext:
             self.latent_variable_model, self.x, self.told, samples=self.importance_samples, seed=self.seed
         )
 
+    @cached_property
+    def likelihood(self) -> Kind:
+        """What the model's p(x|z) is of the held-out examples used."""
+        return kind_of(self.latent_variable_model, self.x, self.told)
+
     @property
     def likelihood_notes(self) -> tuple[str, ...]:
-        """Said where p(x|z) is a density: its nats depend on the pixels' unit."""
-        model = self.latent_variable_model
-        with codes.evaluating(model):
-            x, y = next(codes.batches(model, self.x[:1], None if self.told is None else self.told[:1]))
-            density = model.decode(model.encode(x, y).mean, y).has_rsample
-        return ("p(x|z) is a density in units of [−1, 1], not a probability of grey levels",) if density else ()
+        """Said where p(x|z) is no probability: its nats are then not those of a code for the pixels."""
+        if self.likelihood is Kind.PROBABILITY:
+            return ()
+        return (f"p(x|z) is a {self.likelihood}, not a probability",)
 
     @property
     def autoencoder(self) -> Autoencoder:
@@ -302,6 +307,7 @@ _HAS: dict[Need, Callable[[EvaluationContext], bool]] = {
     Need.CLASSIFIER: lambda c: c.naming is not None,
     Need.ENCODER: lambda c: isinstance(c.model, Autoencoder),
     Need.LIKELIHOOD: lambda c: isinstance(c.model, LatentVariableModel),
+    Need.PROBABILITY: lambda c: isinstance(c.model, LatentVariableModel) and c.likelihood is Kind.PROBABILITY,
     Need.LABELS: lambda c: _labelled(c.train.y) and _labelled(c.held_out.y),
     Need.FACTORS: lambda c: c.train.factors is not None and c.held_out.factors is not None,
     Need.MODES: lambda c: c.mixture is not None or c.channel_classifier is not None,
@@ -326,6 +332,10 @@ _LACKS = {
     Need.LIKELIHOOD: (
         "{model} has no likelihood p(x|z)",
         "Latent-variable models have one: VAEs and those built on them. A GAN gives samples, not densities.",
+    ),
+    Need.PROBABILITY: (
+        "{model}'s p(x|z) is a {kind}, which has no bits",
+        "Its nats are those of the metric nll, to be set beside the same kind alone.",
     ),
     Need.LABELS: ("the data have no labels in both splits", "Data sets with classes have them."),
     Need.FACTORS: (

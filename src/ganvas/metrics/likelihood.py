@@ -2,13 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
+from ganvas.distributions import BernoulliImage
 from ganvas.errors import GanvasError
 from ganvas.metrics.codes import batches, evaluating
+from ganvas.metrics.images import as_float
 from ganvas.model import LatentVariableModel
 from ganvas.rng import seeded
 
@@ -16,6 +19,26 @@ CODES_AT_ONCE = 1_000
 """Codes decoded at once: small enough that a layer of 28x28 likelihoods stays in the processor's cache."""
 
 KL_SAMPLES = 64
+
+
+class Kind(StrEnum):
+    """What p(x|z) is: nats of one kind say nothing beside those of another, and only a probability's are bits."""
+
+    PROBABILITY = "probability of pixels"
+    DENSITY = "density in units of [−1, 1]"
+    SURROGATE = "cross-entropy of grey pixels"
+
+
+def kind_of(model: LatentVariableModel, x: Tensor, y: Tensor | None = None) -> Kind:
+    """What the model's likelihood is for these examples, (N, ...). y: (N,)."""
+    with evaluating(model):
+        first, label = next(batches(model, x[:1], None if y is None else y[:1]))
+        p = model.decode(model.encode(first, label).mean, label)
+    if p.has_rsample:
+        return Kind.DENSITY
+    # Of pixels between black and white a Bernoulli's cross-entropy is no −log p: over all of them it does not sum to one.
+    grey = isinstance(p, BernoulliImage) and any(bool((as_float(part).abs() != 1).any()) for part in x.split(1_000))
+    return Kind.SURROGATE if grey else Kind.PROBABILITY
 
 
 @dataclass(frozen=True)
