@@ -179,6 +179,51 @@ def test_an_evaluation_set_that_is_the_training_set_is_warned_of_and_on_the_card
         assert "the evaluation set is the training set" in entry["score"]["card"]["notes"][0]
 
 
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_another_source_is_held_against_what_the_run_was_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw = np.random.default_rng(0)
+    x, new = (draw.integers(0, 256, (64, 8, 8), dtype=np.uint8) for _ in range(2))
+    own = tmp_path / "own.npz"
+    np.savez(own, x_train=x[:48], x_test=x[48:])
+    np.savez(tmp_path / "seen.npz", x_train=new[:48], x_test=x[:16])
+    np.savez(tmp_path / "half.npz", x_train=new[:48], x_test=np.concatenate([x[:8], new[48:56]]))
+    np.savez(tmp_path / "new.npz", x_train=x[48:], x_test=new[48:])
+    for recipe in ("vae", "iwae-mnist"):
+        ganvas.train(recipe, out=tmp_path / recipe, **{**TINY, "data": f"npz:{own}"})
+
+    def cards(source: str, recipe: str = "vae") -> dict[str, Card]:
+        protocol = Protocol(("elbo", "swd", "memorisation"), 16, "random")
+        rows = service.evaluate(ganvas.open(tmp_path / recipe), f"npz:{tmp_path / source}", protocol=protocol)
+        return {row.score.name: row.score.card for row in rows}
+
+    mine = ganvas.open(tmp_path / "vae").path / "neighbours.png"
+    for recipe in ("vae", "iwae-mnist"):  # the second sees black and white examples, of which no two are the same
+        with pytest.warns(UserWarning, match="evaluation set is the training set"):
+            found = cards("seen.npz", recipe)
+        assert {card.split for card in found.values()} == {"train"}
+        with pytest.warns(UserWarning, match=r"50\.0% of the evaluation examples are also training examples"):
+            assert {card.split for card in cards("half.npz", recipe).values()} == {"partly train"}
+        assert {(card.split, card.notes) for name, card in cards("new.npz", recipe).items() if name == "swd"} == {
+            ("held-out", ())
+        }
+    assert mine.exists()
+    assert found["memorisation"].settings["train"] == 48
+    assert {cards(source)["memorisation"].settings["training data"] for source in ("own.npz", "new.npz")} == {
+        found["memorisation"].settings["training data"]
+    }
+    own.unlink()
+    with pytest.warns(UserWarning, match="own training data cannot be read"):
+        rows = service.evaluate(
+            ganvas.open(tmp_path / "vae"), f"npz:{tmp_path / 'new.npz'}", protocol=Protocol(("swd",), 16)
+        )
+    assert "cannot be read" in rows[0].score.card.notes[0]
+    new_data = f"npz:{tmp_path / 'new.npz'}"
+    said = refused(capsys, "evaluate", tmp_path / "vae", "--data", new_data, "--metrics", "memorisation", "--num", 16)
+    assert "'memorisation' cannot be had: the run's own training data cannot be read" in said
+
+
 def test_memorisation_shows_the_nearest_training_examples(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = folder / "gan"
     main(["evaluate", str(run), "--metrics", "memorisation", "--num", "60", "--features", "random"])

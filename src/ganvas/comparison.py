@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ganvas import rng
-from ganvas.data import Binarize, Data, DataInfo, picture
+from ganvas.data import Binarize, Data, DataInfo, Split, picture
 from ganvas.errors import GanvasError
 from ganvas.evaluation import NEIGHBOURS, USUAL, Evaluation, Protocol, evaluation_of, keep, measure, recall, rounded
 from ganvas.metrics.card import PROTOCOL, Card, comparable
@@ -47,10 +47,21 @@ class Contender:
     failed: list[str]
 
 
-def compare(runs: Sequence[Run], load: Callable[[Run], Data], source: str, protocol: Protocol, out: Path) -> Path:
-    """Measures the runs, and writes `out`/index.html and compare.json; returns the page. load: a run's evaluation data."""
+def compare(
+    runs: Sequence[Run],
+    load: Callable[[Run], tuple[Data, Split | str | None]],
+    source: str,
+    protocol: Protocol,
+    out: Path,
+) -> Path:
+    """Measures the runs, and writes `out`/index.html and compare.json; returns the page.
+
+    load: a run's evaluation data, and what it was trained on as `Evaluation.of` takes it.
+    """
     check(runs)
-    contenders = [measured(name, run, load(run), source, protocol) for name, run in zip(names(runs), runs, strict=True)]
+    contenders = [
+        measured(name, run, *load(run), source, protocol) for name, run in zip(names(runs), runs, strict=True)
+    ]
     lines, refusals, cards = lines_of(contenders, protocol.metrics or [name for c in contenders for name in c.failed])
     notes = dict.fromkeys(note for c in contenders for row in c.rows.values() for note in row.score.card.notes)
     comparison = Comparison(
@@ -106,9 +117,11 @@ def names(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def measured(name: str, run: Run, data: Data, source: str, protocol: Protocol) -> Contender:
+def measured(
+    name: str, run: Run, data: Data, trained_on: Split | str | None, source: str, protocol: Protocol
+) -> Contender:
     """A run with every score that it can give; those kept from an equal evaluation are not measured again."""
-    evaluation = evaluation_of(run, data, protocol)
+    evaluation = evaluation_of(run, data, protocol, trained_on)
     contender = Contender(name, run, data, rows={}, lacks={}, failed=[])
     for metric in protocol.metrics or USUAL:
         lack = evaluation.lacks(metric)

@@ -72,9 +72,18 @@ class Evaluation:
 
     @classmethod
     def of(
-        cls, model: Model, recipe: Recipe, data: Data, protocol: Protocol, untrained: Model | None = None
+        cls,
+        model: Model,
+        recipe: Recipe,
+        data: Data,
+        protocol: Protocol,
+        untrained: Model | None = None,
+        trained_on: Split | str | None = None,
     ) -> "Evaluation":
-        """Of a model that the recipe made. GanvasError for names that are no metrics, and for too small a number."""
+        """Of a model that the recipe made. GanvasError for names that are no metrics, and for too small a number.
+
+        trained_on: what the model has seen, where that is not the data's training split; words say why it cannot be read.
+        """
         for name in protocol.metrics:
             metric(name)
         if protocol.num < 2:
@@ -82,7 +91,8 @@ class Evaluation:
         if protocol.importance_samples < 1:
             raise GanvasError(f"--importance-samples must be at least 1, not {protocol.importance_samples}.")
         binary = isinstance(recipe.transform, Binarize)
-        return cls(context_of(model, recipe, data, protocol), data, protocol, binary, untrained)
+        context = replace(context_of(model, recipe, data, protocol), trained_on=trained_on)
+        return cls(context, data, protocol, binary, untrained)
 
     def on(self, model: Model) -> "Evaluation":
         """The same of another model."""
@@ -117,7 +127,8 @@ class Evaluation:
 
     @cached_property
     def binarised(self) -> EvaluationContext:
-        return replace(self.context, train=binarised(self.data.train), held_out=binarised(self.data.held_out))
+        train, held_out = binarised(self.data.train), binarised(self.data.held_out)
+        return replace(self.context, train=train, held_out=held_out, grey=self.context)
 
     @cached_property
     def binarised_before(self) -> EvaluationContext | None:
@@ -146,17 +157,17 @@ def context_of(model: Model, recipe: Recipe, data: Data, protocol: Protocol) -> 
     )
 
 
-def evaluation_of(run: Run, data: Data, protocol: Protocol) -> Evaluation:
-    """A run before `data`, beside the same networks before training."""
-    return Evaluation.of(run.model, run.recipe, data, protocol, run.build().model.to(run.device).eval())
+def evaluation_of(run: Run, data: Data, protocol: Protocol, trained_on: Split | str | None = None) -> Evaluation:
+    """A run before `data`, beside the same networks before training. trained_on: as for `Evaluation.of`."""
+    return Evaluation.of(run.model, run.recipe, data, protocol, run.build().model.to(run.device).eval(), trained_on)
 
 
-def scores(run: Run, data: Data, protocol: Protocol) -> list[Row]:
+def scores(run: Run, data: Data, protocol: Protocol, trained_on: Split | str | None = None) -> list[Row]:
     """Every score with its floor, and that of the same networks before training.
 
     Of the usual metrics, one that cannot be measured (of too few examples, say) is left out with a warning.
     """
-    evaluation = evaluation_of(run, data, protocol)
+    evaluation = evaluation_of(run, data, protocol, trained_on)
     rows: list[Row] = []
     for name in evaluation.names():
         try:
@@ -174,7 +185,8 @@ def measure(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
     if name == "memorisation":
         seen = evaluation.context
         closest = seen.copying.closest[:NUM_SUSPECTS]
-        nearest = as_float(seen.train.x[seen.copying.neighbours[closest, 0]])
+        assert seen.training is not None
+        nearest = as_float(seen.training.x[seen.copying.neighbours[closest, 0]])
         pairs = picture(beside(seen.samples[closest], nearest), columns=PAIR_COLUMNS, info=run.info)
         with writing(run.path / NEIGHBOURS):
             atomically(run.path / NEIGHBOURS, lambda part: pairs.save(part, "PNG"))
@@ -244,7 +256,6 @@ def recall(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
     That is so for the same weights, examples, feature network, settings, seed and versions.
     """
     here, _ = evaluation.contexts(name)
-    likelihood = str(here.likelihood) if Need.LIKELIHOOD in metric(name).needs else None
     networks = [None, *(n.fingerprint for n in (here.features, here.channel_classifier) if n is not None)]
 
     def same(entry: dict[str, Any]) -> bool:
@@ -255,7 +266,9 @@ def recall(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
             and entry.get("asked") == asked(evaluation.protocol)
             and card["data"] == here.data
             and card["features_hash"] in networks
-            and card.get("settings", {}).get("likelihood") == likelihood  # which cards did not always name
+            and card["split"] == here.split
+            and here.marks(metric(name).needs).items() <= card.get("settings", {}).items()  # older cards lack them
+            and set(here.notes) <= set(card["notes"])
             and card["versions"] == versions()
         )
 
@@ -284,7 +297,8 @@ def kept(path: Path) -> list[dict[str, Any]]:
 def protocol_of(entry: dict[str, Any]) -> dict[str, Any]:
     """A score's card without what changes from one evaluation to the next, or follows from the run and the rest."""
     card = {key: value for key, value in entry["score"]["card"].items() if key not in ("versions", "notes")}
-    return card | {"settings": {key: value for key, value in card.get("settings", {}).items() if key != "likelihood"}}
+    settings = card.get("settings", {}).items()
+    return card | {"settings": {key: value for key, value in settings if key not in ("likelihood", "training data")}}
 
 
 def to_json(row: Row) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ganvas import checkpoint, comparison, distributed, evaluation, memory, rng, storage
 from ganvas.contract import Facts, dry_step
-from ganvas.data import Data, DataInfo, ImageOptions, batches, open_data, read_image, summary
+from ganvas.data import Data, DataInfo, ImageOptions, Split, batches, open_data, read_image, summary
 from ganvas.data import cache as data_cache
 from ganvas.devices import check_precision, resolve_device
 from ganvas.errors import GanvasError, did_you_mean
@@ -502,7 +502,7 @@ def evaluate(run: Run, data: str | None = None, *, protocol: Protocol = Protocol
     source = data or run.settings.source
     loaded = as_trained(run, source)
     must_hold_out(source, len(loaded.held_out))
-    rows = evaluation.scores(run, loaded, protocol)
+    rows = evaluation.scores(run, loaded, protocol, trained_on(run, source, loaded))
     evaluation.keep(run, rows, source, protocol)
     if (run.path / "report.html").exists():
         write_report(run.path)
@@ -523,12 +523,12 @@ def compare(runs: Sequence[Run], out: Path, *, data: str | None = None, protocol
     source = data or "".join(sources)
     loaded: dict[ImageOptions, Data] = {}
 
-    def load(run: Run) -> Data:
+    def load(run: Run) -> tuple[Data, Split | str | None]:
         options = run.settings.options
         if options not in loaded:
             loaded[options] = as_trained(run, source)
             must_hold_out(source, len(loaded[options].held_out))
-        return loaded[options]
+        return loaded[options], trained_on(run, source, loaded[options])
 
     return comparison.compare(runs, load, source, protocol, out)
 
@@ -601,6 +601,17 @@ def as_trained(run: Run, source: str) -> Data:
     if loaded.info.shape != shape:
         raise GanvasError(f"{source!r} has examples of shape {loaded.info.shape}; the run was trained on {shape}.")
     return loaded
+
+
+def trained_on(run: Run, source: str, loaded: Data) -> Split | str | None:
+    """What a run was trained on, where that is not the training split of `loaded`; or why it cannot be read."""
+    if source == run.settings.source:
+        return None
+    try:
+        own = as_trained(run, run.settings.source).train
+    except GanvasError as error:
+        return error.message
+    return None if torch.equal(own.x, loaded.train.x) else own
 
 
 def check_sizes(training: Training, loaded: Data, place: distributed.Place) -> None:

@@ -92,13 +92,13 @@ class Metric:
         return Card(
             metric=self.name,
             data=context.data,
-            split="train" if any("is the training set" in note for note in context.notes) else "held-out",
+            split=context.split,
             num_samples=reading.num_samples,
             num_reference=reading.num_reference,
             features=network.name if network else None,
             features_hash=network.fingerprint if network else None,
             resize=network.resize if network else None,
-            settings=reading.settings,
+            settings=reading.settings | context.marks(self.needs),
             seed=context.seed,
             notes=(*context.notes, *reading.notes),
         )
@@ -172,7 +172,9 @@ def _swd(c: EvaluationContext) -> Reading:
 
 
 def _memorisation(c: EvaluationContext) -> Reading:
-    return Reading({"memorisation": c.copying.share}, len(c.samples), len(c.x), c.features, {"train": len(c.train.x)})
+    assert c.training is not None
+    settings: dict[str, float | int | str] = {"train": len(c.training.x)}
+    return Reading({"memorisation": c.copying.share}, len(c.samples), len(c.x), c.features, settings)
 
 
 def _elbo(c: EvaluationContext) -> Reading:
@@ -182,7 +184,7 @@ def _elbo(c: EvaluationContext) -> Reading:
         "distortion": _mean(bound.distortion),
         "rate": _mean(bound.rate),
     }
-    return Reading(values, len(c.x), settings=_likelihood(c), notes=c.likelihood_notes)
+    return Reading(values, len(c.x), notes=c.likelihood_notes)
 
 
 def _nll(c: EvaluationContext) -> Reading:
@@ -194,12 +196,8 @@ def _bpd(c: EvaluationContext) -> Reading:
     return Reading({"bpd": _mean(bits)}, len(c.x), settings=_importance(c))
 
 
-def _likelihood(c: EvaluationContext) -> dict[str, float | int | str]:
-    return {"likelihood": str(c.likelihood)}
-
-
 def _importance(c: EvaluationContext) -> dict[str, float | int | str]:
-    return {"importance samples": c.importance_samples} | _likelihood(c)
+    return {"importance samples": c.importance_samples}
 
 
 def _reconstructed(name: str, measure: Callable[[Tensor, Tensor], Tensor]) -> Callable[[EvaluationContext], Reading]:
@@ -377,7 +375,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "memorisation", "how often samples lie closer to the training set than held-out data; 0.5 is none",
-            _SAMPLED, "lower", "Meehan et al. 2020, arXiv:2004.05675", _memorisation,
+            (*_SAMPLED, Need.TRAINING), "lower", "Meehan et al. 2020, arXiv:2004.05675", _memorisation,
         ),
         Metric(
             "elbo", "evidence lower bound, with distortion and rate, nats per example",

@@ -1,7 +1,7 @@
 """What a metric may ask for: real data, samples, codes, reconstructions, features, each made when first wanted."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -53,6 +53,7 @@ class Need(StrEnum):
     MODES = "modes"
     NAMES = "names"
     CONDITIONAL = "conditional"
+    TRAINING = "training data"
 
 
 @dataclass
@@ -60,6 +61,8 @@ class EvaluationContext:
     """One model, before one data set, under one protocol.
 
     train, held_out: real data; scores are taken on `held_out`.
+    trained_on: what the model has seen, where that is not `train`; words say why it cannot be read.
+    grey: the same before examples were drawn black or white, which hides that they are training examples.
     model: None when only samples are to be judged.
     features: the network for FID, KID and their like.
     classifier: for the Inception Score; default: `features`, where that is one.
@@ -74,6 +77,8 @@ class EvaluationContext:
 
     train: Examples
     held_out: Examples
+    trained_on: Examples | str | None = None
+    grey: "EvaluationContext | None" = None
     model: Model | None = None
     features: FeatureNetwork | None = None
     classifier: Classifier | None = None
@@ -138,19 +143,50 @@ class EvaluationContext:
     @cached_property
     def data(self) -> str:
         """sha256 of the held-out examples used, in the order in which they are stored."""
-        x = self.held_out.x[self.reference.sort().values].contiguous()
-        return hashlib.sha256(f"{x.dtype} {tuple(x.shape)}".encode() + x.numpy().tobytes()).hexdigest()
+        return _fingerprint(self.held_out.x[self.reference.sort().values])
+
+    @property
+    def training(self) -> Examples | None:
+        """What the model has seen; None where that cannot be read."""
+        if isinstance(self.trained_on, str):
+            return None
+        return self.train if self.trained_on is None else self.trained_on
+
+    @cached_property
+    def training_data(self) -> str:
+        """sha256 of what the model has seen, in the order in which it is stored."""
+        assert self.training is not None
+        return _fingerprint(self.training.x)
+
+    @cached_property
+    def overlap(self) -> float:
+        """Share of the evaluation examples that the model has seen; 0 where what it has seen cannot be read."""
+        if self.grey is not None:
+            return self.grey.overlap
+        if self.training is None:
+            return 0.0
+        seen = _hashes(self.training.x)
+        return sum(h in seen for h in _row_hashes(self.x)) / len(self.x)
+
+    @property
+    def split(self) -> str:
+        """What the evaluation examples are to the model. Twins within one source do not make its held-out part another."""
+        if self.overlap == 1:
+            return "train"
+        return "partly train" if self.overlap and self.trained_on is not None else "held-out"
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """Warnings about the protocol: held-out examples that are training examples."""
-        seen = _hashes(self.train.x)
-        share = sum(h in seen for h in _row_hashes(self.x)) / len(self.x)
-        if share == 1:
-            return ("the evaluation set is the training set: scores do not show generalisation", *self.extra_notes)
-        if share > 0:
-            return (f"{share:.1%} of the evaluation examples are also training examples", *self.extra_notes)
-        return self.extra_notes
+        """Warnings about the protocol: evaluation examples that are training examples, or may be."""
+        notes = self.extra_notes
+        if isinstance(self.trained_on, str):
+            unknown = "the run's own training data cannot be read, so that evaluation examples may be among them"
+            notes = (f"{unknown}: {self.trained_on}", *notes)
+        if self.overlap == 1:
+            return ("the evaluation set is the training set: scores do not show generalisation", *notes)
+        if self.overlap:
+            return (f"{self.overlap:.1%} of the evaluation examples are also training examples", *notes)
+        return notes
 
     @property
     def samples(self) -> Tensor:
@@ -194,14 +230,15 @@ class EvaluationContext:
         return self._shared("reference", self.x)
 
     @cached_property
-    def train_features(self) -> Tensor:
-        """Features of all training examples, (N, F)."""
-        return self._shared("train", self.train.x)
+    def training_features(self) -> Tensor:
+        """Features of all examples that the model has seen, (N, F)."""
+        assert self.training is not None
+        return self._shared("training", self.training.x)
 
     @cached_property
     def copying(self) -> Memorisation:
         """Each sample's nearest training example in features, and which samples lie closest to one."""
-        return memorisation(self.train_features, self.reference_features, self.sample_features)
+        return memorisation(self.training_features, self.reference_features, self.sample_features)
 
     @cached_property
     def naming(self) -> Classifier | None:
@@ -260,6 +297,15 @@ class EvaluationContext:
             return ()
         return (f"p(x|z) is a {self.likelihood}, not a probability",)
 
+    def marks(self, needs: Sequence[Need]) -> dict[str, float | int | str]:
+        """What the card of a metric with these needs says of the run: settings without which its scores mean little."""
+        marks: dict[str, float | int | str] = {}
+        if Need.LIKELIHOOD in needs:
+            marks["likelihood"] = str(self.likelihood)
+        if Need.TRAINING in needs:
+            marks["training data"] = self.training_data[:12]
+        return marks
+
     @property
     def autoencoder(self) -> Autoencoder:
         """The model, known to have an encoder."""
@@ -289,6 +335,10 @@ def _choice(num: int, wanted: int, seed: int, what: str) -> Tensor:
     return torch.randperm(num, generator=generator(seed, what))[:wanted]
 
 
+def _fingerprint(x: Tensor) -> str:
+    return hashlib.sha256(f"{x.dtype} {tuple(x.shape)}".encode() + x.contiguous().numpy().tobytes()).hexdigest()
+
+
 def _row_hashes(x: Tensor) -> list[bytes]:
     return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in x.contiguous().numpy()]
 
@@ -312,6 +362,7 @@ _HAS: dict[Need, Callable[[EvaluationContext], bool]] = {
     Need.FACTORS: lambda c: c.train.factors is not None and c.held_out.factors is not None,
     Need.MODES: lambda c: c.mixture is not None or c.channel_classifier is not None,
     Need.NAMES: lambda c: isinstance(c.model, Classifies),
+    Need.TRAINING: lambda c: c.training is not None,
     Need.CONDITIONAL: lambda c: c.conditional and _labelled(c.train.y),
 }
 
@@ -347,5 +398,6 @@ _LACKS = {
         "the model cannot be asked for a class",
         "Conditional recipes can, on labelled data: cvae, cgan, acgan, aae-semi.",
     ),
+    Need.TRAINING: ("the run's own training data cannot be read", "Put them where the run's recipe.json names them."),
     Need.MODES: ("the data have no known modes", "The mixtures (ring, grid) and stacked MNIST have them."),
 }
