@@ -77,3 +77,21 @@ def test_torch_is_as_it_was_afterwards(kernels: str) -> None:
     assert float(tiny * 1) > 0
     assert arithmetic._kernels is None
     assert torch.equal(a @ a, before)
+
+
+@pytest.mark.skipif(arithmetic._glibc() is None, reason="the C library is not glibc")
+def test_memory_that_was_given_up_is_not_cleared_again() -> None:
+    resource = pytest.importorskip("resource")
+
+    def faults() -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+    def cleared(times: int) -> int:
+        before = faults()
+        for _ in range(times):
+            torch.ones(2**22)  # 16 MiB, 4,096 pages
+        return faults() - before
+
+    with fast_arithmetic():
+        cleared(20)  # until the heap has its size
+        assert cleared(8) < 4_096

@@ -1,5 +1,6 @@
-"""What the processor can do faster than torch asks it to: matrix products, and numbers next to nothing."""
+"""What the machine can do faster than torch asks it to: matrix products, numbers next to nothing, and memory."""
 
+import ctypes
 import functools
 import os
 import threading
@@ -25,7 +26,8 @@ def fast_arithmetic() -> Generator[None]:
     """Inside, arithmetic on the CPU is done as fast as it can be, in the whole process; several may be inside at once.
 
     Products of float32 matrices, also those of backward passes, go to oneDNN where that `helps`. Numbers below 1.2e-38
-    count as 0: where a discriminator is certain, gradients sink that low, and each costs a hundred ordinary ones.
+    count as 0: where a discriminator is certain, gradients sink that low, and each costs a hundred ordinary ones. Memory
+    that a step gives up is kept for the next one, in which the system would first have to clear it again, page by page.
     """
     global _inside
     with _lock:
@@ -46,6 +48,7 @@ def _begin() -> None:
     _kernels = _registered() if helps() else None
     _flushed_before = float(torch.tensor(1e-40) * 1) == 0
     torch.set_flush_denormal(True)
+    _hold_memory(2**30, 2**30)
 
 
 def _end() -> None:
@@ -54,6 +57,29 @@ def _end() -> None:
         _kernels._destroy()  # pyright: ignore[reportPrivateUsage]
         _kernels = None
     torch.set_flush_denormal(_flushed_before)
+    _hold_memory(*LEARNT)
+
+
+LEARNT = (2**25, 2**26)
+"""What glibc's allocator raises its two thresholds to by itself, in a process that frees large blocks."""
+
+
+def _hold_memory(single: int, free: int) -> None:
+    """Blocks below `single` bytes come from the heap, of which up to `free` unused bytes are kept; glibc's malloc alone knows."""
+    library = _glibc()
+    if library is not None:
+        library.mallopt(-3, single)  # M_MMAP_THRESHOLD
+        library.mallopt(-1, free)  # M_TRIM_THRESHOLD
+
+
+@functools.cache
+def _glibc() -> ctypes.CDLL | None:
+    """The C library, where it is glibc."""
+    try:
+        library = ctypes.CDLL(None)
+        return library if hasattr(library, "gnu_get_libc_version") and hasattr(library, "mallopt") else None
+    except (OSError, TypeError):
+        return None
 
 
 @functools.cache

@@ -125,7 +125,7 @@ class BernoulliImage(Unchecked):
 
     def log_prob(self, value: Tensor) -> Tensor:
         share, logits = torch.broadcast_tensors(0.5 * (value + 1), self.logits)
-        return _sum_event(-F.binary_cross_entropy_with_logits(logits, share, reduction="none"), self.event_shape)
+        return -_sum_event(F.binary_cross_entropy_with_logits(logits, share, reduction="none"), self.event_shape)
 
 
 class DiscretizedLogistic(Unchecked):
