@@ -65,7 +65,7 @@ LEARNT = (2**25, 2**26)
 
 
 def _hold_memory(single: int, free: int) -> None:
-    """Blocks below `single` bytes come from the heap, of which up to `free` unused bytes are kept; glibc's malloc alone knows."""
+    """Blocks below `single` bytes come from the heap, which keeps up to `free` unused bytes. Only glibc's can be told so."""
     library = _glibc()
     if library is not None:
         library.mallopt(-3, single)  # M_MMAP_THRESHOLD
