@@ -137,6 +137,8 @@ def test_a_gan_asked_for_a_likelihood_says_what_can(folder: Path, capsys: pytest
 def test_mistakes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     vae = folder / "vae"
     assert "did you mean 'fid'" in refused(capsys, "evaluate", vae, "--metrics", "fidd").lower()
+    assert "Did you mean 'fid'?" in refused(capsys, "evaluate", vae, "--metrics", "FID")
+    assert "scores of the metric 'prdc'" in refused(capsys, "evaluate", vae, "--metrics", "precision")
     few = refused(capsys, "evaluate", vae, "--metrics", "fid", "--num", 20, "--features", "random")
     assert "20 real examples are too few" in few
     assert "at least 129" in few
@@ -149,7 +151,14 @@ def test_mistakes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     )
     assert "glyphs" in refused(capsys, "evaluate", vae, "--data", "glyps")
     assert "no known factors" in refused(capsys, "evaluate", vae, "--metrics", "mig")
-    assert "--features" in refused(capsys, "evaluate", vae, "--features", "vgg")
+    said = refused(capsys, "evaluate", vae, "--metrics", "mse", "--features", "lenett")
+    assert "no feature network 'lenett'" in said and "Did you mean 'lenet'?" in said
+    assert "inception" in refused(capsys, "evaluate", vae, "--metrics", "mse", "--weights", tmp_path / "none.pth")
+    small = tmp_path / "small.npz"
+    pixels = np.random.default_rng(0).integers(0, 256, (140, 8, 8), dtype=np.uint8)
+    np.savez(small, x_train=pixels[:100], x_test=pixels[100:])
+    said = refused(capsys, "evaluate", vae, "--data", f"npz:{small}", "--metrics", "fid", "--features", "random")
+    assert "evaluation set is too small: it holds out 40 examples" in said and "Draw more" not in said
     assert refused(capsys, "evaluate", vae, "--features", "inception", "--weights", tmp_path / "none.pth")
 
 
@@ -257,6 +266,64 @@ def test_features_may_be_a_module_of_ones_own(folder: Path) -> None:
     kid = scores(folder / "gan", "kid", num=60, features=ModuleFeatures(Flat(), "every eighth pixel"))["kid"]
     assert kid.score.card.features == "every eighth pixel"
     assert kid.score.value != scores(folder / "gan", "kid", num=60)["kid"].score.value
+
+
+OWN = """
+import torch
+from torch import nn
+
+class Rows(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.turn = nn.Linear(8, 3)
+    def forward(self, x):
+        return self.turn(x.mean(2).flatten(1))
+
+class Columns(nn.Module):
+    def forward(self, x):
+        return x.mean(3).flatten(1)
+"""
+
+
+def test_features_from_a_file_of_ones_own(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, file = folder / "gan", tmp_path / "mine.py"
+    asked = ("evaluate", run, "--metrics", "kid,kid", "--num", 60, "--features")
+    file.write_text(OWN)
+    assert "several feature networks: Rows, Columns" in refused(capsys, *asked, file)
+    assert "no feature network 'Row'" in refused(capsys, *asked, f"{file}:Row")
+    found = {}
+    for name in ("Rows", "Rows", "Columns"):
+        main([*map(str, asked), f"{file}:{name}", "--json"])
+        (row,) = json.loads(capsys.readouterr().out)  # once, though it was named twice
+        assert found.setdefault(name, row["score"]) == row["score"], "its weights are drawn by a fixed seed"
+        assert row["score"]["card"]["features"].startswith(f"mine.py:{name} ")
+    assert found["Rows"]["value"] != found["Columns"]["value"]
+    assert found["Rows"]["card"]["features_hash"] != found["Columns"]["card"]["features_hash"]
+    file.write_text(f"{OWN}\ndef small() -> nn.Module:\n    return Rows()\n")
+    (row,) = scores(run, "kid", num=60, features=str(file)).values()
+    assert row.score.value == found["Rows"]["value"]
+    for text, why in (
+        ("x = 3", "has no feature network"),
+        ("import torch\nclass A(torch.nn.Module):\n    def __init__(self, size): ...", "missing 1 required"),
+        ("import torch\nclass A(torch.nn.Module):\n    def forward(self, x): return x @ x[:, :, :2]", "A"),
+        ("import torch\nclass A(torch.nn.Module):\n    def forward(self, x): return x.mean()", "tensor (N, ...)"),
+        ("import torch\ndef f() -> torch.nn.Module: return 3", "gives no nn.Module"),
+        ("1 / 0", "line 1: ZeroDivisionError"),
+    ):
+        file.write_text(text)
+        assert why in refused(capsys, *asked, file)
+    assert "no file" in refused(capsys, *asked, tmp_path / "none.py")
+
+
+def test_kept_scores_of_networks_without_weights_are_told_apart_by_name(folder: Path) -> None:
+    run = ganvas.open(folder / "gan")
+    a, b = (ModuleFeatures(torch.nn.Flatten(), name) for name in "ab")
+    assert a.fingerprint == b.fingerprint
+    asked = Protocol(("kid",), 60, a)
+    service.evaluate(run, protocol=asked)
+    data = service.as_trained(run, "digits")
+    assert evaluation.recall(run, evaluation.evaluation_of(run, data, asked), "kid")
+    assert not evaluation.recall(run, evaluation.evaluation_of(run, data, Protocol(("kid",), 60, b)), "kid")
 
 
 def unlabelled(place: Path) -> str:

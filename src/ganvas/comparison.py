@@ -59,6 +59,7 @@ def compare(
     load: a run's evaluation data, and what it was trained on as `Evaluation.of` takes it.
     """
     check(runs)
+    protocol = protocol.checked()
     contenders = [
         measured(name, run, *load(run), source, protocol) for name, run in zip(names(runs), runs, strict=True)
     ]

@@ -41,7 +41,8 @@ def printable(text: str) -> str:
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """A hint for a name that is not among `choices`: the nearest ones, or all of them when nothing is near."""
     known = sorted(choices)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    same = [n for n in known if n.casefold() == name.casefold()]
+    near = same or difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         near.sort(key=lambda n: (-difflib.SequenceMatcher(None, name, n).ratio(), abs(len(n) - len(name))))
         return f"Did you mean {' or '.join(repr(n) for n in near)}?"

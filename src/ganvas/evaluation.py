@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
 from ganvas import rng
 from ganvas.data import Binarize, Data, Split, picture
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, did_you_mean
 from ganvas.metrics.card import Score, versions
 from ganvas.metrics.catalog import METRICS, Row, evaluate, metric
 from ganvas.metrics.context import EvaluationContext, Need
@@ -23,6 +23,7 @@ from ganvas.metrics.features import Classifier, FeatureNetwork, RandomNetwork
 from ganvas.metrics.images import as_float
 from ganvas.metrics.inception import inception
 from ganvas.metrics.lenet import train_lenet
+from ganvas.metrics.own_features import from_file
 from ganvas.model import Model
 from ganvas.pictures import PAIR_COLUMNS, beside, writing
 from ganvas.recipe import Recipe
@@ -43,17 +44,46 @@ class Protocol:
     """How scores are taken.
 
     metrics: names of `METRICS`, or none for the usual ones. num: samples drawn, and held-out examples used at most.
-    features: the network that images are seen through, by name or a module of one's own (`metrics.features.ModuleFeatures`);
-    "auto" is lenet where the data has classes, and else random.
+    features: the network that images are seen through: a `FeaturesName`, "FILE.py" or "FILE.py:NAME" for that of a user's
+    file (`metrics.own_features`), or a module of one's own (`metrics.features.ModuleFeatures`); "auto" is lenet where the
+    data has classes, and else random.
     weights: a file of weights for inception. importance_samples: codes an example for −log p.
     """
 
     metrics: tuple[str, ...] = ()
     num: int = 10_000
-    features: FeaturesName | FeatureNetwork = "auto"
+    features: str | FeatureNetwork = "auto"
     weights: Path | None = None
     importance_samples: int = 5_000
     seed: int = 0
+
+    def checked(self) -> "Protocol":
+        """The same without repetitions, and with the network of a user's file, which is executed, for the file's name.
+
+        GanvasError for names that are no metrics or networks, too small a number, and weights for no network.
+        """
+        for name in self.metrics:
+            metric(name)
+        if self.num < 2:
+            raise GanvasError(f"--num must be at least 2, not {self.num}.")
+        if self.importance_samples < 1:
+            raise GanvasError(f"--importance-samples must be at least 1, not {self.importance_samples}.")
+        if self.weights is not None and self.features != "inception":
+            raise GanvasError("--weights are inception's.", "Give --features inception, too, or leave them out.")
+        return replace(self, metrics=tuple(dict.fromkeys(self.metrics)), features=named_features(self.features))
+
+
+def named_features(features: str | FeatureNetwork) -> str | FeatureNetwork:
+    """The name of a feature network, or the network itself where it is the user's."""
+    if isinstance(features, FeatureNetwork):
+        return features
+    file, colon, name = features.partition(".py:")
+    if colon or features.endswith(".py"):
+        return from_file(Path(f"{file}.py" if colon else features), name or None)
+    if features not in get_args(FeaturesName):
+        hint = did_you_mean(features, get_args(FeaturesName))
+        raise GanvasError(f"There is no feature network {features!r}.", f"{hint} FILE.py is one of your own.")
+    return features
 
 
 @dataclass
@@ -80,16 +110,11 @@ class Evaluation:
         untrained: Model | None = None,
         trained_on: Split | str | None = None,
     ) -> "Evaluation":
-        """Of a model that the recipe made. GanvasError for names that are no metrics, and for too small a number.
+        """Of a model that the recipe made. GanvasError for a protocol that cannot be.
 
         trained_on: what the model has seen, where that is not the data's training split; words say why it cannot be read.
         """
-        for name in protocol.metrics:
-            metric(name)
-        if protocol.num < 2:
-            raise GanvasError(f"--num must be at least 2, not {protocol.num}.")
-        if protocol.importance_samples < 1:
-            raise GanvasError(f"--importance-samples must be at least 1, not {protocol.importance_samples}.")
+        protocol = protocol.checked()
         binary = isinstance(recipe.transform, Binarize)
         context = replace(context_of(model, recipe, data, protocol), trained_on=trained_on)
         return cls(context, data, protocol, binary, untrained)
@@ -256,7 +281,8 @@ def recall(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
     That is so for the same weights, examples, feature network, settings, seed and versions.
     """
     here, _ = evaluation.contexts(name)
-    networks = [None, *(n.fingerprint for n in (here.features, here.channel_classifier) if n is not None)]
+    seen = [n for n in (here.features, here.channel_classifier) if n is not None]
+    networks = [(None, None), *((n.name, n.fingerprint) for n in seen)]
 
     def same(entry: dict[str, Any]) -> bool:
         card = entry["score"]["card"]
@@ -265,7 +291,7 @@ def recall(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
             and entry["images"] == run.images_seen
             and entry.get("asked") == asked(evaluation.protocol)
             and card["data"] == here.data
-            and card["features_hash"] in networks
+            and (card["features"], card["features_hash"]) in networks
             and card["split"] == here.split
             and here.marks(metric(name).needs).items() <= card.get("settings", {}).items()  # older cards lack them
             and set(here.notes) <= set(card["notes"])

@@ -35,6 +35,14 @@ Best = Annotated[bool, arg(help="the checkpoint that --keep-best kept, in place 
 Invert = Annotated[bool, arg(help="search for the codes, where there is no encoder")]
 Steps = Annotated[int, arg(help="of the search")]
 Starts = Annotated[int, arg(help="of the search: draws of the prior that it begins from")]
+Features = Annotated[
+    str,
+    arg(
+        help="what sees the images: lenet (auto with labels), random (auto without), inception, efficientnet, or FILE.py: "
+        "a file of yours, which is executed, with a function `def f() -> nn.Module` or a class that is an nn.Module; "
+        "FILE.py:NAME where it has several"
+    ),
+]
 PriorName = Literal["own", "gaussian", "gmm", "vae"]
 PRIORS: dict[str, PostHocPrior | None] = {
     "own": None,
@@ -181,7 +189,7 @@ def evaluate(
     ] = None,
     metrics: Annotated[str, arg(help="names with commas: fid,kid,prdc (see ganvas metrics); else the usual")] = "",
     num: Annotated[int, arg(help="samples drawn, and held-out examples used at most")] = 10_000,
-    features: Annotated[FeaturesName, arg(help="what sees the images; auto: lenet with labels, else random")] = "auto",
+    features: Features = "auto",
     weights: Annotated[Path | None, arg(help="inception's file of weights")] = None,
     importance_samples: Annotated[int, arg(help="codes an example for nll and bpd")] = 5_000,
     seed: int = 0,
@@ -208,7 +216,7 @@ def compare(
     ] = None,
     metrics: Annotated[str, arg(help="names with commas: fid,kid,prdc (see ganvas metrics); else the usual")] = "",
     num: Annotated[int, arg(help="samples drawn of each, and held-out examples used at most")] = 10_000,
-    features: Annotated[FeaturesName, arg(help="what sees the images; auto: lenet with labels, else random")] = "auto",
+    features: Features = "auto",
     weights: Annotated[Path | None, arg(help="inception's file of weights")] = None,
     importance_samples: Annotated[int, arg(help="codes an example for nll and bpd")] = 5_000,
     seed: int = 0,

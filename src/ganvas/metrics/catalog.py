@@ -51,6 +51,7 @@ class Metric:
 
     needs: what a context must have. better: which way its scores improve; `reverse` names those that go the other way.
     has_floor: whether real training data in place of samples show the best value that can be hoped for.
+    gives: names of its scores, where there are others than its own.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Metric:
     measure: Callable[[EvaluationContext], Reading] = field(repr=False)
     reverse: tuple[str, ...] = ()
     has_floor: bool = False
+    gives: tuple[str, ...] = ()
 
     def compute(self, context: EvaluationContext) -> list[Score]:
         """Its scores, each with its card; GanvasError where the context lacks what it needs."""
@@ -116,7 +118,9 @@ class Row:
 def metric(name: str) -> Metric:
     """The metric of that name; GanvasError with the nearest names where there is none."""
     if name not in METRICS:
-        raise GanvasError(f"no metric {name!r}", did_you_mean(name, METRICS))
+        giver = next((m.name for m in METRICS.values() if name.casefold() in m.gives), None)
+        hint = did_you_mean(name, METRICS) if giver is None else f"It is one of the scores of the metric {giver!r}."
+        raise GanvasError(f"no metric {name!r}", hint)
     return METRICS[name]
 
 
@@ -138,6 +142,13 @@ def evaluate(context: EvaluationContext, names: Sequence[str], untrained: Evalua
 
 
 def _fid(c: EvaluationContext) -> Reading:
+    num, num_features = len(c.held_out.x), c.reference_features.shape[1]
+    if num <= num_features:
+        raise GanvasError(
+            f"the evaluation set is too small: it holds out {num} examples, and a covariance of {num_features} features "
+            f"needs at least {num_features + 1}",
+            "More samples would not help. KID has no such limit.",
+        )
     value = frechet_distance(c.reference_features, c.sample_features)
     return Reading({"fid": value}, len(c.samples), len(c.x), c.features)
 
@@ -363,7 +374,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "prdc", "precision, recall, density, coverage by nearest neighbours in features",
             _SAMPLED, "higher", "Kynkäänniemi et al. 2019, arXiv:1904.06991; Naeem et al. 2020, arXiv:2002.09797",
-            _prdc, has_floor=True,
+            _prdc, has_floor=True, gives=("precision", "recall", "density", "coverage"),
         ),
         Metric(
             "is", "Inception Score's form on a classifier: confident and varied classes",
@@ -380,6 +391,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "elbo", "evidence lower bound, with distortion and rate, nats per example",
             (Need.LIKELIHOOD,), "higher", "Kingma & Welling 2014, arXiv:1312.6114", _elbo,
+            gives=("elbo", "distortion", "rate"),
             reverse=("distortion", "rate"),
         ),
         Metric(
@@ -453,10 +465,12 @@ METRICS: dict[str, Metric] = {
         Metric(
             "sap", "separated attribute predictability, by squared correlation and by linear SVM",
             _FACTORED, "higher", "Kumar et al. 2018, arXiv:1711.00848", _sap,
+            gives=("sap", "sap-svm"),
         ),
         Metric(
             "dci", "disentanglement, completeness, informativeness by boosted trees",
             _FACTORED, "higher", "Eastwood & Williams 2018, openreview:By-7dz-AZ", _dci,
+            gives=("disentanglement", "completeness", "informativeness"),
         ),
         Metric(
             "beta-vae-score", "accuracy of naming a shared factor from differences of codes",
@@ -472,7 +486,7 @@ METRICS: dict[str, Metric] = {
             "modes", "modes reached, high-quality share, reverse KL of the modes",
             (Need.SAMPLES, Need.MODES), "higher",
             "Srivastava et al. 2017, arXiv:1705.07761; Lin et al. 2018, arXiv:1712.04086", _modes,
-            reverse=("reverse-kl",), has_floor=True,
+            reverse=("reverse-kl",), has_floor=True, gives=("modes", "high-quality", "reverse-kl"),
         ),
     )
 }  # fmt: skip

@@ -46,7 +46,10 @@ class Classifier(FeatureNetwork):
 
 
 class ModuleFeatures(FeatureNetwork):
-    """Any module of the user's. Its output is flattened to (N, F). Evaluated in eval mode, without gradients."""
+    """Any module of the user's. Its output is flattened to (N, F). Evaluated in eval mode, without gradients.
+
+    Raises GanvasError where the module fails on the images, or gives something else than a tensor of a row for each.
+    """
 
     def __init__(self, module: nn.Module, name: str) -> None:
         super().__init__()
@@ -54,7 +57,14 @@ class ModuleFeatures(FeatureNetwork):
         self.name = name
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.module(x).flatten(1)
+        try:
+            features = self.module(x)
+        except Exception as error:
+            what = f"the feature network {self.name!r} fails on images of shape {tuple(x.shape[1:])}"
+            raise GanvasError(f"{what}: {type(error).__name__}: {error}") from error
+        if not isinstance(features, Tensor) or features.dim() < 2 or len(features) != len(x):
+            raise GanvasError(f"the feature network {self.name!r} does not give a tensor (N, ...) for N images")
+        return features.flatten(1)
 
 
 class RandomNetwork(FeatureNetwork):

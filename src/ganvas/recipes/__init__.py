@@ -1,12 +1,10 @@
 """What can be trained by name. A recipe from a user's own file is found by `from_file`."""
 
-import importlib.util
 import inspect
-import sys
-import traceback
 from pathlib import Path
 
 from ganvas.errors import GanvasError
+from ganvas.own_code import executed
 from ganvas.recipe import Recipe, RecipeFunction, recipe_name
 from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, pacgan_stacked, r3gan, sngan, wgan
 from ganvas.recipes.article import article_gan, article_vae
@@ -64,16 +62,7 @@ def from_file(path: Path, name: str | None = None) -> RecipeFunction:
 
     name: which, where there are several. Raises GanvasError when there is none, or the file itself fails.
     """
-    if not path.is_file():
-        raise GanvasError(f"There is no file {path}.", "A recipe's file is a Python program; see examples/my_gan.py.")
-    spec = importlib.util.spec_from_file_location(f"ganvas_recipe_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise GanvasError(f"{path} fails when it is run: {own_error(error, path)}") from error
+    module = executed(path, "recipe", "A recipe's file is a Python program; see examples/my_gan.py.")
     found = {
         recipe_name(f): f
         for f in vars(module).values()
@@ -93,12 +82,3 @@ def from_file(path: Path, name: str | None = None) -> RecipeFunction:
 def returns_recipe(function: RecipeFunction) -> bool:
     annotation = inspect.signature(function).return_annotation
     return annotation is Recipe or (isinstance(annotation, str) and annotation.split(".")[-1] == "Recipe")
-
-
-def own_error(error: BaseException, path: Path) -> str:
-    """What went wrong in a user's file, and at which of its lines."""
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.absolute()]
-    if isinstance(error, SyntaxError):
-        lines = [error.lineno]
-    where = f"line {lines[-1]}: " if lines else ""
-    return f"{where}{type(error).__name__}: {error}"
