@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import robustness
 from PIL import Image
 
 import ganvas
@@ -19,7 +20,7 @@ from ganvas.recipes import RECIPES
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("your-own-model", "metrics", "continuum", "health")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("your-own-model", "metrics", "continuum", "health", "robustness")),
 ]
 
 
@@ -94,6 +95,11 @@ def test_the_page_of_metrics_holds_all_of_them_as_the_command_lists_them() -> No
     for f in service.metrics():
         row = f"| `{f['name']}` | {f['summary']} | {f['better']} | {', '.join(f['needs'])} | {f['paper']} |"
         assert row in text, f"docs/metrics.md should have the line\n{row}"
+
+
+def test_the_page_of_robustness_is_that_of_its_results() -> None:
+    """So no number on it was typed by hand."""
+    assert robustness.PAGE.read_text() == robustness.page()
 
 
 def test_the_version_is_one() -> None:
