@@ -189,6 +189,46 @@ def test_a_report_replaces_a_link_and_leaves_what_it_led_to(tmp_path: Path) -> N
     assert precious.read_text() == "mine"
 
 
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_stop_saves_first_and_says_how_to_go_on(tmp_path: Path, sent: signal.Signals) -> None:
+    run = tmp_path / "run"
+    command = [*COMMAND, "--images", "100000000", "--log-every", "64", "--out", str(run)]
+    life = subprocess.Popen([sys.executable, "-m", "ganvas", *command], stdout=subprocess.PIPE, text=True)
+    log, deadline = run / "metrics.jsonl", time.monotonic() + 120
+    while time.monotonic() < deadline and not (log.exists() and log.read_text().count("\n") > 3):
+        time.sleep(0.01)
+    life.send_signal(sent)
+    said, _ = life.communicate(timeout=60)
+    assert life.returncode == 0
+    assert f"Go on with: ganvas train --resume {run}\n" in said
+    more = str(checkpoint.newest(run / "checkpoints", warn=pytest.fail)[0]["images_seen"] + 64)
+    main(["train", "--resume", str(run), "--images", more, "--quiet"])
+    main([*COMMAND, "--images", more, "--out", str(tmp_path / "whole"), "--quiet"])
+    assert tensors(run) == tensors(tmp_path / "whole")
+
+
+def test_a_second_interrupt_ends_a_run_at_once_and_leaves_the_last_checkpoint_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, write = tmp_path / "run", checkpoint.save_file
+
+    def interrupted(content: dict[str, torch.Tensor], path: Path) -> None:
+        write(content, path)
+        for _ in range(2 if path.name.startswith(f"{96:012d}") else 0):
+            signal.raise_signal(signal.SIGINT)
+
+    command = [*COMMAND, "--checkpoint-every", "32", "--quiet"]
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stopped:
+        patch.setattr(checkpoint, "save_file", interrupted)
+        main([*command, "--out", str(run)])
+    assert stopped.value.code == 130
+    found = checkpoint.newest(run / "checkpoints", warn=pytest.fail)
+    assert found is not None and found[0]["images_seen"] == 64
+    main(["train", "--resume", str(run), "--quiet"])
+    main([*command, "--out", str(tmp_path / "whole")])
+    assert tensors(run) == tensors(tmp_path / "whole")
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Any:
     """A file system of 2 MiB, where one may be mounted."""

@@ -1,12 +1,7 @@
 """Every user action, from the command line and from Python, with its mistakes."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -310,23 +305,6 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path: Path
     with pytest.warns(UserWarning, match="Falling back"):
         assert ganvas.open(tmp_path / "r").sample(2).shape == (2, 1, 8, 8)
     assert first.stem == f"{64:012d}"
-
-
-def test_sigterm_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
-    started = subprocess.Popen(
-        [sys.executable, "-m", "ganvas", "train", "vae", "--data", "digits", "--width", "8", "--out", str(tmp_path / "r"),
-         "--images", "100000000", "--log-every", "64"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    metrics = tmp_path / "r" / "metrics.jsonl"
-    while time.monotonic() < deadline and not (metrics.exists() and metrics.read_text().count("\n") > 3):
-        time.sleep(0.1)
-    started.send_signal(signal.SIGTERM)
-    out, _ = started.communicate(timeout=60)
-    assert started.returncode == 0
-    assert "--resume" in out
-    assert ganvas.open(tmp_path / "r").sample(2).shape == (2, 1, 8, 8)
 
 
 def test_resume_keeps_its_own_settings(vae: Path, capsys: pytest.CaptureFixture[str]) -> None:
