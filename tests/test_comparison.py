@@ -14,7 +14,7 @@ from ganvas.cli import main
 from ganvas.comparison import leaders
 from ganvas.evaluation import Protocol
 from ganvas.metrics.card import Card, Score
-from ganvas.metrics.catalog import Row
+from ganvas.metrics.catalog import METRICS, Row
 from ganvas.report.comparison import Cell, Column, Cost, Line, bars, memory
 
 TINY = {"data": "digits", "images": 256, "batch_size": 32, "width": 4, "latent": 4, "quiet": True}
@@ -110,6 +110,7 @@ def test_nats_of_different_likelihoods_never_share_a_line(folder: Path, tmp_path
     assert kinds == ["cross-entropy of grey pixels", "probability of pixels"]
     assert not any(score["best"] for score in found["scores"])
     assert any("elbo is not compared" in note and "likelihood=" in note for note in found["notes"])
+    assert "bernoulli: p(x|z) is a cross-entropy of grey pixels, not a probability" in found["notes"]
     assert "no bits" in line(found, "bpd")["runs"]["bernoulli"]["reason"]
     run, kept = ganvas.open(tmp_path / "logistic"), evaluation.kept(tmp_path / "logistic")
     seen = evaluation.evaluation_of(run, service.as_trained(run, "digits"), asked)
@@ -236,6 +237,23 @@ def test_names_tell_runs_apart(folder: Path, tmp_path: Path) -> None:
 )
 def test_leaders(values: list[float | None], better: str, best: tuple[int, ...]) -> None:
     assert leaders(values, better) == best
+
+
+def test_a_run_is_ahead_only_where_that_is_a_merit() -> None:
+    def ranked(metric: str, name: str, *values: float) -> list[float | None]:
+        card = Card(metric, "d", "held-out", 10)
+        return [METRICS[metric].merit(Score(name, value, None, METRICS[metric].better, card)) for value in values]
+
+    assert ranked("memorisation", "memorisation", 0.005, 0.5, 0.7) == [
+        0.5,
+        0.5,
+        0.7,
+    ]  # 0.005 has copied no less than 0.5
+    assert ranked("sharpness", "sharpness", 0.8, 1.7) == [0.8, 1.0]
+    assert ranked("elbo", "elbo", -90.0) == [-90.0]
+    assert (
+        ranked("elbo", "rate", 0.2) == ranked("dimension-rates", "rate-3", 0.2) == [None]
+    )  # a collapsed code is not best
 
 
 def test_bars_begin_at_zero_and_share_a_scale() -> None:

@@ -409,6 +409,7 @@ def test_metrics_are_listed_with_what_they_need(capsys: pytest.CaptureFixture[st
         (0.0149, 0.00035, "0.01490 ± 0.00035"),
         (-338.08, 12.0, "-338 ± 12"),
         (218.897, None, "218.9"),
+        (-1316.4, None, "-1,316"),
         (257417.01, 1e-11, "257,417"),
         (math.inf, 0.1, "inf"),
     ],

@@ -64,12 +64,11 @@ def compare(
         measured(name, run, *load(run), source, protocol) for name, run in zip(names(runs), runs, strict=True)
     ]
     lines, refusals, cards = lines_of(contenders, protocol.metrics or [name for c in contenders for name in c.failed])
-    notes = dict.fromkeys(note for c in contenders for row in c.rows.values() for note in row.score.card.notes)
     comparison = Comparison(
         data=source,
         columns=tuple(column(contender, protocol.seed) for contender in contenders),
         lines=tuple(lines),
-        notes=(*refusals, *binary(contenders), *notes),
+        notes=(*refusals, *binary(contenders), *notes(contenders)),
         originals=originals(contenders[0]),
     )
     page = out / "index.html"
@@ -86,6 +85,16 @@ def binary(contenders: Sequence[Contender]) -> list[str]:
     if not names or len(names) == len(contenders):
         return []
     return [f"Trained on black and white pixels, and asked for the likelihood of such: {', '.join(names)}."]
+
+
+def notes(contenders: Sequence[Contender]) -> list[str]:
+    """What stands on the cards, each note once, after the names of its runs where not all have it."""
+    found: dict[str, list[str]] = {}
+    for contender in contenders:
+        for note in dict.fromkeys(note for row in contender.rows.values() for note in row.score.card.notes):
+            found.setdefault(note, []).append(contender.name)
+    everywhere = len(contenders)
+    return [note if len(whose) == everywhere else f"{', '.join(whose)}: {note}" for note, whose in found.items()]
 
 
 def check(runs: Sequence[Run]) -> None:
@@ -182,19 +191,21 @@ def grouped(cards: Sequence[Card]) -> list[list[Card]]:
 
 def line(name: str, card: Card, alone: bool, contenders: Sequence[Contender]) -> Line:
     """The scores of that name and card. alone: whether there are others of that name on another card."""
-    cells, floors = list[Cell](), list[float]()
+    cells, floors, merits = list[Cell](), list[float](), list[float | None]()
     for contender in contenders:
         row = contender.rows.get(name)
+        merits.append(None)
         if row is None:
             cells.append(Cell(reason=contender.lacks.get(card.metric, "")))
         elif why := comparable([card, row.score.card]):
             cells.append(Cell(reason=f"not measured by the same protocol: {why}"))
         else:
             untrained = None if row.untrained is None else row.untrained.value
-            cells.append(Cell(row.score.value, row.score.error, untrained, rounded(row.score)))
+            cells.append(Cell(row.score.value, row.score.error, untrained, rounded(row.score).replace("-", "−")))
+            merits[-1] = METRICS[card.metric].merit(row.score)
             floors += [] if row.floor is None else [row.floor.value]
     better = next(c.rows[name].score.better for c in contenders if name in c.rows)
-    best = leaders([cell.value for cell in cells], better)
+    best = leaders(merits, better)
     return Line(name, better, described(card, alone), tuple(cells), floors[0] if floors else None, best)
 
 

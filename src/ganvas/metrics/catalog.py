@@ -52,6 +52,8 @@ class Metric:
     needs: what a context must have. better: which way its scores improve; `reverse` names those that go the other way.
     has_floor: whether real training data in place of samples show the best value that can be hoped for.
     gives: names of its scores, where there are others than its own.
+    enough: the value from which on better is no merit: of samples further from the training set than new data are, no run
+    has copied less. traded: beginnings of the names of scores that are bought with others, so that alone none is a merit.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Metric:
     reverse: tuple[str, ...] = ()
     has_floor: bool = False
     gives: tuple[str, ...] = ()
+    enough: float | None = None
+    traded: tuple[str, ...] = ()
 
     def compute(self, context: EvaluationContext) -> list[Score]:
         """Its scores, each with its card; GanvasError where the context lacks what it needs."""
@@ -73,6 +77,13 @@ class Metric:
         reading = self.measure(context)
         card = self._card(context, reading)
         return [self._score(name, value, card) for name, value in reading.values.items()]
+
+    def merit(self, score: Score) -> float | None:
+        """What runs are ranked by on that score of its; None where they are not."""
+        if self.traded and score.name.startswith(self.traded):
+            return None
+        limit = min if score.better == "higher" else max
+        return score.value if self.enough is None else limit(score.value, self.enough)
 
     def floor(self, context: EvaluationContext) -> list[Score]:
         """Its scores for real training data against the same held-out data; none for a metric of the model itself."""
@@ -387,11 +398,12 @@ METRICS: dict[str, Metric] = {
         Metric(
             "memorisation", "how often samples lie closer to the training set than held-out data; 0.5 is none",
             (*_SAMPLED, Need.TRAINING), "lower", "Meehan et al. 2020, arXiv:2004.05675", _memorisation,
+            enough=0.5,
         ),
         Metric(
             "elbo", "evidence lower bound, with distortion and rate, nats per example",
             (Need.LIKELIHOOD,), "higher", "Kingma & Welling 2014, arXiv:1312.6114", _elbo,
-            gives=("elbo", "distortion", "rate"),
+            gives=("elbo", "distortion", "rate"), traded=("distortion", "rate"),
             reverse=("distortion", "rate"),
         ),
         Metric(
@@ -427,6 +439,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "sharpness", "energy of the reconstructions' slopes over that of the originals'; 1 is as sharp",
             (Need.ENCODER,), "higher", "—", _sharpness,
+            enough=1,
         ),
         Metric(
             "active-units", "code dimensions whose mean varies over the data",
@@ -435,6 +448,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "dimension-rates", "KL of each code dimension, nats",
             (Need.ENCODER,), "lower", "Kingma & Welling 2014, arXiv:1312.6114", _dimension_rates,
+            traded=("rate-",),
         ),
         Metric(
             "mutual-information", "I(x; z) under the encoder, nats, at most the log of the number of examples",
