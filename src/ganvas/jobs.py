@@ -90,6 +90,7 @@ class Job:
             place=self.place,
             skip_gradient_norm=training.skip_gradient_norm,
             precision=training.precision,
+            compile=training.compile,
         )
         train = self.data.train
         if training.labels is not None:  # hidden from training alone: metrics may look at what is known

@@ -3,8 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Protocol, final, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -15,8 +14,16 @@ Terms = dict[str, Tensor]
 """Named scalars, each signed to be minimised; what a player descends is their sum."""
 
 
-class Round(SimpleNamespace):
-    """What several players need of one batch, computed once by `Model.forward`."""
+class Round:
+    """What several players need of one batch, computed once by `Model.forward`: Round(fake=fake).fake is fake."""
+
+    def __init__(self, **parts: Any) -> None:
+        for name, part in parts.items():  # torch.compile reads this, and nothing cleverer
+            setattr(self, name, part)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -96,12 +103,13 @@ class Model(nn.Module, ABC):
     A model with `simultaneous = True` lets all players that are due share one `forward`, and moves them together; else
     they alternate, each with a forward of its own in which everybody else is frozen. With `one_draw = True` they alternate
     on one forward, made before the first turn; it may run the networks of the last player only, since the others have
-    moved by then.
+    moved by then. One that takes gradients of its own gradients, outside of penalties, sets `takes_second_derivatives`.
     """
 
     prior: nn.Module
     simultaneous: bool = False
     one_draw: bool = False
+    takes_second_derivatives: bool = False
     images_seen: int = 0
     """The clock that schedules read; the trainer sets it before each step."""
     steps: int = 0

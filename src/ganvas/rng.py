@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from contextvars import ContextVar
 
 import torch
 from torch import Tensor
 
-_share: ContextVar[tuple[int, int]] = ContextVar("share", default=(0, 1))
+_share = (0, 1)
+"""Rank and number of processes; a plain global, which torch.compile can read."""
 
 
 def derive(*parts: object) -> int:
@@ -47,11 +47,12 @@ def generator(*parts: object) -> torch.Generator:
 def share(rank: int, world_size: int) -> Generator[None]:
     """Inside, `randn` and `rand` return this process's rows of what one process alone would have drawn for the whole
     batch, provided that all processes were seeded alike. So noise does not depend on how many processes there are."""
-    token = _share.set((rank, world_size))
+    global _share
+    before, _share = _share, (rank, world_size)
     try:
         yield
     finally:
-        _share.reset(token)
+        _share = before
 
 
 def randn(*shape: int, like: Tensor) -> Tensor:
@@ -65,7 +66,7 @@ def rand(*shape: int, like: Tensor) -> Tensor:
 
 
 def _rows(draw: Callable[..., Tensor], shape: tuple[int, ...], like: Tensor) -> Tensor:
-    rank, world_size = _share.get()
+    rank, world_size = _share
     if world_size == 1 or not shape:
         return draw(shape, dtype=like.dtype, device=like.device)
     everybody = draw((shape[0] * world_size, *shape[1:]), dtype=like.dtype, device=like.device)

@@ -41,7 +41,7 @@ class Training:
     labels: so many training examples keep theirs, chosen by the seed; None for all that there are.
     keep: so many of the newest checkpoints stay, besides the best.
     health_every: between two looks at the model's vital signs. rewinds: how often training may go back to a checkpoint when
-        numbers are not finite. skip_gradient_norm, precision: see `Trainer`.
+        numbers are not finite. skip_gradient_norm, precision, compile: see `Trainer`.
     sync_batchnorm: whether several processes normalise over the whole batch, and not each over its part of it.
     """
 
@@ -62,6 +62,7 @@ class Training:
     skip_gradient_norm: float | None = None
     sync_batchnorm: bool = False
     precision: Precision = "float32"
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def training_from_json(given: Mapping[str, Any]) -> Training:
         value = getattr(training, field.name)
         if field.name == "device" or (field.name == "keep_best" and value is not None):
             text(value)
-        elif field.name == "sync_batchnorm":
+        elif field.name in ("sync_batchnorm", "compile"):
             if not isinstance(value, bool):
                 raise TypeError(f"training option {field.name} cannot be {value!r}")
         elif field.name == "precision":

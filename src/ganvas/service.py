@@ -113,6 +113,7 @@ def train(
     rewinds: int = 3,
     skip_gradient_norm: float | None = None,
     precision: Precision = "float32",
+    compile: bool = False,
     sync_batchnorm: bool = False,
     overwrite: bool = False,
     resume: str | Path | None = None,
@@ -135,6 +136,7 @@ def train(
     rewinds: how often training may go back to its last checkpoint when numbers stop being finite.
     skip_gradient_norm: moves whose gradient norm is more than so many times the usual one are not taken.
     precision: of what networks compute in training; weights are float32 in any case.
+    compile: torch.compile makes one graph of each player's forward and loss; see docs/speed.md for when that pays.
     sync_batchnorm: several processes normalise over the whole batch together, as one process does.
     options: the recipe's own. Raises GanvasError for all that a user can get wrong.
     """
@@ -171,6 +173,11 @@ def train(
             f"The networks of recipe {card(function).name!r} have no batch normalisation here.",
             "Leave --sync-batchnorm out: there is nothing to be the same on several processes.",
         )
+    if compile and built.model.takes_second_derivatives:
+        raise GanvasError(
+            f"Recipe {card(function).name!r} takes gradients of its gradients, which no compiled turn has.",
+            "Leave --compile out.",
+        )
     training = Training(
         images=images if images is not None else built.images,
         batch_size=batch_size if batch_size is not None else built.batch_size,
@@ -189,6 +196,7 @@ def train(
         skip_gradient_norm=None if skip_gradient_norm is None else float(skip_gradient_norm),
         sync_batchnorm=sync_batchnorm,
         precision=precision,
+        compile=compile,
     )
     if keep_best and training.metrics_every > training.images:
         raise GanvasError(

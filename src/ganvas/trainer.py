@@ -18,6 +18,7 @@ from ganvas.failures import BAD_DATA, LOOK_AT_IT, Failure, Norms, Rewind, likely
 from ganvas.model import Model, Player, Round, Terms
 from ganvas.precision import Precision, full, mixed
 from ganvas.schedules import Constant, Schedule
+from ganvas.turns import compiled, turn
 
 OptimizerFactory = Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer]
 
@@ -111,6 +112,7 @@ class Trainer:
     skip_gradient_norm: a move whose gradient norm is more than so many times the median of the last 64 of its kind is not
         taken. Those that were skipped count in the median, so that a lasting change is followed after 33 of them.
     precision: of what is computed in a turn, forward and back. Weights, optimisers and averages stay in float32.
+    compile: whether torch.compile makes one graph of each player's forward and loss; penalties are never compiled.
 
     Two rules: a player moves by the gradient of its own loss in its own parameters and nothing else; and during a turn
     everybody else is frozen, so that a critic's turn builds no graph of the generator. (Models that are `simultaneous`
@@ -131,11 +133,15 @@ class Trainer:
         patience: int = 10,
         skip_gradient_norm: float | None = None,
         precision: Precision = "float32",
+        compile: bool = False,
     ) -> None:
         self.model = model.to(device=device).to(memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
         self.device, self.seed, self.place, self.patience = device, seed, place, patience
         self.learning_rate, self.transform = learning_rate, transform
         self.seats = take_seats(model.players(), optimizers)
+        shaped = compiled if compile else lambda function: function
+        self.forward = shaped(model.__call__)
+        self.turns = {seat.player.name: shaped(turn(model, seat.player)) for seat in self.seats}
         self.ema = EMA(model, ema_half_life) if ema_half_life else None
         self.steps = 0
         self.images_seen = 0
@@ -219,7 +225,7 @@ class Trainer:
             for loss, factor in self._losses(seat):
                 with frozen(seat.others):
                     with mixed(self.precision, self.device):
-                        terms = scaled(loss(drawn or self.model(batch)), factor)
+                        terms = scaled(loss(drawn, batch), factor)
                     gradients = gradient(terms, seat.parameters, keep=drawn is not None)
                 failures += self._move(seat, terms, gradients)
         return failures
@@ -229,40 +235,40 @@ class Trainer:
         playing = {id(p) for seat in due for p in seat.parameters}
         others = [p for seat in self.seats for p in seat.parameters if id(p) not in playing]
         with frozen(others), mixed(self.precision, self.device):
-            return self.model(batch)
+            return self.forward(batch)
 
     def _together(self, due: Sequence[Seat], batch: Batch) -> list[Failure]:
         with mixed(self.precision, self.device):
-            r: Round = self.model(batch)
+            r: Round = self.forward(batch)
         moves: list[tuple[Seat, Terms, list[Tensor | None]]] = []
         for seat in due:
             for loss, factor in self._losses(seat):
                 with mixed(self.precision, self.device):
-                    terms = scaled(loss(r), factor)
+                    terms = scaled(loss(r, batch), factor)
                 moves.append((seat, terms, gradient(terms, seat.parameters, keep=True)))
         del r
         return [failure for move in moves for failure in self._move(*move)]
 
-    def _losses(self, seat: Seat) -> Iterator[tuple[Callable[[Round], Terms], int]]:
+    def _losses(self, seat: Seat) -> Iterator[tuple[Callable[[Round | None, Batch], Terms], int]]:
         """What a seat descends in this turn, each by a move of its own: its loss, then the lazy penalties that are due.
 
         Penalties of every turn are terms of the loss.
         """
         player = seat.player
-        turn = player.turn(self.steps)
-        assert turn is not None
+        number = player.turn(self.steps)
+        assert number is not None
         always = [lazy.penalty for lazy in player.lazy if lazy.every == 1]
 
-        def loss(r: Round) -> Terms:
-            terms = dict(player.loss(r))
+        def loss(drawn: Round | None, batch: Batch) -> Terms:
+            r, terms = self.turns[player.name](drawn, batch)
             for penalty in always:
                 terms |= penalty(r)
             return terms
 
         yield loss, 1
         for lazy in player.lazy:
-            if lazy.every > 1 and turn % lazy.every == 0:
-                yield lazy.penalty, lazy.every
+            if lazy.every > 1 and number % lazy.every == 0:
+                yield lambda drawn, batch, lazy=lazy: lazy.penalty(drawn or self.model(batch)), lazy.every
 
     def _move(self, seat: Seat, terms: Terms, gradients: list[Tensor | None]) -> list[Failure]:
         """One step of the seat's optimiser, unless its gradient is too large, or something is not finite; then says what."""

@@ -348,6 +348,9 @@ class Training:
         Precision,
         arg(help="of networks in training: bf16 is for hardware that has it; what needs float32 keeps it"),
     ] = "float32"
+    compile: Annotated[
+        bool, arg(help="make one graph of each player's turn by torch.compile; takes a minute first")
+    ] = False
     sync_batchnorm: Annotated[
         bool, arg(help="several processes normalise over the whole batch together, as one process does")
     ] = False

@@ -31,6 +31,7 @@ class ConsensusGAN(Model):
     """
 
     simultaneous = True
+    takes_second_derivatives = True
 
     def __init__(
         self,
