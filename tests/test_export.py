@@ -204,4 +204,6 @@ def test_pushed_to_the_hub_and_pulled_again(
     main(["sample", "hub:someone/gan", "--out", str(tmp_path / "grid.png")])
     assert torch.equal(ganvas.open("hub:someone/gan").sample(3), runs["r3gan"].sample(3))
     assert "404" in refused(capsys, "sample", "hub:someone/else", "--out", tmp_path / "x.png")
-    assert "--repo" in refused(capsys, "export", runs["r3gan"].path, "--to", "hub")
+    for place in ((), ("--out", tmp_path / "x"), ("--repo", "someone/gan", "--out", tmp_path / "x")):
+        assert "--repo" in refused(capsys, "export", runs["r3gan"].path, "--to", "hub", *place)
+    assert "--out" in refused(capsys, "export", runs["r3gan"].path, "--to", "hub-folder", "--repo", "someone/gan")

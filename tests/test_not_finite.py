@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import ganvas
-from ganvas import checkpoint
+from ganvas import checkpoint, listing, service
 from ganvas.batch import Batch
 from ganvas.failures import Norms, likely_cause
 from ganvas.model import Model, Player, Round, Terms
@@ -231,6 +231,8 @@ def test_after_the_last_rewind_a_report_says_what_happened(
     assert "given up after 2 rewinds" in page
     assert [f["images"] for f in facts(run) if f.get("event") == "rewound"] == [160, 160]
     assert len(newest(run)[0]["rewinds"]) == 2
+    assert listing.facts(run).state == "given up"
+    assert [finding.illness for finding in service.doctor(run).diagnosis.findings] == ["divergence"]
 
 
 def test_what_was_gone_back_to_in_vain_is_gone_behind(tmp_path: Path, fragile: Callable[[int, float], None]) -> None:

@@ -312,6 +312,10 @@ def test_resume_keeps_its_own_settings(vae: Path, capsys: pytest.CaptureFixture[
     refused(capsys, "train", "--resume", vae, "--batch-size", 3)
     with pytest.raises(GanvasError, match="its own data"):
         ganvas.train(resume=vae, data="glyphs")
+    before = (vae / "recipe.json").read_text()
+    assert "cannot end after 1" in refused(capsys, "train", "--resume", vae, "--images", 1)
+    assert "Leave --out out" in refused(capsys, "train", "--resume", vae, "--out", vae.parent / "other")
+    assert (vae / "recipe.json").read_text() == before
 
 
 OWN = '''

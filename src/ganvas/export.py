@@ -81,11 +81,13 @@ def export(run: Run, kind: Format, out: Path | None = None, repo: str | None = N
     "hub" puts that folder on the Hugging Face hub as `repo`.
     """
     if kind == "hub":
-        if repo is None:
-            raise GanvasError("Which repository on the hub?", "Write --repo USER/NAME")
+        if repo is None or out is not None:
+            raise GanvasError(
+                "A push goes to a repository on the hub, and nowhere else.", "Write --repo USER/NAME alone"
+            )
         return push(run, repo)
-    if out is None:
-        raise GanvasError("Where should the export go?", "Write --out FOLDER")
+    if out is None or repo is not None:
+        raise GanvasError("An export goes to a folder; --repo is for --to hub.", "Write --out FOLDER alone")
     with new_folder(out) as folder:
         if kind == "hub-folder":
             write_hub_folder(run, folder)

@@ -193,7 +193,8 @@ class Job:
 
     def failed(self, trainer: Trainer, directory: Directory, error: NotFinite, seconds: float) -> NotFinite:
         """Notes that and why the run was given up, and writes its report; returns the error to be raised."""
-        rewound = f" after {len(trainer.rewinds)} rewinds" if trainer.rewinds else ""
+        times = len(trainer.rewinds)
+        rewound = f" after {times} rewind{'s' * (times > 1)}" if times else ""
         message = f"given up{rewound}: {error.message}"
         hint = error.hint
         if self.place.leads:

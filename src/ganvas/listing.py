@@ -13,7 +13,10 @@ from ganvas.errors import GanvasError
 from ganvas.evaluation import from_json, kept
 from ganvas.runs import Directory, parsed
 
-State = Literal["running", "finished", "stopped", "exported", "damaged"]
+State = Literal["running", "finished", "stopped", "given up", "exported", "damaged"]
+
+ENDS: dict[str, State] = {"finished": "finished", "failed": "given up"}
+"""What the event of a run's last line makes of it."""
 
 DEEPEST = 8
 """So many folders below the one that was named are looked into."""
@@ -23,7 +26,8 @@ DEEPEST = 8
 class RunFacts:
     """A line of `ganvas runs`.
 
-    state: running (a process on this machine trains it), finished, stopped (or killed), exported (only for use), damaged.
+    state: running (a process on this machine trains it), finished, stopped (or killed), given up (its numbers were
+        not finite), exported (only for use), damaged.
     images, wanted: seen so far, and to be seen in all. best: what --keep-best kept: its score, value and images.
     scores: the newest measured ones. changed: when, as ISO 8601 in UTC. problem: what is damaged.
     """
@@ -74,7 +78,7 @@ def facts(path: Path) -> RunFacts:
         best = checkpoint.read_best(directory.checkpoints)
         return RunFacts(
             str(path),
-            "running" if storage.in_use(path) else "finished" if event == "finished" else "stopped",
+            "running" if storage.in_use(path) else ENDS.get(event, "stopped"),
             changed,
             **about,
             images=images,

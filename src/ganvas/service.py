@@ -218,7 +218,9 @@ def train(
         launch=distributed.launch(),
     )
     if goes_on:
-        same_run(path, Directory(path).settings(), settings)
+        old = Directory(path).settings()
+        same_run(path, old, settings)
+        check_budget(path, old.training.images, training.images)
     Job(path, settings, built, loaded, fresh=not goes_on, place=place, quiet=quiet).run()
     return open_run(path, file=str(file) if file else None, device=device)
 
@@ -259,6 +261,16 @@ def same_run(path: Path, old: Settings, new: Settings) -> None:
             )
 
 
+def check_budget(path: Path, planned: int, images: int) -> None:
+    """Raises GanvasError when a run is to end before where it stands. planned, images: to be seen in all, then and now."""
+    seen = max((int(p.stem) for p in checkpoint.checkpoints(Directory(path).checkpoints)), default=0)
+    if images < min(planned, seen):  # a run sees whole batches, and so more than was planned
+        raise GanvasError(
+            f"The run {path} has seen {seen} images already, and cannot end after {images}.",
+            "Ask for more of them, or begin another run: --out DIR",
+        )
+
+
 def resumed(
     path: Path,
     recipe: str | None,
@@ -286,6 +298,7 @@ def resumed(
             "Put the data back as it was, or start a new run.",
         )
     training = replace(settings.training, images=images or settings.training.images, device=device)
+    check_budget(path, settings.training.images, training.images)
     check_sizes(training, loaded, place)
     most = most_weights(Directory(path)) if checkpoint.checkpoints(Directory(path).checkpoints) else None
     recipe_again = seeded_build(function, loaded.info, settings.arguments, training.seed, most)

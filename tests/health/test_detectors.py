@@ -88,6 +88,11 @@ ILL: dict[str, tuple[str, Lines, str]] = {
         "The style adversarial term of the style critic has grown",
     ),
     "steps that fail": ("divergence", skipped(gan(), 7), "7 of the last steps were not finite"),
+    "a run that was given up": (
+        "divergence",
+        [*gan(), {"images": 100_000, "event": "failed", "partial": True}, {"images": 100_001}],
+        "Training was given up",
+    ),
     "a rewind": ("divergence", [{"images": 0, "event": "rewound"}, *gan()], "back to a checkpoint once"),
 }
 

@@ -368,6 +368,10 @@ def train(arguments: Sequence[str]) -> None:
         parsed = tyro.cli(
             Resume, args=given, prog="ganvas train --resume RUN", description=Resume.__doc__, config=PLAIN
         )
+        if resume and parsed.out is not None:
+            fail(
+                "--resume names the run that goes on, and --out names one, too.", "Leave --out out: a run stays there."
+            )
         resume = resume or parsed.out
         if resume is None:
             fail("Which run should go on?", "Name it: ganvas train --resume RUN")

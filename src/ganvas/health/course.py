@@ -27,7 +27,7 @@ class Course:
     whole: whether series are kept from their beginning on; detectors need only their newest values, their first few, and
         the peaks, the largest median of three values in a row: a long run does not fill the memory.
     images, steps: seen and taken so far. failures: (images, steps that were not taken so far).
-    rewinds: where the run went back to.
+    rewinds: where the run went back to. given_up: where it ended, for its numbers were not finite.
     adversaries: players that are trained to fool a critic; critics: those that are not to be fooled.
     """
 
@@ -40,6 +40,7 @@ class Course:
         self.bins: list[float] = []
         self.failures: Points = []
         self.rewinds: list[int] = []
+        self.given_up: int | None = None
         self.adversaries: set[str] = set()
         self.critics: set[str] = set()
 
@@ -56,6 +57,8 @@ class Course:
                 self.add_bins(at, value)
             else:
                 self.put(name.replace("_", " "), at, value)
+        if line.get("event") == "failed":
+            self.given_up = at
         if line.get("partial"):  # of a run that ended here: one that goes on has no such means and counts
             return
         if line.get("split") == "train":

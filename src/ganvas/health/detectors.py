@@ -191,6 +191,9 @@ def memorisation(course: Course) -> Sight:
 
 
 def divergence(course: Course) -> Sight:
+    if course.given_up is not None:
+        words = "Training was given up: one move after another gave numbers that were not finite."
+        return Sight(True, words, course.given_up)
     if course.rewinds:
         times = f"{len(course.rewinds)} times" if len(course.rewinds) > 1 else "once"
         words = f"Numbers that were not finite sent the run back to a checkpoint {times}."

@@ -70,7 +70,7 @@ class Watch:
     def feed(self, line: Mapping[str, Any]) -> list[Change]:
         """Takes one line; where it holds an examination, lets the detectors look, and returns what changed."""
         self.course.add(line)
-        examined = "signs" in line
+        examined = "signs" in line or self.course.given_up is not None
         unexamined = line.get("split") == "held_out" and "distance" not in self.course.series
         return self.judge() if examined or unexamined else []
 
