@@ -109,7 +109,7 @@ def test_nats_of_different_likelihoods_never_share_a_line(folder: Path, tmp_path
     kinds = [score["card"]["settings"]["likelihood"] for score in found["scores"] if score["name"] == "elbo"]
     assert kinds == ["cross-entropy of grey pixels", "probability of pixels"]
     assert not any(score["best"] for score in found["scores"])
-    assert any("elbo is not compared" in note and "likelihood=" in note for note in found["notes"])
+    assert any("elbo is not compared" in note and "the setting likelihood differs" in note for note in found["notes"])
     assert "bernoulli: p(x|z) is a cross-entropy of grey pixels, not a probability" in found["notes"]
     assert "no bits" in line(found, "bpd")["runs"]["bernoulli"]["reason"]
     run, kept = ganvas.open(tmp_path / "logistic"), evaluation.kept(tmp_path / "logistic")

@@ -42,7 +42,7 @@ def test_one_protocol_is_comparable_whatever_its_seed():
         ({"features": "inception"}, "the feature network differs: lenet against inception"),
         ({"features_hash": "d" * 64}, "the feature network's weights differs"),
         ({"resize": "299x299"}, "the resize differs: none against 299x299"),
-        ({"settings": {"k": 3}}, "the settings differs: k=5 against k=3"),
+        ({"settings": {"k": 3}}, "the setting k differs: 5 against 3"),
     ],
 )
 def test_another_protocol_is_not(change, reason):

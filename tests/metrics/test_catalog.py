@@ -154,7 +154,7 @@ def test_nats_are_compared_of_one_kind_of_likelihood_only():
             for model in (LinearVAE(), Levels(), BlackAndWhite())
         )
         for a, b in ((density, levels), (levels, surrogate), (surrogate, density)):
-            assert f"likelihood={a.settings['likelihood']}" in (comparable([a, b]) or "")
+            assert f"the setting likelihood differs: {a.settings['likelihood']}" in (comparable([a, b]) or "")
         assert surrogate.notes == ("p(x|z) is a cross-entropy of grey pixels, not a probability",)
         # Of black and white pixels both are probabilities.
         pair = [METRICS[name].compute(context(model=m, held_out=black))[0].card for m in (Levels(), BlackAndWhite())]

@@ -22,7 +22,7 @@ PROTOCOL = {
     "resize": "the resize",
     "num_samples": "the number of samples",
     "num_reference": "the number of reference examples",
-    "settings": "the settings",
+    "settings": "the setting",
 }
 """What two numbers must have in common to be compared, and how it is called in the explanation."""
 
@@ -113,14 +113,18 @@ class Score:
 def comparable(cards: Sequence[Card]) -> str | None:
     """Why these numbers cannot stand in one column; None when they can. Seeds, versions and notes may differ."""
     for attribute, name in PROTOCOL.items():
-        found = list(dict.fromkeys(_shown(getattr(card, attribute)) for card in cards))
-        if len(found) > 1:
-            return f"{name} differs: {' against '.join(found)}"
+        if attribute == "settings":
+            settings = sorted({key for card in cards for key in card.settings})
+            columns = {f"{name} {key}": [card.settings.get(key) for card in cards] for key in settings}
+        else:
+            columns = {name: [getattr(card, attribute) for card in cards]}
+        for what, values in columns.items():
+            found = list(dict.fromkeys(map(_shown, values)))
+            if len(found) > 1:
+                return f"{what} differs: {' against '.join(found)}"
     return None
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{k}={v}" for k, v in sorted(value.items())) or "none"  # pyright: ignore[reportUnknownVariableType]
     text = "none" if value is None else str(value)
     return f"{text[:12]}…" if len(text) == 64 else text
