@@ -1,6 +1,7 @@
 """Runs as others take them: programs compute what the run computes, folders open as runs do."""
 
 import json
+import logging
 import subprocess
 import sys
 import zipfile
@@ -92,7 +93,11 @@ def test_onnx_programs_are_checked_against_torch(
 ) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     pytest.importorskip("onnxscript", reason="needs the extra onnx")
-    exports.export(runs["cvae"], "onnx", tmp_path / "out")
+    said: list[logging.LogRecord] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(logging.Logger, "callHandlers", lambda _, record: said.append(record))
+        exports.export(runs["cvae"], "onnx", tmp_path / "out")
+    assert [record.getMessage() for record in said if record.levelno >= logging.WARNING] == []
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         "decoder.onnx",
         "encoder.onnx",
@@ -104,6 +109,16 @@ def test_onnx_programs_are_checked_against_torch(
     with pytest.raises(GanvasError, match="does not compute what torch does"):
         exports.export(runs["cvae"], "onnx", tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+def test_weights_that_give_no_numbers_are_not_exported_as_programs(
+    runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight = next(runs["r3gan"].model.parameters())
+    monkeypatch.setattr(weight, "data", torch.full_like(weight, torch.inf))
+    with pytest.raises(GanvasError, match="generator gives numbers that are not finite"):
+        exports.export(runs["r3gan"], "torch", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_onnx_without_its_packages_says_what_to_install(

@@ -5,6 +5,7 @@ Only what inference needs is in them: the networks between codes and examples, a
 
 import copy
 import json
+import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Generator, Sequence
@@ -198,12 +199,24 @@ def write_json(path: Path, content: object) -> None:
     atomically(path, lambda part: part.write_text(json.dumps(content, indent=2)))
 
 
+@contextmanager
+def silence() -> Generator[None]:
+    """Inside, exporters are not heard: they warn of packages and shapes that are no matter to whoever exports a run."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def traced(program: Program) -> torch.export.ExportedProgram:
     """The program as a graph of torch's own operations, for any number of examples."""
     batch = torch.export.Dim("N", min=1, max=65_536)
     shapes = {name: {0: batch} for name in program.inputs}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with silence():
         return torch.export.export(program.module, tuple(program.inputs.values()), dynamic_shapes=shapes, strict=False)
 
 
@@ -212,8 +225,7 @@ def write_torch(program: Program, folder: Path) -> Path:
     path = folder / f"{program.name}.pt2"
     graph = traced(program)
     graph.example_inputs = None  # which torch would write as a pickle; they are in examples.safetensors
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with silence():
         torch.export.save(graph, path)
         again = torch.export.load(path).module()
     compare(program, lambda inputs: as_tuple(again(*inputs)), "torch.export")
@@ -228,8 +240,7 @@ def write_onnx(program: Program, folder: Path) -> Path:
     except ImportError as error:
         raise needs_extra("ONNX", "onnx") from error
     path = folder / f"{program.name}.onnx"
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
+    with silence(), torch.no_grad():
         torch.onnx.export(
             traced(program),
             (),
@@ -255,6 +266,11 @@ def compare(program: Program, again: Callable[[Sequence[Tensor]], tuple[Tensor, 
     for num in (EXAMPLES, 3):
         inputs = [t[:num].contiguous() for t in program.inputs.values()]
         for name, ours, theirs in zip(program.outputs, as_tuple(program.module(*inputs)), again(inputs), strict=True):
+            if not torch.isfinite(ours).all():
+                raise GanvasError(
+                    f"The {program.name} gives numbers that are not finite: {name}.",
+                    "These weights are of no use. Look at the run: ganvas doctor RUN",
+                )
             if ours.shape != theirs.shape or not torch.allclose(theirs, ours, rtol=RELATIVE, atol=ABSOLUTE):
                 far = (theirs - ours).abs().max() if ours.shape == theirs.shape else "another shape"
                 raise GanvasError(
