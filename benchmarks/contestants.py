@@ -92,7 +92,7 @@ def trained(model: Model, rates: dict[str, Any], data: Split, batch_size: int, s
     stream = batches(data, batch_size, seed=0)
     trainer.step(next(stream))
     run = lambda: trainer.fit(stream, trainer.images_seen + steps * batch_size)  # noqa: E731
-    return Block(run, steps * batch_size, counted=True)
+    return Block(run, steps * batch_size, counted=not options.get("compile"))  # what is compiled cannot be looked into
 
 
 def looped(step: Callable[[Any], object], stream: Iterator[Any], batch_size: int, steps: int) -> Block:
@@ -606,6 +606,39 @@ def sampling_bare() -> Block:
         return torch.cat([generator(torch.randn(len(part), 100)) for part in torch.arange(SAMPLES).split(256)])
 
     return Block(run, SAMPLES)
+
+
+# --- how cost grows ---------------------------------------------------------------------------------------------------
+
+
+def grown(size: int = 32, batch: int = 64, latent: int = 32, data: int = 2_048, compile: bool = False) -> Block:
+    """The recipe vae on `data` images of `size` pixels a side, which lie in a file that is mapped into memory."""
+    from ganvas.recipes import RECIPES
+    from ganvas.service import seeded_build
+
+    with tempfile.TemporaryFile() as file:
+        file.truncate(data * size * size)
+        mapped = np.memmap(file, np.uint8, "r+", shape=(data, 1, size, size))
+    whole = pixels(size).transpose(0, 3, 1, 2)
+    for start in range(0, data, NUM):
+        mapped[start : start + NUM] = whole[: data - start]
+    info = DataInfo((1, size, size), num_train=data, mean=torch.zeros(1, size, size))
+    recipe = seeded_build(RECIPES["vae"], info, {"network": "dcgan", "width": 16, "latent": latent}, seed=0)
+    split = Split(torch.from_numpy(mapped))
+    steps = max(1, 1_024 * 32**2 // (batch * size**2))
+    return trained(recipe.model, dict(recipe.optimizers), split, batch, steps, compile=compile)
+
+
+def dense(recipe: str, compile: bool = False) -> Block:
+    """A recipe on dense networks as wide as they are unless told otherwise: 28x28 images, or points for a GAN."""
+    from ganvas.recipes import RECIPES
+    from ganvas.service import seeded_build
+
+    points = recipe == "gan"
+    x = Split(torch.randn(NUM, 2)) if points else split(28)
+    info = DataInfo(tuple(x.x.shape[1:]), num_train=NUM, mean=torch.zeros(x.x.shape[1:]))
+    built = seeded_build(RECIPES[recipe], info, {"network": "mlp"}, seed=0)
+    return trained(built.model, dict(built.optimizers), x, 64, 40, compile=compile)
 
 
 # --- what the machine can do ------------------------------------------------------------------------------------------

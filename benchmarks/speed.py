@@ -178,14 +178,17 @@ def work_for(contestant: str, threads: int) -> None:
     torch.manual_seed(0)
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
-    block = getattr(contestants, contestant)()
+    name, _, options = contestant.partition(":")
+    block = getattr(contestants, name)(**json.loads(options or "{}"))
     flops = 0.0
     if block.counted:
         with contestants.Operations() as operations:
             block.run()
         flops = operations.flops / block.images
+    start = time.perf_counter()
     block.run()
-    print(json.dumps({"flops": flops}), file=out, flush=True)
+    first = time.perf_counter() - start
+    print(json.dumps({"flops": flops, "first": first, "images": block.images}), file=out, flush=True)
     for _ in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()
         block.run()
@@ -277,7 +280,9 @@ def shares(work: dict[str, Any]) -> str:
     return f"| {work['title']} | {ours['flops'] / 2e6:,.2f} | {own:.0%} | {best:.0%} | {verdict} |"
 
 
-def page(results: dict[str, Any]) -> str:
+def page() -> str:
+    """docs/speed.md, from this file's results and those of costs.py."""
+    results = json.loads(RESULTS.read_text())
     works = [results["works"][w.name] for w in WORKS if w.name in results["works"]]
     template = (ROOT / "benchmarks" / "speed.template.md").read_text()
     table = "\n".join(line for work in works for line in rows(work))
@@ -292,7 +297,49 @@ def page(results: dict[str, Any]) -> str:
         shares=counted,
         torch_rate=f"{rates['gemm_torch']:.0f}",
         onednn_rate=f"{rates['gemm_onednn']:.0f}",
+        **costs_tables(json.loads((RESULTS.parent / "costs.json").read_text())),
     )
+
+
+def costs_tables(costs: dict[str, Any]) -> dict[str, str]:
+    """What costs.py found, as rows of the page's tables."""
+    bases = {row["axis"]: row for row in reversed(costs["growth"])}  # each axis's first row
+    return {
+        "growth": "\n".join(growth_row(row, bases[row["axis"]]) for row in costs["growth"]),
+        "watching": "\n".join(
+            f"| {r['title']} | {r['with']:.1f} | {r['without']:.1f} | {r['share']:+.1%} | {verdict(r['share'] < 0.03)} |"
+            for r in costs["watching"]
+        ),
+        "threads": "\n".join(
+            f"| {r['title']} | {r['one thread']:.1f} | {r['alone']:.1f} | {r['two at once']:.1f} | {r['two processes']:.1f} |"
+            for r in costs["threads"]
+        ),
+        "compiling": "\n".join(
+            f"| {r['title']} | {r['cpu']:.3g} | {r['gain']:.2f} | {r['warm_up']:.0f} | {repaid(r)} |"
+            for r in costs["compiling"]
+        ),
+        "starting": "\n".join(f"| {what} | {seconds:.2f} |" for what, seconds in costs["starting"].items()),
+    }
+
+
+def growth_row(row: dict[str, Any], base: dict[str, Any]) -> str:
+    """A value of an axis beside the axis's first: the work, the time, and time over work."""
+    work, time = row["flops"] / base["flops"], row["cpu"] / base["cpu"]
+    what = f"{row['axis']} {row['value']:,}"
+    return (
+        f"| {what} | {row['flops'] / 2e6:,.2f} | {row['cpu']:.3g} | {row['memory'] / 2**20:,.0f} "
+        f"| {work:.2f} | {time:.2f} | {verdict(time <= 1.1 * work)} |"
+    )
+
+
+def verdict(met: bool) -> str:
+    return "met" if met else "missed"
+
+
+def repaid(row: dict[str, Any]) -> str:
+    """From how many images on compiling has paid for itself."""
+    saved = row["cpu"] * (1 - 1 / row["gain"]) / 1_000
+    return f"{row['warm_up'] / saved:,.0f}" if saved > 0 else "never"
 
 
 def machine(threads: int) -> str:
@@ -323,7 +370,7 @@ def main() -> None:
             results["works"][work.name] = measured = measure(work, given.threads, given.peers)
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
             print("\n".join(rows(measured)), flush=True)
-    PAGE.write_text(page(results))
+    PAGE.write_text(page())
     print(f"written: {PAGE.relative_to(ROOT)}")
 
 

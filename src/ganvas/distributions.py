@@ -124,7 +124,7 @@ class BernoulliImage(Unchecked):
         return (uniform < torch.sigmoid(self.logits)).to(self.logits.dtype) * 2 - 1
 
     def log_prob(self, value: Tensor) -> Tensor:
-        share, logits = torch.broadcast_tensors(0.5 * (value + 1), self.logits)
+        share, logits = torch.broadcast_tensors(value.mul(0.5).add_(0.5), self.logits)
         return -_sum_event(F.binary_cross_entropy_with_logits(logits, share, reduction="none"), self.event_shape)
 
 

@@ -13,12 +13,13 @@ def squared_distances(a: Tensor, b: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """|aᵢ − bⱼ|² in float64, some rows at a time: (rows, (len(rows), M)). a: (N, F), b: (M, F)."""
     centre = b.double().mean(0)  # the expansion |a|² − 2ab + |b|² loses digits far from the origin
     b = b.double() - centre
-    b_norm = b.square().sum(1)
+    # (−2a, |a|², 1) · (b, 1, |b|²): one product, and no pass over all distances to add the squares.
+    right = torch.cat([b, torch.ones(len(b), 1, dtype=b.dtype, device=b.device), b.square().sum(1, keepdim=True)], 1).T
     rows = max(1, ENTRIES // len(b))
     for start in range(0, len(a), rows):
         part = a[start : start + rows].double() - centre
-        product = torch.addmm(part.square().sum(1, keepdim=True) + b_norm, part, b.T, alpha=-2)
-        yield slice(start, start + len(part)), product.clamp_min_(0)
+        left = torch.cat([-2 * part, part.square().sum(1, keepdim=True), torch.ones_like(part[:, :1])], 1)
+        yield slice(start, start + len(part)), (left @ right).clamp_min_(0)
 
 
 def nearest(queries: Tensor, references: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:

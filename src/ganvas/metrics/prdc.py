@@ -40,7 +40,7 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> PRDC:
     recalled, covered = 0.0, 0.0
     for rows, distances in squared_distances(real, fake):
         inside = distances <= real_balls[rows, None]
-        balls_around += inside.sum(0)
+        balls_around += inside.sum(0, dtype=torch.int32)  # its own type for bool is seven times slower
         covered += inside.any(1).sum().item()
         recalled += (distances <= fake_balls).any(1).sum().item()
     return PRDC(
