@@ -58,9 +58,9 @@ def in_turns(blocks: Sequence[Callable[[], Any]], rounds: int = ROUNDS) -> list[
 
 
 WATCHED: dict[str, list[str]] = {
-    "VAE, dense networks, glyphs": ["vae", "--network", "mlp", "--data", "glyphs", "--images", "100000"],
-    "VAE-GAN, convolutional networks, glyphs": ["vaegan", "--data", "glyphs", "--width", "16", "--images", "20000"],
-    "GAN, dense networks, ring8": ["gan", "--data", "ring8", "--images", "200000"],
+    "VAE, dense networks, glyphs": ["vae", "--network", "mlp", "--data", "glyphs", "--images", "300000"],
+    "VAE-GAN, convolutional networks, glyphs": ["vaegan", "--data", "glyphs", "--width", "16", "--images", "40000"],
+    "GAN, dense networks, ring8": ["gan", "--data", "ring8", "--images", "600000"],
 }
 OFF = [part for what in ("log", "validate", "checkpoint", "health") for part in (f"--{what}-every", str(10**9))]
 NO_AVERAGE = {"vae": [], "vaegan": ["--ema", "0"], "gan": ["--ema", "0"]}
@@ -71,7 +71,7 @@ def watching() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for title, arguments in WATCHED.items():
         sides = (arguments, [*arguments, *OFF, *NO_AVERAGE[arguments[0]]])
-        on, off = in_turns([lambda side=side: together([side], 1)[0] for side in sides], 3)
+        on, off = in_turns([lambda side=side: together([side], 1)[0] for side in sides], 2)
         share = statistics.median(a / b - 1 for a, b in zip(on, off, strict=True))
         found.append({"title": title, "with": statistics.median(on), "without": statistics.median(off), "share": share})
     return found
@@ -98,7 +98,7 @@ def together(runs: Sequence[Sequence[str]], threads: int | None, processes: int 
 
 SIDE_BY_SIDE: dict[str, list[str]] = {
     "VAE, dense networks": ["vae", "--network", "mlp", "--data", "glyphs", "--images", "50000", *OFF],
-    "VAE-GAN, convolutional networks": ["vaegan", "--data", "glyphs", "--width", "16", "--images", "5000", *OFF],
+    "VAE-GAN, convolutional networks": ["vaegan", "--data", "glyphs", "--width", "16", "--images", "2500", *OFF],
 }
 
 
@@ -112,7 +112,7 @@ def threads() -> list[dict[str, Any]]:
             "two at once": lambda run=run: max(together([run, run], None)),
             "two processes": lambda run=run: together([run], 1, processes=2)[0],
         }
-        told = in_turns(list(ways.values()), 3)
+        told = in_turns(list(ways.values()), 2)
         found.append({"title": title} | {way: statistics.median(t) for way, t in zip(ways, told, strict=True)})
     return found
 

@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,8 @@ class Result:
     memory: int = 0
     flops: float = 0.0
     absent: str = ""
+    products: float = 0.0
+    """The share of its time that products of matrices, convolutions and their backward passes take."""
 
 
 class Worker:
@@ -157,9 +159,10 @@ class Worker:
             raise RuntimeError(self.process.communicate()[1])
         return json.loads(line)
 
-    def block(self) -> dict[str, Any]:
+    def block(self, request: str = "") -> dict[str, Any]:
+        """Has it do a block, and be looked into on the way if the request is "profile"."""
         assert self.process.stdin is not None
-        self.process.stdin.write("\n")
+        self.process.stdin.write(request + "\n")
         self.process.stdin.flush()
         return self.answer()
 
@@ -189,13 +192,31 @@ def work_for(contestant: str, threads: int) -> None:
     block.run()
     first = time.perf_counter() - start
     print(json.dumps({"flops": flops, "first": first, "images": block.images}), file=out, flush=True)
-    for _ in sys.stdin:
+    for request in sys.stdin:
+        if request.strip() == "profile":
+            print(json.dumps({"products": products(block.run)}), file=out, flush=True)
+            continue
         wall, cpu = time.perf_counter(), time.process_time()
         block.run()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         scale = 1_000 / block.images
         line = {"seconds": wall * scale, "cpu": cpu * scale, "memory": peak_memory()}
         print(json.dumps(line), file=out, flush=True)
+
+
+PRODUCTS = ("mm", "addmm", "bmm", "_linear_pointwise", "mkldnn_convolution", "convolution_backward")
+"""Operators that multiply matrices; of these torch's convolutions are made, too."""
+
+
+def products(run: Callable[[], object]) -> float:
+    """The share of a block's CPU time that these operators take themselves."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        run()
+    events = found.key_averages()
+    own = sum(e.self_cpu_time_total for e in events if e.key.rpartition("::")[2] in PRODUCTS)
+    return own / (sum(e.self_cpu_time_total for e in events) or 1)  # where nothing was torch's, 0
 
 
 def measure(work: Work, threads: int, peers: str | None) -> dict[str, Any]:
@@ -215,6 +236,8 @@ def measure(work: Work, threads: int, peers: str | None) -> dict[str, Any]:
             told = workers[result.contestant].block()
             result.timings.append(Timing(told["seconds"], told["cpu"]))
             result.memory = told["memory"]
+    for result in present:
+        result.products = workers[result.contestant].block("profile")["products"]
     for worker in (*workers.values(), *gemms.values()):
         worker.end()
     return {
@@ -277,7 +300,9 @@ def shares(work: dict[str, Any]) -> str:
     own, best = (share(ours, work["rates"][name]) for name in ("gemm_torch", "gemm_onednn"))
     bar = work["gemm_bar"]
     verdict = "" if bar is None else f"{'met' if own >= bar else 'missed'}: ≥ {bar:.0%} of torch's"
-    return f"| {work['title']} | {ours['flops'] / 2e6:,.2f} | {own:.0%} | {best:.0%} | {verdict} |"
+    peers = (f"{p['label']}: {p['products']:.0%}" for p in work["contestants"][1:] if p["products"] > 0.01)
+    took = f"{ours['products']:.0%} | {'; '.join(peers)}"
+    return f"| {work['title']} | {ours['flops'] / 2e6:,.2f} | {own:.0%} | {best:.0%} | {verdict} | {took} |"
 
 
 def page() -> str:

@@ -79,6 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {
         "errors",
         "precision",
+        "distributed",
         "continuum",
         "service",
         "recipe",

@@ -78,8 +78,12 @@ def restarted() -> bool:
 
 
 def leave() -> None:
-    """The opposite of `join`."""
+    """The opposite of `join`, which all do together.
+
+    Who does not leave, or leaves while others still talk, may abort when the interpreter ends: the group has threads of its own.
+    """
     if dist.is_initialized():
+        dist.barrier()
         dist.destroy_process_group()
 
 

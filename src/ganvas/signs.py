@@ -76,6 +76,7 @@ class Examination:
             self.centres = k_means(self.known, min(NUM_BINS, len(order)))[0]
         self.num = len(rows)
         self.usual = self.shares(self.known)
+        self.alike = copies(self.seen, self.known)
         self.spread = mean_distance(self.seen, self.seen)
 
     @property
@@ -107,7 +108,7 @@ class Examination:
             "distance": max(0.0, 2 * between - within - self.spread) / self.spread,
             "bins": bins.tolist(),
             "bins_in_common": float(torch.minimum(bins, self.usual).sum()),
-            "copies": copies(samples, self.known) - copies(self.seen, self.known),
+            "copies": copies(samples, self.known) - self.alike,
             "nearer_train": float(nearer.mean()),
         }
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import DisallowNone, Positional, arg
 
-from ganvas import listing, service
+from ganvas import distributed, listing, service
 from ganvas import recipe as recipe_module
 from ganvas.cli import fail
 from ganvas.cli.show import show_check, show_data, show_diagnosis, show_metrics, show_recipes, show_runs, show_scores
@@ -334,12 +334,12 @@ class Training:
     channels: Channels = None
     log_every: Annotated[int | None, arg(help="images between two lines of metrics")] = None
     validate_every: Annotated[int | None, arg(help="images between two looks at held-out data")] = None
-    checkpoint_every: Annotated[int, arg(help="images between two checkpoints")] = 10_000
+    checkpoint_every: Annotated[int | None, arg(help="images between two checkpoints")] = None
     keep: Annotated[int, arg(help="so many of the newest checkpoints, besides the best")] = 2
     metrics: Annotated[str, arg(help="taken during training: names of ganvas metrics, with commas")] = ""
     metrics_every: Annotated[int | None, arg(help="images between two measurements")] = None
     keep_best: Annotated[str | None, arg(help="the metric whose best checkpoint is kept, for --best")] = None
-    health_every: Annotated[int, arg(help="images between two looks at the model's health")] = 2_500
+    health_every: Annotated[int | None, arg(help="images between two looks at the model's health")] = None
     rewinds: Annotated[int, arg(help="how often to go back to a checkpoint when numbers are not finite")] = 3
     skip_gradient_norm: Annotated[
         float | None, arg(help="skip moves whose gradient norm is so many times the usual one; 10, say")
@@ -471,6 +471,7 @@ def run(verb: str, arguments: Sequence[str]) -> None:
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {printable(str(message))}", file=sys.stderr)
     if verb == "train":
         train(arguments)
+        distributed.leave()  # not after an error, of which the others may not know
     else:
         command = COMMANDS[verb]
         tyro.cli(command, args=list(arguments), prog=f"ganvas {verb}", config=PLAIN)
