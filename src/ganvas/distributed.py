@@ -80,7 +80,7 @@ def restarted() -> bool:
 def leave() -> None:
     """The opposite of `join`, which all do together.
 
-    Who does not leave, or leaves while others still talk, may abort when the interpreter ends: the group has threads of its own.
+    Who does not leave, or leaves while others still talk, may abort when the interpreter ends: the group has threads.
     """
     if dist.is_initialized():
         dist.barrier()

@@ -2,6 +2,7 @@
 
 import difflib
 import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,8 @@ EXAMPLES = """\
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one verb and leaves with 0, or with 2 after one message about what the user can mend."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # Threads that wait for each other by spinning make two runs on one machine five times slower; read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files need not be text, nor a terminal know every letter
             stream.reconfigure(errors="backslashreplace")
