@@ -313,7 +313,8 @@ def page() -> str:
     table = "\n".join(line for work in works for line in rows(work))
     counted = "\n".join(shares(work) for work in works if work["contestants"][0]["flops"])
     rates = {
-        name: statistics.median(rate for work in works for rate in work["rates"][name]) * 1e-9
+        name: statistics.median(rate for work in works for rate in work["rates"][name])
+        * 1e-6  # a block is 1,000 images
         for name in ("gemm_torch", "gemm_onednn")
     }
     return template.format(
