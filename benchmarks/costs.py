@@ -58,9 +58,9 @@ def in_turns(blocks: Sequence[Callable[[], Any]], rounds: int = ROUNDS) -> list[
 
 
 WATCHED: dict[str, list[str]] = {
-    "VAE, dense networks, glyphs": ["vae", "--network", "mlp", "--data", "glyphs", "--images", "300000"],
-    "VAE-GAN, convolutional networks, glyphs": ["vaegan", "--data", "glyphs", "--width", "16", "--images", "40000"],
-    "GAN, dense networks, ring8": ["gan", "--data", "ring8", "--images", "600000"],
+    "VAE, dense networks, glyphs": ["vae", "--network", "mlp", "--data", "glyphs", "--images", "100000"],
+    "VAE-GAN, convolutional networks, glyphs": ["vaegan", "--data", "glyphs", "--width", "16", "--images", "20000"],
+    "GAN, dense networks, ring8": ["gan", "--data", "ring8", "--images", "200000"],
 }
 OFF = [part for what in ("log", "validate", "checkpoint", "health") for part in (f"--{what}-every", str(10**9))]
 NO_AVERAGE = {"vae": [], "vaegan": ["--ema", "0"], "gan": ["--ema", "0"]}

@@ -104,12 +104,12 @@ def train(
     image_options: ImageOptions = ImageOptions(),
     log_every: int | None = None,
     validate_every: int | None = None,
-    checkpoint_every: int | None = None,
+    checkpoint_every: int = 10_000,
     keep: int = 2,
     metrics: Sequence[str] = (),
     metrics_every: int | None = None,
     keep_best: str | None = None,
-    health_every: int | None = None,
+    health_every: int = 2_500,
     rewinds: int = 3,
     skip_gradient_norm: float | None = None,
     precision: Precision = "float32",
@@ -128,9 +128,7 @@ def train(
     images: how many to see in all. resume: a run to go on with; all but `images` and `device` are then as they were.
     labels: so many training examples keep theirs, as many of each class, chosen by the seed; for recipes that learn from few.
     resume_if_there: go on with the run at `out` if it is there, else begin it: one command for every restart.
-    log_every, validate_every, checkpoint_every, metrics_every: periods in images seen. Unless they are given, a long run
-        looks at held-out data and at its health 24 times, and keeps 50 checkpoints one after the other; a short one
-        looks no more often than every 10,000, 2,500 and 10,000 images.
+    log_every, validate_every, checkpoint_every, metrics_every: periods in images seen.
     keep: so many of the newest checkpoints stay, besides the best.
     metrics: names of `metrics()`, to be taken of few samples during training. keep_best: the metric (its first score,
         where it has several) whose best checkpoint is kept, for `open_run(..., best=True)`.
@@ -180,21 +178,20 @@ def train(
             f"Recipe {card(function).name!r} takes gradients of its gradients, which no compiled turn has.",
             "Leave --compile out.",
         )
-    total = images if images is not None else built.images
     training = Training(
-        images=total,
+        images=images if images is not None else built.images,
         batch_size=batch_size if batch_size is not None else built.batch_size,
         seed=seed,
         labels=labels,
         device=device,
         log_every=log_every or built.report_every or 1_000,
-        validate_every=validate_every or built.report_every or max(10_000, total // 24),
-        checkpoint_every=max(10_000, total // 50) if checkpoint_every is None else checkpoint_every,
+        validate_every=validate_every or built.report_every or 10_000,
+        checkpoint_every=checkpoint_every,
         keep=keep,
         metrics=measured(metrics, metrics_every, keep_best),
         metrics_every=metrics_every or built.report_every or 10_000,
         keep_best=keep_best,
-        health_every=max(2_500, total // 24) if health_every is None else health_every,
+        health_every=health_every,
         rewinds=rewinds,
         skip_gradient_norm=None if skip_gradient_norm is None else float(skip_gradient_norm),
         sync_batchnorm=sync_batchnorm,

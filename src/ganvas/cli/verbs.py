@@ -334,12 +334,12 @@ class Training:
     channels: Channels = None
     log_every: Annotated[int | None, arg(help="images between two lines of metrics")] = None
     validate_every: Annotated[int | None, arg(help="images between two looks at held-out data")] = None
-    checkpoint_every: Annotated[int | None, arg(help="images between two checkpoints")] = None
+    checkpoint_every: Annotated[int, arg(help="images between two checkpoints")] = 10_000
     keep: Annotated[int, arg(help="so many of the newest checkpoints, besides the best")] = 2
     metrics: Annotated[str, arg(help="taken during training: names of ganvas metrics, with commas")] = ""
     metrics_every: Annotated[int | None, arg(help="images between two measurements")] = None
     keep_best: Annotated[str | None, arg(help="the metric whose best checkpoint is kept, for --best")] = None
-    health_every: Annotated[int | None, arg(help="images between two looks at the model's health")] = None
+    health_every: Annotated[int, arg(help="images between two looks at the model's health")] = 2_500
     rewinds: Annotated[int, arg(help="how often to go back to a checkpoint when numbers are not finite")] = 3
     skip_gradient_norm: Annotated[
         float | None, arg(help="skip moves whose gradient norm is so many times the usual one; 10, say")
