@@ -97,7 +97,7 @@ with fast_arithmetic():
 """
 
 
-@pytest.mark.skipif(arithmetic._glibc() is None, reason="the C library is not glibc")
+@pytest.mark.skipif(arithmetic.glibc() is None, reason="the C library is not glibc")
 def test_memory_that_a_step_gave_up_is_not_cleared_again() -> None:
     done = subprocess.run([sys.executable, "-c", NEWLY_CLEARED], check=True, capture_output=True, text=True)
     assert int(done.stdout) < 4_000  # pages; glibc left alone clears some 40,000 in these steps

@@ -66,14 +66,14 @@ LEARNT = (2**25, 2**26)
 
 def _hold_memory(single: int, free: int) -> None:
     """Blocks below `single` bytes come from the heap, which keeps up to `free` unused bytes. Only glibc's can be told so."""
-    library = _glibc()
+    library = glibc()
     if library is not None:
         library.mallopt(-3, single)  # M_MMAP_THRESHOLD
         library.mallopt(-1, free)  # M_TRIM_THRESHOLD
 
 
 @functools.cache
-def _glibc() -> ctypes.CDLL | None:
+def glibc() -> ctypes.CDLL | None:
     """The C library, where it is glibc."""
     try:
         library = ctypes.CDLL(None)
