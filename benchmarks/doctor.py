@@ -20,12 +20,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganvas.callbacks import Every, Examine, Log, Tally
+from ganvas import signs
+from ganvas.callbacks import Every, Examine, Log, Sparser, Tally
 from ganvas.data import Data, batches, open_data
 from ganvas.health import DETECTORS, Watch, course, detectors
 from ganvas.nn.quantize import EMAQuantizer
 from ganvas.recipe import Recipe
 from ganvas.recipes import RECIPES
+from ganvas.runs import FIRST
 from ganvas.service import seeded_build
 from ganvas.signs import Examination
 from ganvas.trainer import NotFinite, Trainer
@@ -34,8 +36,6 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "doctor.json"
 TEMPLATE, PAGE = ROOT / "benchmarks" / "doctor.template.md", ROOT / "docs" / "health.md"
 FIT, FRESH = (0, 1, 2), (103, 104)
-
-LOG_EVERY, HEALTH_EVERY = 1_000, 2_500
 
 IMAGES = {"ring8": 150_000, "digits": 40_000, "glyphs": 30_000}
 """Budgets at which the healthy recipes below have learnt the data roughly, in 5 to 15 seconds of one core."""
@@ -170,9 +170,9 @@ def history(case: Case, seed: int) -> dict[str, Any]:
     lines: list[Any] = []
     examination = Examination(data, seed, "cpu", recipe.num_classes, recipe.transform)
     callbacks = [
-        Log(Every(LOG_EVERY), lines.append, lambda: 0.0),
+        Log(Sparser(FIRST["log_every"]), lines.append, lambda: 0.0),
         Tally(Every(10_000), lines.append),
-        Examine(Every(HEALTH_EVERY), lines.append, examination),
+        Examine(Sparser(FIRST["health_every"]), lines.append, examination),
     ]
     start = time.process_time()
     try:
@@ -264,7 +264,7 @@ def report(work: Path, fresh: Sequence[int]) -> None:
             "detectors": rates(runs),
         }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    constants = {**vars(course), **vars(detectors)}
+    constants = {**vars(course), **vars(detectors), **{name: vars(signs)[name] for name in ("NUM", "NUM_CODED")}}
     thresholds = {name: value for name, value in constants.items() if isinstance(value, int | float) and name.isupper()}
     words = {"table": table(results["fresh"]), "fresh": summary(results["fresh"]), "fit": summary(results["fit"])}
     PAGE.write_text(TEMPLATE.read_text().format(**thresholds, **words))

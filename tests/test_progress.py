@@ -60,6 +60,19 @@ def test_a_log_gets_one_plain_line_every_ten_seconds(clock: Clock) -> None:
     )
 
 
+def test_the_images_advance_between_two_tellings_of_terms(clock: Clock) -> None:
+    console = log()
+    with Progress(100_000, "t", console, clock=clock) as progress:
+        progress.advance(500)  # of which nothing was told so far
+        progress.update(1_000, 100.0, TERMS)
+        for images in (1_000, 2_000):
+            clock.now += 10
+            progress.advance(images)
+    lines = written(console).splitlines()
+    assert [re.search(r"([\d,]+) / 100,000 images", line)[1] for line in lines] == ["1,000", "2,000"]  # type: ignore[index]
+    assert all("100 images/s" in line and "distortion 93.12" in line for line in lines)
+
+
 def test_a_terminal_shows_images_speed_time_left_and_each_players_terms(clock: Clock) -> None:
     console = terminal()
     with Progress(50_000, "vaegan on glyphs", console, clock=clock) as progress:

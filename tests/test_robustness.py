@@ -17,6 +17,7 @@ from ganvas.cli import main
 from ganvas.errors import GanvasError
 from ganvas.recipe import options
 from ganvas.recipes import RECIPES
+from ganvas.runs import FIRST, Directory
 
 TINY: dict[str, Any] = {"data": "digits", "batch_size": 32, "width": 4, "latent": 2, "quiet": True}
 COMMAND = ["train", "vae", "--data", "digits", "--batch-size", "32", "--width", "4", "--latent", "2", "--images", "256"]
@@ -83,6 +84,42 @@ def test_the_metrics_of_a_run_that_was_stopped_and_gone_on_with_are_those_of_one
     assert logged(run) == logged(whole)
     ganvas.train(resume=run, quiet=True)  # it is at its end already
     assert logged(run) == logged(whole)
+
+
+def test_periods_that_nobody_gave_follow_from_the_images_seen_in_one_run_as_in_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each changes before, at and after the image where the run was stopped and gone on with."""
+    firsts = {"log_every": 32, "validate_every": 64, "checkpoint_every": 64, "metrics_every": 64, "health_every": 16}
+    for name, first in firsts.items():
+        monkeypatch.setitem(FIRST, name, first)
+    tiny: dict[str, Any] = {**TINY, "batch_size": 16, "metrics": ["mse"], "quiet": True}
+    ganvas.train("vae", out=tmp_path / "whole", images=1_024, **tiny)
+    ganvas.train("vae", out=tmp_path / "run", images=512, **tiny)
+    ganvas.train(resume=tmp_path / "run", images=1_024, quiet=True)
+    assert logged(tmp_path / "run") == logged(tmp_path / "whole")
+    lines = logged(tmp_path / "whole")
+    told = [line["images"] for line in lines if line.get("split") == "train"]
+    assert told == [*range(32, 256, 32), *range(256, 512, 64), *range(512, 1_024, 128), 1_024]
+    assert [line["images"] for line in lines if "mse" in line.get("metrics", {})] == [
+        0,
+        *range(64, 512, 64),
+        *range(512, 1_025, 128),
+    ]
+    assert Directory(tmp_path / "whole").settings().training.log_every is None
+
+
+def test_periods_that_were_given_are_exact_and_stay_with_the_run(tmp_path: Path) -> None:
+    """As do those of a run that an earlier version wrote, which names them all."""
+    again: dict[str, Any] = {**TINY, "batch_size": 16, "quiet": True, "out": tmp_path / "run", "resume_if_there": True}
+    ganvas.train("vae", images=320, log_every=16, **again)
+    ganvas.train("vae", images=640, **again)
+    told = [line["images"] for line in logged(tmp_path / "run") if line.get("split") == "train"]
+    assert told == [*range(16, 641, 16)]
+    with pytest.raises(GanvasError, match="log-every 16, not 32"):
+        ganvas.train("vae", images=640, log_every=32, **again)
+    with pytest.raises(GanvasError, match="--log-every must be at least 1"):
+        ganvas.train("vae", log_every=0, out=tmp_path / "none", **TINY)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

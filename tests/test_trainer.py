@@ -1,6 +1,7 @@
 """The trainer: turns, laziness, freezing, averages, and the clock."""
 
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 
 from ganvas import rng
 from ganvas.batch import Batch
-from ganvas.callbacks import Every, OneTwoFive
+from ganvas.callbacks import Every, OneTwoFive, Sparser, periodic
 from ganvas.ema import EMA
 from ganvas.model import Lazy, Model, Player, Round, Terms
 from ganvas.models.gan import GAN
@@ -170,6 +171,29 @@ def test_one_two_five_is_due_at_each_mark_once() -> None:
     due = OneTwoFive(10)
     assert [n for n in range(1, 1_200) if due(n - 1, n)] == [10, 20, 50, 100, 200, 500, 1_000]
     assert due(15, 600)
+
+
+def test_marks_grow_sparser_as_more_is_seen_to_an_eighth_of_the_first() -> None:
+    due = Sparser(10)
+    marks = [n for n in range(1, 601) if due(n - 1, n)]
+    parts = [range(10, 80, 10), range(80, 160, 20), range(160, 320, 40), range(320, 601, 80)]
+    assert marks == [mark for part in parts for mark in part]
+    newer = [sum(2 * n >= mark for n in marks if n <= mark) for mark in marks if mark >= 80]
+    assert min(newer) == 5
+    assert max(after - before for before, after in pairwise(marks)) == 80
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64, 300])
+def test_each_mark_is_met_once_by_the_first_step_that_reaches_it(batch: int) -> None:
+    due = Sparser(10)
+    met = [n for n in range(batch, 1_200, batch) if due(n - batch, n)]
+    marks = {due.last(n) for n in range(10, met[-1] + 1)}
+    assert met == sorted({-(-mark // batch) * batch for mark in marks})
+
+
+def test_a_period_that_is_given_is_exact() -> None:
+    assert periodic(30, 10) == Every(30)
+    assert periodic(None, 10) == Sparser(10)
 
 
 def test_schedules() -> None:

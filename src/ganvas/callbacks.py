@@ -45,6 +45,31 @@ class OneTwoFive:
         return count
 
 
+@dataclass(frozen=True)
+class Sparser:
+    """Every `first` images until 8 × first were seen, every 2 × first until 16 × first, every 4 × first until 32 × first, and
+    every 8 × first from there on: what is trained for long changes slowly.
+
+    Marks follow from the images seen alone, so that a run in two parts has those of one in one go. From 8 × first on, the
+    newer half of what was seen has five marks or more at each mark, and at most a quarter of it lies behind the last one.
+    """
+
+    first: int
+
+    def __call__(self, before: int, after: int) -> bool:
+        return self.last(after) > self.last(before)
+
+    def last(self, images: int) -> int:
+        """The largest mark at or below `images`."""
+        period = self.first << min(3, (images // (8 * self.first)).bit_length())
+        return images // period * period
+
+
+def periodic(every: int | None, first: int) -> When:
+    """Every so many images; where that is not said, every `first` of them to begin with."""
+    return Sparser(first) if every is None else Every(every)
+
+
 class Record(Protocol):
     """Takes one line of a run's metrics."""
 
@@ -82,6 +107,16 @@ class Log:
                 "partial": not due,
             }
         )
+
+
+class Advance:
+    """Tells how many images were seen, which costs nothing, also between two lines of metrics."""
+
+    def __init__(self, when: When, tell: Callable[[int], None]) -> None:
+        self.when, self.tell = when, tell
+
+    def __call__(self, trainer: Trainer) -> None:
+        self.tell(trainer.images_seen)
 
 
 @runtime_checkable

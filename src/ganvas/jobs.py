@@ -16,6 +16,7 @@ import torch
 from ganvas import checkpoint, distributed
 from ganvas.batch import Batch
 from ganvas.callbacks import (
+    Advance,
     Checkpoint,
     Every,
     Examine,
@@ -42,7 +43,7 @@ from ganvas.pictures import PAIR_COLUMNS, beside, save_picture
 from ganvas.progress import Progress
 from ganvas.recipe import Recipe
 from ganvas.report import write_report
-from ganvas.runs import Directory, Settings, line_walk, prior_walk
+from ganvas.runs import FIRST, Directory, Settings, line_walk, prior_walk
 from ganvas.signs import Examination
 from ganvas.storage import held
 from ganvas.trainer import Callback, NotFinite, Trainer
@@ -258,13 +259,14 @@ class Job:
             draw_progress(model, self.recipe, self.data, directory.samples, images, trainer.device)
 
         return [
-            Log(Every(training.log_every), record, clock),
+            Log(training.when("log_every"), record, clock),
+            Advance(Every(FIRST["log_every"]), progress.advance),
             Tally(Every(self.data.info.num_train), record),
-            Validate(Every(training.validate_every), record, validation),
-            *(() if examination is None else (Examine(Every(training.health_every), record, examination),)),
+            Validate(training.when("validate_every"), record, validation),
+            *(() if examination is None else (Examine(training.when("health_every"), record, examination),)),
             Picture(OneTwoFive(1_000), draw),
             *(() if evaluation is None else (self.measure(evaluation, directory),)),
-            Checkpoint(Every(training.checkpoint_every), directory.checkpoints, training.keep),
+            Checkpoint(training.when("checkpoint_every"), directory.checkpoints, training.keep),
         ]
 
     def measure(self, evaluation: Evaluation, directory: Directory) -> Measure:
@@ -285,7 +287,7 @@ class Job:
             return scores_now(evaluation if model.images_seen == 0 else evaluation.on(model), model.images_seen)
 
         best = KeepBest(training.keep_best, directory.checkpoints, training.keep) if training.keep_best else None
-        return Measure(Every(training.metrics_every), record, scores, best)
+        return Measure(training.when("metrics_every"), record, scores, best)
 
     def finish(self, trainer: Trainer, directory: Directory, seconds: float) -> None:
         """Notes how the run ended, writes its report, and says both."""

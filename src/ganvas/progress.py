@@ -74,6 +74,11 @@ class Progress:
         if self._clock() - self._shown_at >= period:
             self._show()
 
+    def advance(self, images: int) -> None:
+        """Tell that so many were seen in all, while speed and terms are as they were told last; nothing before that."""
+        if self._terms and images > self._images:
+            self.update(images, self._images_per_second, self._terms)
+
     def message(self, text: str) -> None:
         """A line that stays: above the display on a terminal, among the lines in a log."""
         if not self.quiet:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 import ganvas
 from ganvas import checkpoint, rng
+from ganvas.callbacks import When, periodic
 from ganvas.data import DataInfo, ImageOptions
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.model import Autoencoder, Model
@@ -34,9 +35,19 @@ PUBLISHED = "model.safetensors"
 """The weights of a folder that `ganvas export --to hub-folder` wrote; its config.json holds what a run's recipe.json does."""
 
 
+FIRST = {
+    "log_every": 1_000,
+    "validate_every": 10_000,
+    "checkpoint_every": 10_000,
+    "metrics_every": 10_000,
+    "health_every": 2_500,
+}
+"""Training's periods, and what each is at first where none is given: see `Sparser`."""
+
+
 @dataclass(frozen=True)
 class Training:
-    """The options of a training run that are not its recipe's. Periods are in images seen.
+    """The options of a training run that are not its recipe's. Periods are in images seen; None for those of `FIRST`.
 
     labels: so many training examples keep theirs, chosen by the seed; None for all that there are.
     keep: so many of the newest checkpoints stay, besides the best.
@@ -50,19 +61,27 @@ class Training:
     seed: int = 0
     labels: int | None = None
     device: str = "cpu"
-    log_every: int = 1_000
-    validate_every: int = 10_000
-    checkpoint_every: int = 10_000
+    log_every: int | None = None
+    validate_every: int | None = None
+    checkpoint_every: int | None = None
     keep: int = 2
     metrics: tuple[str, ...] = ()
-    metrics_every: int = 10_000
+    metrics_every: int | None = None
     keep_best: str | None = None
-    health_every: int = 2_500
+    health_every: int | None = None
     rewinds: int = 3
     skip_gradient_norm: float | None = None
     sync_batchnorm: bool = False
     precision: Precision = "float32"
     compile: bool = False
+
+    def when(self, period: str) -> When:
+        """When what has this period, a key of `FIRST`, is due."""
+        return periodic(getattr(self, period), FIRST[period])
+
+    def not_named(self, old: "Training") -> "Training":
+        """These options, with the periods of `old` where none are given."""
+        return replace(self, **{name: getattr(old, name) for name in FIRST if getattr(self, name) is None})
 
 
 @dataclass(frozen=True)
@@ -127,7 +146,7 @@ def text(value: object) -> str:
     return value
 
 
-MAY_BE_NONE = ("labels", "skip_gradient_norm")
+MAY_BE_NONE = ("labels", "skip_gradient_norm", *FIRST)
 
 LEAST = {"seed": -(2**63), "rewinds": 0}
 """Of training's whole numbers; of all others 1."""

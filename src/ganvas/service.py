@@ -33,7 +33,7 @@ from ganvas.precision import PRECISIONS, Precision
 from ganvas.recipe import Recipe, RecipeFunction, build, card, resolved
 from ganvas.recipes import RECIPES, from_file
 from ganvas.report import write_report
-from ganvas.runs import PUBLISHED, Directory, Run, Settings, Training, numbered, parsed
+from ganvas.runs import FIRST, PUBLISHED, Directory, Run, Settings, Training, numbered, parsed
 from ganvas.samplers import PostHocPrior
 from ganvas.trainer import Trainer
 
@@ -104,12 +104,12 @@ def train(
     image_options: ImageOptions = ImageOptions(),
     log_every: int | None = None,
     validate_every: int | None = None,
-    checkpoint_every: int = 10_000,
+    checkpoint_every: int | None = None,
     keep: int = 2,
     metrics: Sequence[str] = (),
     metrics_every: int | None = None,
     keep_best: str | None = None,
-    health_every: int = 2_500,
+    health_every: int | None = None,
     rewinds: int = 3,
     skip_gradient_norm: float | None = None,
     precision: Precision = "float32",
@@ -128,11 +128,11 @@ def train(
     images: how many to see in all. resume: a run to go on with; all but `images` and `device` are then as they were.
     labels: so many training examples keep theirs, as many of each class, chosen by the seed; for recipes that learn from few.
     resume_if_there: go on with the run at `out` if it is there, else begin it: one command for every restart.
-    log_every, validate_every, checkpoint_every, metrics_every: periods in images seen.
+    log_every, validate_every, checkpoint_every, metrics_every, health_every: periods in images seen. Where none is given, it
+        begins with 1,000, 10,000, 10,000, 10,000 and 2,500 images, and is doubled at 8, 16 and 32 times as many.
     keep: so many of the newest checkpoints stay, besides the best.
     metrics: names of `metrics()`, to be taken of few samples during training. keep_best: the metric (its first score,
         where it has several) whose best checkpoint is kept, for `open_run(..., best=True)`.
-    health_every: images between two looks at the model's health.
     rewinds: how often training may go back to its last checkpoint when numbers stop being finite.
     skip_gradient_norm: moves whose gradient norm is more than so many times the usual one are not taken.
     precision: of what networks compute in training; weights are float32 in any case.
@@ -184,12 +184,12 @@ def train(
         seed=seed,
         labels=labels,
         device=device,
-        log_every=log_every or built.report_every or 1_000,
-        validate_every=validate_every or built.report_every or 10_000,
+        log_every=built.report_every if log_every is None else log_every,
+        validate_every=built.report_every if validate_every is None else validate_every,
         checkpoint_every=checkpoint_every,
         keep=keep,
         metrics=measured(metrics, metrics_every, keep_best),
-        metrics_every=metrics_every or built.report_every or 10_000,
+        metrics_every=built.report_every if metrics_every is None else metrics_every,
         keep_best=keep_best,
         health_every=health_every,
         rewinds=rewinds,
@@ -198,9 +198,13 @@ def train(
         precision=precision,
         compile=compile,
     )
-    if keep_best and training.metrics_every > training.images:
+    old = Directory(path).settings() if goes_on else None
+    if old is not None:
+        training = training.not_named(old.training)
+    first_measured = training.metrics_every or FIRST["metrics_every"]
+    if keep_best and first_measured > training.images:
         raise GanvasError(
-            f"--keep-best measures every {training.metrics_every} images, and the run sees only {training.images}.",
+            f"--keep-best measures after {first_measured} images first, and the run sees only {training.images}.",
             "Measure more often: --metrics-every N",
         )
     check_sizes(training, loaded, place)
@@ -217,8 +221,7 @@ def train(
         command=command_line(),
         launch=distributed.launch(),
     )
-    if goes_on:
-        old = Directory(path).settings()
+    if old is not None:
         same_run(path, old, settings)
         check_budget(path, old.training.images, training.images)
     Job(path, settings, built, loaded, fresh=not goes_on, place=place, quiet=quiet).run()
@@ -636,8 +639,8 @@ def trained_on(run: Run, source: str, loaded: Data) -> Split | str | None:
 
 
 def check_sizes(training: Training, loaded: Data, place: distributed.Place) -> None:
-    periods = ("log_every", "validate_every", "checkpoint_every", "metrics_every", "health_every")
-    for name in ("images", "batch_size", *periods):
+    given = [name for name in FIRST if getattr(training, name) is not None]
+    for name in ("images", "batch_size", *given):
         at_least(getattr(training, name), 1, "--" + name.replace("_", "-"))
     at_least(training.keep, 1, "--keep")
     at_least(training.rewinds, 0, "--rewinds")

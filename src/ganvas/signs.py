@@ -9,14 +9,17 @@ from torch import Tensor
 from ganvas import rng
 from ganvas.batch import Batch
 from ganvas.data import Data
-from ganvas.metrics.distances import nearest, squared_distances
+from ganvas.metrics.distances import squared_distances
 from ganvas.model import Autoencoder, Judged, Model
 from ganvas.nn.quantize import k_means
 
 Signs = dict[str, float | list[float]]
 
 NUM = 256
-"""Samples, and held-out examples, that are looked at: a few hundred forward passes each time."""
+"""Samples, and held-out examples, that are compared."""
+
+NUM_CODED = 128
+"""So many of the held-out examples, and of training examples, go through the networks each time, which is what costs."""
 
 NUM_TRAIN = 2_000
 """Training examples that copies are looked for among. Only small training sets are memorised whole."""
@@ -26,6 +29,9 @@ LEAST = 16
 
 SIDE = 16
 """Images are compared after they were averaged down to so many pixels a side: what ails a model shows coarsely."""
+
+FEW_DIMENSIONS = 16
+"""Neighbours among points of no more dimensions are so near that distances are computed in float64, and else in float32."""
 
 NUM_BINS = 10
 
@@ -69,15 +75,16 @@ class Examination:
             order = torch.randperm(len(data.train))[:NUM_TRAIN]
             least = min(len(data.held_out), NUM)
             rows = torch.randperm(len(data.held_out))[: 1 << max(least.bit_length() - 1, 0)]
-            self.held_out = data.held_out.batch(rows, device)
-            self.train = data.train.batch(order[: len(rows)], device)
+            self.held_out = data.held_out.batch(rows[:NUM_CODED], device)
+            self.train = data.train.batch(order[: len(self.held_out)], device)
             self.known = view(data.train.batch(order, device).x)
-            self.seen = view(self.held_out.x)
-            self.centres = k_means(self.known, min(NUM_BINS, len(order)))[0]
-        self.num = len(rows)
-        self.usual = self.shares(self.known)
-        self.alike = copies(self.seen, self.known)
-        self.spread = mean_distance(self.seen, self.seen)
+            self.seen = view(data.held_out.batch(rows, device).x)
+            centres = k_means(self.known, min(NUM_BINS, len(order)))[0]
+        self.num, self.num_bins = len(rows), len(centres)
+        self.references = torch.cat([self.known, self.seen, centres])
+        self.usual = self.shares(squared(self.known, centres))
+        self.alike = copies(squared(self.seen, self.known))
+        self.spread = apart(self.seen)
 
     @property
     def possible(self) -> bool:
@@ -98,33 +105,38 @@ class Examination:
         return signs
 
     def of_samples(self, samples: Tensor) -> Signs:
-        bins = self.shares(samples)
-        between, within = mean_distance(samples, self.seen), mean_distance(samples, samples)
+        sizes = [len(self.known), self.num, self.num_bins]
+        to_known, to_seen, to_centres = squared(samples, self.references).split(sizes, 1)
+        bins, between, within = self.shares(to_centres), mean(to_seen.sqrt()), apart(samples)
         equally = min(self.num, len(self.known))
-        near, near_too = (nearest(samples, examples[:equally])[0] for examples in (self.known, self.seen))
+        near, near_too = (to[:, :equally].amin(1) for to in (to_known, to_seen))
         nearer = (near < near_too).double() + 0.5 * (near == near_too)
         return {
             "spread": within / self.spread,
             "distance": max(0.0, 2 * between - within - self.spread) / self.spread,
             "bins": bins.tolist(),
             "bins_in_common": float(torch.minimum(bins, self.usual).sum()),
-            "copies": copies(samples, self.known) - self.alike,
+            "copies": copies(to_known) - self.alike,
             "nearer_train": float(nearer.mean()),
         }
 
     def of_codes(self, model: Autoencoder, held_out: Batch, train: Batch) -> Signs:
-        means = model.encode(held_out.x, held_out.y).mean
-        errors = [error(model, batch) for batch in (held_out, train)]
+        x = torch.cat([held_out.x, train.x])
+        y = None if held_out.y is None or train.y is None else torch.cat([held_out.y, train.y])
+        codes = model.encode(x, y).mean
+        difference = (model.generate(codes, y) - x).nan_to_num(FAR, FAR, -FAR)
+        num = len(held_out)
+        error, error_train = (float(part.square().mean()) for part in (difference[:num], difference[num:]))
         variance = float((held_out.x - held_out.x.mean(0)).square().mean())
-        signs: Signs = {"unexplained": errors[0] / max(variance, 1e-12), "overfit": errors[0] / max(errors[1], 1e-12)}
-        if means.dim() == 2:
-            signs["active_units"] = float((means.var(0) > ACTIVE).float().mean())
+        signs: Signs = {"unexplained": error / max(variance, 1e-12), "overfit": error / max(error_train, 1e-12)}
+        if codes.dim() == 2:
+            signs["active_units"] = float((codes[:num].var(0) > ACTIVE).float().mean())
         return signs
 
-    def shares(self, x: Tensor) -> Tensor:
-        """How much of x (N, F) lies in each bin, (K,)."""
-        bins = nearest(x, self.centres)[1][:, 0]
-        return torch.bincount(bins, minlength=len(self.centres)).double() / len(x)
+    def shares(self, to_centres: Tensor) -> Tensor:
+        """How much of some examples lies in each bin, (K,), by their squared distances from the bins' centres, (N, K)."""
+        bins = to_centres.argmin(1)
+        return torch.bincount(bins, minlength=self.num_bins).double() / len(bins)
 
 
 def view(x: Tensor) -> Tensor:
@@ -135,27 +147,28 @@ def view(x: Tensor) -> Tensor:
     return x.flatten(1)
 
 
-def mean_distance(a: Tensor, b: Tensor) -> float:
-    """Of all pairs; of all pairs of two different rows, where a is b."""
-    total = sum(float(part.sqrt().sum()) for _, part in squared_distances(a, b))
-    if a is b:
-        return total / max(1, len(a) * (len(a) - 1))
-    return total / (len(a) * len(b))
+def squared(a: Tensor, b: Tensor) -> Tensor:
+    """|aᵢ − bⱼ|² of examples that were viewed, (N, M)."""
+    dtype = torch.float64 if a.shape[1] <= FEW_DIMENSIONS else torch.float32
+    return torch.cat([part for _, part in squared_distances(a, b, dtype)])
 
 
-def copies(x: Tensor, known: Tensor) -> float:
-    """Share of x whose nearest neighbour in `known` is three times as near as the second nearest."""
-    found = nearest(x, known, min(2, len(known)))[0]
-    return float((3 * found[:, 0] < found[:, -1]).double().mean())
+def apart(x: Tensor) -> float:
+    """Mean distance of all pairs of two different rows of x (N, F)."""
+    return mean(squared(x, x).fill_diagonal_(0).sqrt()) * len(x) / max(1, len(x) - 1)
+
+
+def mean(x: Tensor) -> float:
+    return float(x.mean(dtype=torch.float64))
+
+
+def copies(to_known: Tensor) -> float:
+    """Share of examples whose nearest neighbour is three times as near as the second nearest, by squared distances (N, M)."""
+    nearby = to_known <= 9 * to_known.amin(1, keepdim=True)
+    return float((nearby.sum(1) == 1).double().mean())
 
 
 def auc(above: Tensor, below: Tensor) -> float:
     """P(a > b) + ½ P(a = b) for scores a of `above` (N,) and b of `below` (M,)."""
     a, b = above.double().view(-1, 1), below.double().view(1, -1)
     return float(((a > b).double() + 0.5 * (a == b)).mean())
-
-
-def error(model: Autoencoder, batch: Batch) -> float:
-    """Mean squared error of the reconstructions."""
-    difference = (model.reconstruct(batch.x, batch.y) - batch.x).nan_to_num(FAR, FAR, -FAR)
-    return float(difference.square().mean())
