@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ganvas.convolutions import Kernels
+
 WORTH_IT = 1_000_000
 """Multiply-adds from which on a product is handed to oneDNN; to prepare one costs as much as MKL takes for this."""
 
@@ -25,9 +27,10 @@ _flushed_before = False
 def fast_arithmetic() -> Generator[None]:
     """Inside, arithmetic on the CPU is done as fast as it can be, in the whole process; several may be inside at once.
 
-    Products of float32 matrices, also those of backward passes, go to oneDNN where that `helps`. Numbers below 1.2e-38
-    count as 0: where a discriminator is certain, gradients sink that low, and each costs a hundred ordinary ones. Memory
-    that a step gives up is kept for the next one, in which the system would first have to clear it again, page by page.
+    Products of float32 matrices, also those of backward passes, go to oneDNN where that `helps`, and convolutions with few
+    positions become products (`convolutions.py`); GANVAS_PRODUCTS=torch in the environment prevents both. Numbers below
+    1.2e-38 count as 0: where a discriminator is certain, gradients sink that low, and each costs a hundred ordinary ones.
+    Memory that a step gives up is kept for the next one, for which the system would have to clear it again, page by page.
     """
     global _inside
     with _lock:
@@ -45,7 +48,7 @@ def fast_arithmetic() -> Generator[None]:
 
 def _begin() -> None:
     global _kernels, _flushed_before
-    _kernels = _registered() if helps() else None
+    _kernels = _registered()
     _flushed_before = float(torch.tensor(1e-40) * 1) == 0
     torch.set_flush_denormal(True)
     _hold_memory(2**30, 2**30)
@@ -88,12 +91,11 @@ def helps() -> bool:
 
     MKL takes its 256-bit path on processors that are not Intel's, even where they have AVX-512; oneDNN asks the processor
     itself. On one core of an AMD EPYC of family 26 that is 230 against 107 billion operations a second. A fixed rule and
-    no measurement, so that a resumed run computes what it would have. GANVAS_PRODUCTS=torch in the environment says no.
+    no measurement, so that a resumed run computes what it would have.
     """
-    if os.environ.get("GANVAS_PRODUCTS") == "torch" or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        return False
     return (
-        torch.backends.mkl.is_available()
+        hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and torch.backends.mkl.is_available()
         and torch.backends.mkldnn.is_available()
         and torch.backends.cpu.get_cpu_capability() == "AVX512"
         and _vendor() not in ("GenuineIntel", "")
@@ -109,12 +111,19 @@ def _vendor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")
 
 
-def _registered() -> torch.library.Library:
+def _registered() -> torch.library.Library | None:
+    if os.environ.get("GANVAS_PRODUCTS") == "torch":
+        return None
     library = torch.library.Library("aten", "IMPL")
+    convolutions = Kernels.found()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that torch's own kernels are set aside is the purpose
-        library.impl("mm", _mm, "CPU")
-        library.impl("addmm", _addmm, "CPU")
+        if helps():
+            library.impl("mm", _mm, "CPU")
+            library.impl("addmm", _addmm, "CPU")
+        if convolutions:
+            library.impl("convolution", convolutions.forward, "CPU", with_keyset=True)
+            library.impl("convolution_backward", convolutions.backward, "CPU", with_keyset=True)
     return library
 
 

@@ -1,0 +1,190 @@
+"""Convolutions as matrix products, where few positions share a large kernel: at the coarse end of every image network.
+
+There oneDNN makes 6 to 60 of the 100 billion operations a second that a product makes, and it multiplies with the padding's
+zeros, which for 4x4 kernels on a 3x3 map is every other multiplication. Everywhere else it is the faster one, and is asked.
+
+A convolution of stride s and padding p adds up, for an output at i, kernel tap a times input at s·i + a − p. A transposed one
+does the same with input and output exchanged: below, `points` are what has the coarse positions and `image` what has the
+fine ones. Kernels are (points' channels, image's channels, height, width) for both.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+POSITIONS = 2_048
+"""At most so many positions, over a whole batch, have their kernel's gradient made of products."""
+
+SHARE = 32
+"""A kernel has at least so many pairs of channels for each position; with fewer, to lay out the factors costs too much."""
+
+PAIRS = 1 << 15
+"""And at least so many pairs of channels."""
+
+WORTH_IT = 1_000_000
+"""Multiply-adds from which on a map of one position is made by a product."""
+
+Tap = tuple[tuple[int, int], tuple[slice, slice], tuple[slice, slice]]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How taps, points and pixels meet along height and width. count: of images in the batch."""
+
+    count: int
+    pairs: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    points: tuple[int, int]
+    image: tuple[int, int]
+
+    @classmethod
+    def of(
+        cls,
+        x: Tensor,
+        weight: Tensor,
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        transposed: bool,
+        output_padding: Sequence[int],
+        groups: int,
+    ) -> Self | None:
+        """None for what is not made of products here: groups, dilation, other dimensions than two or types than float32."""
+        types = {x.dtype, weight.dtype}
+        if x.dim() != 4 or groups != 1 or types != {torch.float32} or any(d != 1 for d in dilation):
+            return None
+        count, size, kernel = len(x), x.shape[2:], weight.shape[2:]
+        axes = zip(size, kernel, stride, padding, output_padding, strict=True)
+        if transposed:
+            other = [(n - 1) * s - 2 * p + k + more for n, k, s, p, more in axes]
+        else:
+            other = [(n + 2 * p - k) // s + 1 for n, k, s, p, _ in axes]
+        points, image = (size, other) if transposed else (other, size)
+        if not count or min(*points, *image) < 1:
+            return None
+        pairs = weight.shape[0] * weight.shape[1]
+        return cls(count, pairs, *((a[0], a[1]) for a in (kernel, stride, padding, points, image)))
+
+    @property
+    def one_point(self) -> bool:
+        """Whether the coarse map has one position, and to make it by a product is worth it."""
+        taps = [max(0, tap.stop - tap.start) for tap in self.window[0]]
+        return self.points == (1, 1) and self.count * self.pairs * taps[0] * taps[1] >= WORTH_IT
+
+    @property
+    def few_points(self) -> bool:
+        """Whether the kernel's gradient is faster made of products."""
+        positions = self.count * self.points[0] * self.points[1]
+        return positions <= POSITIONS and self.pairs >= max(PAIRS, SHARE * positions)
+
+    @property
+    def window(self) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """Where there is one point alone: the taps that meet the image, and the pixels that they meet."""
+        lengths = [min(k - p, n) for k, p, n in zip(self.kernel, self.padding, self.image, strict=True)]
+        taps = [slice(p, p + length) for p, length in zip(self.padding, lengths, strict=True)]
+        return (taps[0], taps[1]), (slice(lengths[0]), slice(lengths[1]))
+
+    def taps(self) -> Iterator[Tap]:
+        """Each tap that meets the image at all, with the points where it does, and the pixels that it then meets."""
+        for a, rows, pixel_rows in self._axis(0):
+            for b, columns, pixel_columns in self._axis(1):
+                yield (a, b), (rows, columns), (pixel_rows, pixel_columns)
+
+    def _axis(self, axis: int) -> Iterator[tuple[int, slice, slice]]:
+        stride, padding = self.stride[axis], self.padding[axis]
+        for tap in range(self.kernel[axis]):
+            first = max(0, -((tap - padding) // stride))
+            last = min(self.points[axis] - 1, (self.image[axis] - 1 + padding - tap) // stride)
+            if last >= first:
+                pixel = first * stride + tap - padding
+                yield tap, slice(first, last + 1), slice(pixel, pixel + (last - first) * stride + 1, stride)
+
+
+def gathered(image: Tensor, weight: Tensor, g: Geometry) -> Tensor:
+    """Each image's one point: (N, C, H, W) and (P, C, h, w) to (N, P, 1, 1)."""
+    (a, b), (rows, columns) = g.window
+    pixels = _last(image)[:, rows, columns].flatten(1)
+    return (pixels @ _last(weight)[:, a, b].flatten(1).T)[:, :, None, None]
+
+
+def spread(points: Tensor, weight: Tensor, g: Geometry) -> Tensor:
+    """What its one point adds to each image, the transpose of `gathered`: (N, P, 1, 1) and (P, C, h, w) to (N, C, H, W)."""
+    (a, b), (rows, columns) = g.window
+    kernel = _last(weight)[:, a, b]
+    pixels = (points.flatten(1) @ kernel.flatten(1)).unflatten(1, kernel.shape[1:])
+    if pixels.shape[1:3] != g.image:
+        image = pixels.new_zeros(len(pixels), *g.image, pixels.shape[3])
+        image[:, rows, columns] = pixels
+        pixels = image
+    return _first(pixels)
+
+
+def kernel_gradient(points: Tensor, image: Tensor, g: Geometry) -> Tensor:
+    """Σ over positions of points times pixels, tap by tap: (N, P, h', w') and (N, C, H, W) to (P, C, h, w)."""
+    points, image = _last(points), _last(image)
+    gradient = points.new_zeros(points.shape[3], *g.kernel, image.shape[3])
+    for (a, b), (rows, columns), (pixel_rows, pixel_columns) in g.taps():
+        met = image[:, pixel_rows, pixel_columns].flatten(0, 2)
+        gradient[:, a, b] = points[:, rows, columns].flatten(0, 2).T @ met
+    return _first(gradient)
+
+
+def _last(x: Tensor) -> Tensor:
+    """A view with channels last."""
+    return x.permute(0, 2, 3, 1)
+
+
+def _first(x: Tensor) -> Tensor:
+    return x.permute(0, 3, 1, 2)
+
+
+class Kernels:
+    """The operators `convolution` and `convolution_backward` on the CPU. usual: torch's own kernels of both."""
+
+    def __init__(self, usual: Any, usual_backward: Any) -> None:
+        self.usual, self.usual_backward = usual, usual_backward
+
+    @classmethod
+    def found(cls) -> Self | None:
+        """None where torch does not give its own kernels away (before 2.8)."""
+        find = getattr(torch.library, "get_kernel", None)
+        return find and cls(*(find(f"aten::{name}", "CPU") for name in ("convolution", "convolution_backward")))
+
+    def forward(self, keys: Any, x: Tensor, weight: Tensor, bias: Tensor | None, *how: Any) -> Tensor:
+        g = Geometry.of(x, weight, *how)
+        if g is None or not g.one_point:
+            return self.usual.call_boxed(keys, x, weight, bias, *how)
+        transposed = how[3]
+        out = spread(x, weight, g) if transposed else gathered(x, weight, g)
+        return out if bias is None else out + bias.view(-1, 1, 1)
+
+    def backward(
+        self, keys: Any, slope: Tensor, x: Tensor, weight: Tensor, bias_sizes: Sequence[int] | None, *how: Any
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        how, wanted = how[:-1], how[-1]
+        g = Geometry.of(x, weight, *how)
+        transposed = how[3]
+        of_x = of_weight = of_bias = None
+        if g and g.one_point and wanted[0]:
+            of_x = gathered(slope, weight, g) if transposed else spread(slope, weight, g)
+        if g and g.few_points and wanted[1]:
+            of_weight = kernel_gradient(*((x, slope) if transposed else (slope, x)), g)
+            if not weight.is_contiguous(memory_format=torch.channels_last):
+                of_weight = of_weight.contiguous()
+        ours = [of_x is not None, of_weight is not None, of_weight is not None or not wanted[1]]
+        if ours[2] and wanted[2]:  # oneDNN would compute the kernel's gradient for it
+            of_bias = slope.sum((0, *range(2, slope.dim())))
+        left = [asked and not had for asked, had in zip(wanted, ours, strict=True)]
+        if not any(left):
+            return of_x, of_weight, of_bias
+        rest = self.usual_backward.call_boxed(keys, slope, x, weight, bias_sizes, *how, left)
+        return (
+            rest[0] if left[0] else of_x,
+            rest[1] if left[1] else of_weight,
+            rest[2] if left[2] else of_bias,
+        )
