@@ -48,7 +48,7 @@ from ganvas.signs import Examination
 from ganvas.storage import held
 from ganvas.trainer import Callback, NotFinite, Trainer
 
-HELD_OUT_LIMIT = 1_000
+HELD_OUT_LIMIT = 512
 """So many held-out examples are enough to watch a run by; `evaluate` takes as many as it is asked for."""
 
 MEASURED = Protocol(num=2_000, importance_samples=100)

@@ -32,7 +32,9 @@ def save_picture(x: Tensor, out: Path, info: DataInfo, columns: int | None = Non
         raise GanvasError(f"{out} has no ending that names a picture format.", "Write for example --out grid.png")
     with writing(out):
         image = picture(x, columns=columns, info=info)
-        image.save(out)
+        grey = x.dim() == 4 and x.shape[1] == 1
+        # A PNG packed at level 4 is a thirtieth larger than at the usual 6, and takes half as long.
+        (image.convert("L") if grey else image).save(out, compress_level=4)
     return out
 
 

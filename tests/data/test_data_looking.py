@@ -62,6 +62,15 @@ def test_points_are_drawn_where_they_are() -> None:
     assert one.tobytes() == np.asarray(points_picture(torch.full((200, 2), 1.0), modes)).tobytes()
 
 
+def test_a_picture_of_points_does_not_depend_on_those_drawn_before() -> None:
+    modes = Modes(((-1.0, -1.0), (1.0, 1.0)), 0.1)
+    few, many = torch.full((5, 2), 0.5), torch.linspace(-1.2, 1.2, 2_000).view(1_000, 2)
+    alone = points_picture(few, modes).tobytes()
+    assert points_picture(many, modes).tobytes() != alone
+    assert points_picture(few, Modes(((-1.0, -1.0), (2.0, 2.0)), 0.1)).tobytes() != alone
+    assert points_picture(few, modes).tobytes() == alone
+
+
 def test_picture_chooses_by_shape() -> None:
     assert picture(torch.zeros(4, 1, 28, 28), columns=4).size == (4 * 58 + 2, 60)
     info = DataInfo((2,), modes=Modes(((0.0, 0.0), (5.0, 5.0)), 1.0))

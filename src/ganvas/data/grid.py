@@ -1,7 +1,9 @@
 """Tensors as pictures to look at: many images in a grid, or points in the plane."""
 
+import functools
 import math
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +15,8 @@ from ganvas.errors import GanvasError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.collections import PathCollection
 
 _GUTTER = 2
 _GUTTER_GREY = 208
@@ -54,23 +58,53 @@ def on_white(x: Tensor) -> Tensor:
 
 def points_picture(x: Tensor, modes: Modes | None = None, size: int = 480) -> Image.Image:
     """Points x, (N, D), by their first two coordinates; a mixture's modes are circled."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     dots = x.detach().float().cpu()[:, :2].numpy()
-    figure = Figure(figsize=(size / 100, size / 100), dpi=100, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_aspect("equal")
-    axes.tick_params(labelsize=8)
-    axes.grid(color="0.92")
-    axes.set_axisbelow(True)
-    if modes is not None:
-        _draw_modes(axes, modes)
     alpha = min(1.0, max(0.08, 400 / max(1, len(dots))))
-    axes.scatter(dots[:, 0], dots[:, 1], s=5, alpha=alpha, linewidths=0, color="tab:blue")
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    with _drawing:
+        if modes is None:
+            stage = _Stage(size)
+            stage.scatter(dots, alpha)
+            stage.canvas.draw()
+        else:
+            stage, empty = _empty(modes, size)
+            stage.canvas.restore_region(empty)
+            scattered = stage.scatter(dots, alpha)
+            stage.axes.draw_artist(scattered)
+            scattered.remove()
+        return Image.fromarray(np.asarray(stage.canvas.buffer_rgba())).convert("RGB")
+
+
+_drawing = threading.Lock()
+"""Whoever draws on a stage that others have, too."""
+
+
+class _Stage:
+    """Axes of a plane, without points."""
+
+    def __init__(self, size: int, modes: Modes | None = None) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(size / 100, size / 100), dpi=100, layout="constrained")
+        self.canvas, self.axes = FigureCanvasAgg(figure), figure.add_subplot()
+        self.axes.set_aspect("equal")
+        self.axes.tick_params(labelsize=8)
+        self.axes.grid(color="0.92")
+        self.axes.set_axisbelow(True)
+        if modes is not None:
+            _draw_modes(self.axes, modes)
+
+    def scatter(self, dots: "np.ndarray[Any, Any]", alpha: float) -> "PathCollection":
+        return self.axes.scatter(dots[:, 0], dots[:, 1], s=5, alpha=alpha, linewidths=0, color="tab:blue")
+
+
+@functools.lru_cache(maxsize=4)
+def _empty(modes: Modes, size: int) -> "tuple[_Stage, RendererAgg]":
+    """The stage with the modes, and its pixels: they set its limits, and all but the points, which is what takes long, is
+    the same in each of a run's pictures."""
+    stage = _Stage(size, modes)
+    stage.canvas.draw()
+    return stage, stage.canvas.copy_from_bbox(stage.axes.figure.bbox)
 
 
 def picture(x: Tensor, columns: int | None = None, info: DataInfo | None = None) -> Image.Image:
