@@ -35,6 +35,7 @@ from ganvas.models.vae import VAE
 from ganvas.models.vaegan import VAEGAN
 from ganvas.networks import CodeCritic, Critic, Decoder, Encoder, Generator, Mlp
 from ganvas.networks.body import Analysis, Synthesis
+from ganvas.nn.resampled import enlarged
 from ganvas.priors import Normal
 from ganvas.trainer import Trainer
 
@@ -383,6 +384,31 @@ class DcganGenerator(nn.Module):
         return self.layers(self.first(z).view(len(z), 128, 8, 8))
 
 
+class Enlarged(nn.Module):
+    """nn.Upsample(scale_factor=2) and the convolution after it, as ganvas's own networks compute the two."""
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(self, h: Tensor) -> Tensor:
+        return enlarged(self.convolution, h)
+
+
+class FusedDcganGenerator(DcganGenerator):
+    """The same function of the same weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for layer in self.layers:
+            if layers and isinstance(layer, nn.Conv2d) and isinstance(layers[-1], nn.Upsample):
+                layer = Enlarged(layer)
+                layers.pop()
+            layers.append(layer)
+        self.layers = nn.Sequential(*layers)
+
+
 class DcganDiscriminator(nn.Module):
     """Scores before the sigmoid."""
 
@@ -402,7 +428,16 @@ GAN_RATES = {"critic": adam(2e-4, 0.5, 0.999), "generator": adam(2e-4, 0.5, 0.99
 
 
 def dcgan_ganvas() -> Block:
-    model = GAN(DcganGenerator(), DcganDiscriminator(), Normal(100), one_draw=True)
+    return dcgan_trained(FusedDcganGenerator())
+
+
+def dcgan_ganvas_plain() -> Block:
+    """With the script's own layers."""
+    return dcgan_trained(DcganGenerator())
+
+
+def dcgan_trained(generator: nn.Module) -> Block:
+    model = GAN(generator, DcganDiscriminator(), Normal(100), one_draw=True)
     return trained(model, GAN_RATES, split(32), 64, 4)
 
 

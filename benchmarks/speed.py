@@ -85,6 +85,7 @@ WORKS = (
         (
             Peer("dcgan_script", "the usual script: PIL images through a DataLoader", 2.0),
             Peer("dcgan_bare", "data in memory, channels last, fused Adam"),
+            Peer("dcgan_ganvas_plain", "ganvas with the script's own layers"),
         ),
         rounds=5,
         gemm=0.8,

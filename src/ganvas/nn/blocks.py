@@ -2,8 +2,10 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ganvas.nn.norms import Norm
+from ganvas.nn.resampled import averaged, enlarged
 
 
 class Maxout(nn.Module):
@@ -38,7 +40,7 @@ class ResidualBlock(nn.Module):
     """shortcut(h) + conv(act(norm(conv(up(act(norm(h))))))), then averaged down. Miyato et al. 2018, figure 8.
 
     h: (N, in_channels, H, W); y: (N,), for conditional norms. Returns (N, out_channels, H', W').
-    up, down: what changes the resolution before the first and after the last convolution.
+    size: to which nearest neighbours enlarge before the first convolution. halves: 2x2 pixels are averaged after the last.
     """
 
     def __init__(
@@ -46,42 +48,45 @@ class ResidualBlock(nn.Module):
         in_channels: int,
         hidden_channels: int,
         out_channels: int,
-        up: nn.Module,
-        down: nn.Module,
         norm: Norm,
         num_classes: int | None,
+        size: int | None = None,
+        halves: bool = False,
     ) -> None:
         super().__init__()
         self.norm1 = norm(in_channels, 2, num_classes)
         self.conv1 = nn.Conv2d(in_channels, hidden_channels, 3, padding=1)
         self.norm2 = norm(hidden_channels, 2, num_classes)
         self.conv2 = nn.Conv2d(hidden_channels, out_channels, 3, padding=1)
-        self.up, self.down = up, down
+        self.size = None if size is None else (size, size)
+        self.halves = halves
         self.activation = nn.ReLU()
-        plain = in_channels == out_channels and isinstance(up, nn.Identity) and isinstance(down, nn.Identity)
+        plain = in_channels == out_channels and size is None and not halves
         self.skip = nn.Identity() if plain else nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, h: Tensor, y: Tensor | None = None) -> Tensor:
-        r = self.conv1(self.up(self.activation(self.norm1(h, y))))
-        r = self.conv2(self.activation(self.norm2(r, y)))
+        r = self.activation(self.norm1(h, y))
+        r = enlarged(self.conv1, r, self.size) if self.size else self.conv1(r)
+        r = self.activation(self.norm2(r, y))
+        r = averaged(self.conv2, r) if self.halves else self.conv2(r)
         # A 1x1 convolution commutes with either resampling, and is cheaper at the lower resolution.
-        return self.up(self.skip(self.down(h))) + self.down(r)
+        skip = self.skip(F.avg_pool2d(h, 2) if self.halves else h)
+        return r + (F.interpolate(skip, size=self.size) if self.size else skip)
 
 
 def up_block(in_channels: int, out_channels: int, size: int, norm: Norm, num_classes: int | None) -> ResidualBlock:
     """Enlarges to size x size by nearest neighbours. (N, in, H, W) -> (N, out, size, size)."""
-    up = nn.Upsample(size=(size, size))
-    return ResidualBlock(in_channels, out_channels, out_channels, up, nn.Identity(), norm, num_classes)
+    return ResidualBlock(in_channels, out_channels, out_channels, norm, num_classes, size=size)
 
 
 def down_block(in_channels: int, out_channels: int, norm: Norm, num_classes: int | None) -> ResidualBlock:
     """Halves the resolution. (N, in, H, W) -> (N, out, H // 2, W // 2)."""
-    return ResidualBlock(in_channels, in_channels, out_channels, nn.Identity(), nn.AvgPool2d(2), norm, num_classes)
+    return ResidualBlock(in_channels, in_channels, out_channels, norm, num_classes, halves=True)
 
 
 def plain_block(channels: int, norm: Norm, num_classes: int | None) -> ResidualBlock:
     """Keeps the resolution. (N, C, H, W) -> (N, C, H, W)."""
-    return ResidualBlock(channels, channels, channels, nn.Identity(), nn.Identity(), norm, num_classes)
+    return ResidualBlock(channels, channels, channels, norm, num_classes)
 
 
 class FirstBlock(nn.Module):
@@ -97,7 +102,6 @@ class FirstBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.skip = nn.Conv2d(in_channels, out_channels, 1)
         self.activation = nn.ReLU()
-        self.down = nn.AvgPool2d(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.skip(self.down(x)) + self.down(self.conv2(self.activation(self.conv1(x))))
+        return self.skip(F.avg_pool2d(x, 2)) + averaged(self.conv2, self.activation(self.conv1(x)))
