@@ -109,6 +109,14 @@ def test_periods_that_nobody_gave_follow_from_the_images_seen_in_one_run_as_in_t
     assert Directory(tmp_path / "whole").settings().training.log_every is None
 
 
+def test_seconds_are_known_where_no_means_of_terms_were_due(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", log_every=1_000, validate_every=32)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    validated = [line["seconds"] for line in lines if line.get("split") == "held_out"]
+    assert len(validated) == 3 and validated == sorted(validated)
+    assert Directory(run).seconds() == validated[-1] > 0
+
+
 def test_periods_that_were_given_are_exact_and_stay_with_the_run(tmp_path: Path) -> None:
     """As do those of a run that an earlier version wrote, which names them all."""
     again: dict[str, Any] = {**TINY, "batch_size": 16, "quiet": True, "out": tmp_path / "run", "resume_if_there": True}

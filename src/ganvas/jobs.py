@@ -248,7 +248,7 @@ class Job:
         watch = Watch(self.settings.arguments)
         for fact in directory.facts():
             watch.feed(fact)
-        record = Recorder(directory, progress, watch)
+        record = Recorder(directory, progress, watch, clock)
         held_out = self.data.held_out
         rows = whole_batches(min(len(held_out), HELD_OUT_LIMIT), training.batch_size)
 
@@ -348,15 +348,16 @@ def whole_batches(num: int, size: int) -> list[torch.Tensor]:
 class Recorder:
     """Writes each line of metrics to the run, and shows it; what the line tells of the run's health is a line of its own.
 
-    watch: has read the lines that the run has so far.
+    watch: has read the lines that the run has so far. clock: seconds that the run was trained; every line has them, for one
+        that is killed goes on with those of the newest line before its checkpoint.
     """
 
-    def __init__(self, directory: Directory, progress: Progress, watch: Watch) -> None:
-        self.directory, self.progress, self.watch = directory, progress, watch
+    def __init__(self, directory: Directory, progress: Progress, watch: Watch, clock: Callable[[], float]) -> None:
+        self.directory, self.progress, self.watch, self.clock = directory, progress, watch, clock
         self.tallied: dict[str, Mapping[str, float]] = {}
 
     def __call__(self, line: Mapping[str, Any]) -> None:
-        self.directory.record(line)
+        self.directory.record({**line, "seconds": self.clock()})
         for change in self.watch.feed(line):
             clock = {name: line[name] for name in ("images", "step", "partial")}
             self.directory.record({**clock, **change.line()})
