@@ -10,13 +10,15 @@ from ganvas import arithmetic
 from ganvas.arithmetic import fast_arithmetic
 
 SIDE = 128
-assert SIDE**3 > arithmetic.WORTH_IT
+assert SIDE**3 > arithmetic.Products.WORTH_IT
 
 
 @pytest.fixture(params=["onednn", "torch"])
 def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "onednn" and not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         pytest.skip("this torch was built without oneDNN")
+    if not hasattr(torch.library, "get_kernel"):
+        pytest.skip("this torch does not give its kernels away")
     monkeypatch.setattr(arithmetic, "helps", lambda: request.param == "onednn")
     return request.param
 
@@ -80,6 +82,20 @@ def test_torch_is_as_it_was_afterwards(kernels: str) -> None:
     assert float(tiny * 1) > 0
     assert arithmetic._kernels is None
     assert torch.equal(a @ a, before)
+
+
+PROCESSORS = [("AuthenticAMD", 26, True), ("AuthenticAMD", 25, False), ("GenuineIntel", 6, False), ("", 0, False)]
+
+
+@pytest.mark.parametrize(("maker", "family", "helps"), PROCESSORS)
+def test_who_multiplies_is_a_rule(maker: str, family: int, helps: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        pytest.skip("this torch was built without oneDNN")
+    for library in (torch.backends.mkl, torch.backends.mkldnn):
+        monkeypatch.setattr(library, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(arithmetic, "_processor", lambda: (maker, family))
+    assert arithmetic.helps.__wrapped__() == helps
 
 
 NEWLY_CLEARED = """

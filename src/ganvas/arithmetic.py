@@ -8,14 +8,12 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganvas.convolutions import Kernels
-
-WORTH_IT = 1_000_000
-"""Multiply-adds from which on a product is handed to oneDNN; to prepare one costs as much as MKL takes for this."""
+from ganvas.convolutions import Convolutions
 
 _lock = threading.Lock()
 _inside = 0
@@ -27,8 +25,8 @@ _flushed_before = False
 def fast_arithmetic() -> Generator[None]:
     """Inside, arithmetic on the CPU is done as fast as it can be, in the whole process; several may be inside at once.
 
-    Products of float32 matrices, also those of backward passes, go to oneDNN where that `helps`, and convolutions with few
-    positions become products (`convolutions.py`); GANVAS_PRODUCTS=torch in the environment prevents both. Numbers below
+    Products of float32 matrices, also those of backward passes, go to oneDNN where that `helps`; convolutions with few
+    positions become products (`convolutions.py`). GANVAS_PRODUCTS=torch in the environment prevents both. Numbers below
     1.2e-38 count as 0: where a discriminator is certain, gradients sink that low, and each costs a hundred ordinary ones.
     Memory that a step gives up is kept for the next one, for which the system would have to clear it again, page by page.
     """
@@ -87,64 +85,78 @@ def glibc() -> ctypes.CDLL | None:
 
 @functools.cache
 def helps() -> bool:
-    """Whether oneDNN multiplies faster here than MKL does.
+    """Whether oneDNN multiplies much faster here than MKL does.
 
-    MKL takes its 256-bit path on processors that are not Intel's, even where they have AVX-512; oneDNN asks the processor
-    itself. On one core of an AMD EPYC of family 26 that is 230 against 107 billion operations a second. A fixed rule and
-    no measurement, so that a resumed run computes what it would have.
+    MKL takes its 256-bit path on processors that are not Intel's, even where they have units of 512 bits; oneDNN asks the
+    processor itself. On one core of an AMD EPYC of family 26 that is 230 against 107 billion operations a second. On family
+    25, which has AVX-512 on units of 256 bits, it is 105 against 93, less than to go another way costs dense networks.
+    A fixed rule and no measurement, so that a resumed run computes what it would have.
     """
+    maker, family = _processor()
     return (
         hasattr(torch.ops.mkldnn, "_linear_pointwise")
         and torch.backends.mkl.is_available()
         and torch.backends.mkldnn.is_available()
         and torch.backends.cpu.get_cpu_capability() == "AVX512"
-        and _vendor() not in ("GenuineIntel", "")
+        and maker == "AuthenticAMD"
+        and family >= 26
     )
 
 
-def _vendor() -> str:
-    """The processor's maker as it names itself; empty where the system does not tell."""
+def _processor() -> tuple[str, int]:
+    """Its maker as it names itself, and its family; empty and 0 where the system does not tell."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")
+        return "", 0
+    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    family = told.get("cpu family", "")
+    return told.get("vendor_id", ""), int(family) if family.isdecimal() else 0
 
 
 def _registered() -> torch.library.Library | None:
-    if os.environ.get("GANVAS_PRODUCTS") == "torch":
+    """None where torch does not give its own kernels away (before 2.8), and where the environment says so."""
+    find = getattr(torch.library, "get_kernel", None)
+    if find is None or os.environ.get("GANVAS_PRODUCTS") == "torch":
         return None
     library = torch.library.Library("aten", "IMPL")
-    convolutions = Kernels.found()
+    convolutions = Convolutions(find("aten::convolution", "CPU"), find("aten::convolution_backward", "CPU"))
+    ours = {"convolution": convolutions.forward, "convolution_backward": convolutions.backward}
+    if helps():
+        products = Products(find("aten::mm", "CPU"), find("aten::addmm", "CPU"))
+        ours |= {"mm": products.mm, "addmm": products.addmm}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that torch's own kernels are set aside is the purpose
-        if helps():
-            library.impl("mm", _mm, "CPU")
-            library.impl("addmm", _addmm, "CPU")
-        if convolutions:
-            library.impl("convolution", convolutions.forward, "CPU", with_keyset=True)
-            library.impl("convolution_backward", convolutions.backward, "CPU", with_keyset=True)
+        for name, kernel in ours.items():
+            library.impl(name, kernel, "CPU", with_keyset=True)
     return library
 
 
-def _mm(a: Tensor, b: Tensor) -> Tensor:
-    if _for_onednn(a, b):
-        return _product(a, b, None)
-    return torch.ops.aten.mm.out(a, b, out=a.new_empty(a.shape[0], b.shape[1]))
+class Products:
+    """The operators `mm` and `addmm` on the CPU: large ones by oneDNN. usual: torch's own kernels of both."""
 
+    WORTH_IT = 1_000_000
+    """Multiply-adds from which on a product is handed to oneDNN; to prepare one costs as much as MKL takes for this."""
 
-def _addmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    simple = beta == 1 and alpha == 1 and bias.shape == b.shape[1:] and bias.dtype is torch.float32
-    if simple and _for_onednn(a, b):
-        return _product(a, b, bias.contiguous())
-    out = a.new_empty(a.shape[0], b.shape[1])
-    return torch.ops.aten.addmm.out(bias, a, b, beta=beta, alpha=alpha, out=out)
+    def __init__(self, usual_mm: Any, usual_addmm: Any) -> None:
+        self.usual_mm, self.usual_addmm = usual_mm, usual_addmm
 
+    def mm(self, keys: Any, a: Tensor, b: Tensor) -> Tensor:
+        return _product(a, b, None) if self._large(a, b) else self.usual_mm.call_boxed(keys, a, b)
 
-def _for_onednn(a: Tensor, b: Tensor) -> bool:
-    rows, inner = a.shape
-    small = rows * inner * b.shape[1] < WORTH_IT
-    return not small and a.dtype is torch.float32 and b.dtype is torch.float32 and inner == b.shape[0]
+    def addmm(self, keys: Any, bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+        simple = beta == 1 and alpha == 1 and bias.shape == b.shape[1:] and bias.dtype is torch.float32
+        if simple and self._large(a, b):
+            return _product(a, b, bias.contiguous())
+        return self.usual_addmm.call_boxed(keys, bias, a, b, beta=beta, alpha=alpha)
+
+    def _large(self, a: Tensor, b: Tensor) -> bool:
+        return (
+            a.shape[0] * b.numel() >= self.WORTH_IT
+            and a.dtype is torch.float32
+            and b.dtype is torch.float32
+            and a.shape[1] == b.shape[0]
+        )
 
 
 _NO_ARGUMENTS: list[None] = []

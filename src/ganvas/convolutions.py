@@ -143,17 +143,11 @@ def _first(x: Tensor) -> Tensor:
     return x.permute(0, 3, 1, 2)
 
 
-class Kernels:
+class Convolutions:
     """The operators `convolution` and `convolution_backward` on the CPU. usual: torch's own kernels of both."""
 
     def __init__(self, usual: Any, usual_backward: Any) -> None:
         self.usual, self.usual_backward = usual, usual_backward
-
-    @classmethod
-    def found(cls) -> Self | None:
-        """None where torch does not give its own kernels away (before 2.8)."""
-        find = getattr(torch.library, "get_kernel", None)
-        return find and cls(*(find(f"aten::{name}", "CPU") for name in ("convolution", "convolution_backward")))
 
     def forward(self, keys: Any, x: Tensor, weight: Tensor, bias: Tensor | None, *how: Any) -> Tensor:
         g = Geometry.of(x, weight, *how)
