@@ -190,6 +190,7 @@ def newest(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str, Any], d
 
 def state(trainer: Trainer) -> State:
     """Everything that the next step depends on, as flat tensors and JSON facts."""
+    trainer.look()
     tensors = {f"model/{name}": t for name, t in variables(trainer.model).items()}
     if trainer.ema:
         tensors |= {f"ema/{name}": t for name, t in variables(trainer.ema.model).items()}
@@ -236,6 +237,7 @@ def _restore(trainer: Trainer, tensors: dict[str, Tensor], facts: Mapping[str, A
                 seat.optimizer.state[parameter] = {key: placed(t, parameter) for key, t in kept.items()}
     for sound, buffer in zip(trainer.sound_buffers, trainer.buffers, strict=True):
         sound.copy_(buffer)
+    trainer.moves = []
     trainer.images_seen, trainer.steps = facts["images_seen"], facts["steps"]
     trainer.before = count(facts.get("before", trainer.images_seen))
     trainer.skipped_steps, trainer.skipped_moves = count(facts["skipped_steps"]), count(facts.get("skipped_moves", 0))

@@ -57,9 +57,10 @@ class Norms:
         self.values[self.count % self.SIZE] = norm
         self.count += 1
 
-    def limit(self, times: float) -> float:
-        """`times` the median; infinite while too few are known."""
-        return times * self.values.nanmedian().item() if self.count >= self.WARM else math.inf
+    def limit(self, times: float) -> Tensor:
+        """`times` the median, a scalar on the device; infinite while too few are known."""
+        known = self.values.nanmedian() if self.count >= self.WARM else self.values.new_tensor(math.inf)
+        return times * known
 
     def to_list(self) -> list[float]:
         """Oldest first."""

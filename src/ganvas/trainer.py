@@ -1,9 +1,10 @@
 """One trainer for every model: it knows players, never models."""
 
+import itertools
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -61,6 +62,24 @@ class Seat:
     norms: dict[str, Norms] = field(default_factory=dict[str, Norms])
 
 
+@dataclass(frozen=True)
+class Move:
+    """A player's move, which was taken or not: where nobody looked, the device alone knows.
+
+    norms: of the earlier moves of its kind. sound: whether all was finite. taken: and the gradient not too large.
+    counted: whether its terms were added to the means already. data: whether the batch was finite, where that was looked at.
+    """
+
+    step: int
+    seat: Seat
+    terms: Terms
+    norms: Norms
+    sound: Tensor | bool
+    taken: Tensor | bool
+    counted: bool
+    data: Tensor | None
+
+
 class Mean:
     """Running means of named scalars that stay on their device until they are read."""
 
@@ -68,11 +87,24 @@ class Mean:
         self.sums: dict[str, dict[str, Tensor]] = {}
         self.counts: dict[str, dict[str, int]] = {}
 
-    def add(self, group: str, values: Mapping[str, Tensor]) -> None:
+    def add(self, group: str, values: Mapping[str, Tensor], taken: Tensor | None = None) -> None:
+        """values: without a graph. taken: whether they count, where the device alone knows it; what does not is to be told to
+        `forget`."""
         sums, counts = self.sums.setdefault(group, {}), self.counts.setdefault(group, {})
         for name, value in values.items():
-            sums[name] = sums[name] + value.detach() if name in sums else value.detach().double()
+            value = value if taken is None else torch.where(taken, value, 0.0)
+            sums[name] = sums[name] + value if name in sums else value.double()
             counts[name] = counts.get(name, 0) + 1
+
+    def forget(self, group: str, names: Iterable[str]) -> None:
+        """What was last added under these names did not count."""
+        sums, counts = self.sums[group], self.counts[group]
+        for name in names:
+            counts[name] -= 1
+            if not counts[name]:
+                del counts[name], sums[name]
+        if not counts:
+            del self.counts[group], self.sums[group]
 
     def to_json(self) -> dict[str, dict[str, tuple[float, int]]]:
         """Sums and counts as numbers that JSON keeps exactly."""
@@ -113,6 +145,9 @@ class Trainer:
         taken. Those that were skipped count in the median, so that a lasting change is followed after 33 of them.
     precision: of what is computed in a turn, forward and back. Weights, optimisers and averages stay in float32.
     compile: whether torch.compile makes one graph of each player's forward and loss; penalties are never compiled.
+    look_every: steps between two looks at which moves were taken, each of which waits for the device; by default 1 on the CPU
+        and 16 elsewhere. Between them the device leaves out by itself what is not finite. An optimiser that cannot do that
+        (those of torch can that are `fused`) is waited for at each of its moves.
 
     Two rules: a player moves by the gradient of its own loss in its own parameters and nothing else; and during a turn
     everybody else is frozen, so that a critic's turn builds no graph of the generator. (Models that are `simultaneous`
@@ -134,6 +169,7 @@ class Trainer:
         skip_gradient_norm: float | None = None,
         precision: Precision = "float32",
         compile: bool = False,
+        look_every: int | None = None,
     ) -> None:
         self.model = model.to(device=device).to(memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
         self.device, self.seed, self.place, self.patience = device, seed, place, patience
@@ -151,6 +187,9 @@ class Trainer:
         self.sound_buffers = [b.clone() for b in self.buffers]  # as the last good step left them
         self.skip_gradient_norm = skip_gradient_norm
         self.precision: Precision = precision
+        self.look_every = look_every or (1 if device == "cpu" else 16)
+        self.moves: list[Move] = []  # since the last look
+        self.data: Tensor | None = None  # whether the newest batch was finite, where that is seen later
         self.failures: list[Failure] = []
         self.skipped_steps = 0
         self.skipped_moves = 0  # for their gradient norm
@@ -179,12 +218,16 @@ class Trainer:
             for batch in batches if self.images_seen < images else ():
                 self.before = self.images_seen
                 self.step(batch)
-                # A signal may have reached only some of the processes, or one of them a step earlier.
-                self.stopping = distributed.anyone(self.stopping, self.device)
-                self.ending = self.stopping or self.images_seen >= images
-                for callback in callbacks:
-                    if self.ending or callback.when(self.before, self.images_seen):
-                        callback(self)
+                done, looks = self.images_seen >= images, self.steps % self.look_every == 0
+                if done or looks or self.place == distributed.ALONE:
+                    # A signal may have reached only some of the processes, or one of them a step earlier.
+                    self.stopping = distributed.anyone(self.stopping, self.device)
+                    self.ending = self.stopping or done
+                due = [c for c in callbacks if self.ending or c.when(self.before, self.images_seen)]
+                if due or looks:
+                    self.look()
+                for callback in due:
+                    callback(self)
                 if self.ending:
                     break
 
@@ -204,22 +247,22 @@ class Trainer:
         self.model.images_seen, self.model.steps = self.images_seen, self.steps
         # All that is random in a step follows from the seed and the step: nothing else need be kept to resume exactly.
         rng.reseed(self.device, self.seed, "step", self.steps)
+        self.data = None if self.look_every == 1 else torch.isfinite(batch.x).all()
         with rng.share(self.place.rank, self.place.world_size):
             if self.transform:
                 batch = self.transform(batch)
             due = [seat for seat in self.seats if seat.player.turn(self.steps) is not None]
             play = self._together if self.model.simultaneous else self._alternately
-            failures = play(due, batch)
-        if failures and not torch.isfinite(batch.x).all():
-            failures = [replace(failure, cause=BAD_DATA, advice=LOOK_AT_IT) for failure in failures]
-        self._note_failures(failures)
+            play(due, batch)
+        self._keep_buffers()
+        if self.look_every == 1:
+            self.look(batch)
         self.steps += 1
         self.images_seen += len(batch) * self.place.world_size
         if self.ema:
             self.ema.update(self.images_seen, len(batch) * self.place.world_size)
 
-    def _alternately(self, due: Sequence[Seat], batch: Batch) -> list[Failure]:
-        failures: list[Failure] = []
+    def _alternately(self, due: Sequence[Seat], batch: Batch) -> None:
         drawn = self._draw(due, batch) if self.model.one_draw else None
         for seat in due:
             for loss, factor in self._losses(seat):
@@ -227,8 +270,7 @@ class Trainer:
                     with mixed(self.precision, self.device):
                         terms = scaled(loss(drawn, batch), factor)
                     gradients = gradient(terms, seat.parameters, keep=drawn is not None)
-                failures += self._move(seat, terms, gradients)
-        return failures
+                self._move(seat, terms, gradients)
 
     def _draw(self, due: Sequence[Seat], batch: Batch) -> Round:
         """One forward for the turns of all that are due, without a graph of those that are not."""
@@ -237,7 +279,7 @@ class Trainer:
         with frozen(others), mixed(self.precision, self.device):
             return self.forward(batch)
 
-    def _together(self, due: Sequence[Seat], batch: Batch) -> list[Failure]:
+    def _together(self, due: Sequence[Seat], batch: Batch) -> None:
         with mixed(self.precision, self.device):
             r: Round = self.forward(batch)
         moves: list[tuple[Seat, Terms, list[Tensor | None]]] = []
@@ -247,7 +289,8 @@ class Trainer:
                     terms = scaled(loss(r, batch), factor)
                 moves.append((seat, terms, gradient(terms, seat.parameters, keep=True)))
         del r
-        return [failure for move in moves for failure in self._move(*move)]
+        for move in moves:
+            self._move(*move)
 
     def _losses(self, seat: Seat) -> Iterator[tuple[Callable[[Round | None, Batch], Terms], int]]:
         """What a seat descends in this turn, each by a move of its own: its loss, then the lazy penalties that are due.
@@ -270,20 +313,34 @@ class Trainer:
             if lazy.every > 1 and number % lazy.every == 0:
                 yield lambda drawn, batch, lazy=lazy: lazy.penalty(drawn or self.model(batch)), lazy.every
 
-    def _move(self, seat: Seat, terms: Terms, gradients: list[Tensor | None]) -> list[Failure]:
-        """One step of the seat's optimiser, unless its gradient is too large, or something is not finite; then says what."""
+    def _move(self, seat: Seat, terms: Terms, gradients: list[Tensor | None]) -> None:
+        """One step of the seat's optimiser, unless its gradient is too large, or something is not finite."""
+        limit = self.skip_gradient_norm
         present = [g for g in gradients if g is not None]
         loss = total(terms).detach().clone()  # a term may be all there is, and is not to be averaged
         distributed.average([*present, loss])  # with the loss, so that all processes agree on whether it is finite
         norm = norm_of(present)
         norms = seat.norms.setdefault(" + ".join(terms), Norms(device=self.device))
-        if not math.isfinite((norm + loss).item()):
-            return [self._failure(seat, terms, norms)]
-        usual = self.skip_gradient_norm is None or norm.item() <= norms.limit(self.skip_gradient_norm)
-        norms.add(norm)
-        if not usual:
-            self.skipped_moves += 1
-            return []
+        values = {name: value.detach() for name, value in terms.items()}
+        if self.look_every == 1 or not leaves_out(seat.optimizer):
+            sound = math.isfinite((norm + loss).item())
+            taken = sound and (limit is None or bool(norm <= norms.limit(limit)))
+            if sound:
+                norms.add(norm)
+            counted, unsure = taken, None
+        else:
+            sound = torch.isfinite(norm + loss)
+            taken = sound if limit is None else sound & (norm <= norms.limit(limit))
+            norms.add(torch.where(sound, norm, torch.nan))
+            seat.optimizer.found_inf = (~taken).float()  # pyright: ignore[reportAttributeAccessIssue]
+            counted, unsure = True, taken
+        if counted:
+            self._take(seat, gradients)
+            self.terms.add(seat.player.name, values, unsure)
+            self.gradient_norms.add("gradient", {seat.player.name: norm}, unsure)
+        self.moves.append(Move(self.steps, seat, values, norms, sound, taken, counted, self.data))
+
+    def _take(self, seat: Seat, gradients: list[Tensor | None]) -> None:
         for group, rate in zip(seat.optimizer.param_groups, seat.learning_rates, strict=True):
             group["lr"] = rate * seat.step_factor * self.learning_rate(self.images_seen)
         for parameter, g in zip(seat.parameters, gradients, strict=True):
@@ -293,28 +350,60 @@ class Trainer:
             seat.player.project()
         for parameter in seat.parameters:
             parameter.grad = None
-        self.terms.add(seat.player.name, terms)
-        self.gradient_norms.add("gradient", {seat.player.name: norm})
-        return []
-
-    def _failure(self, seat: Seat, terms: Terms, norms: Norms) -> Failure:
-        broken = {name: float(v.detach()) for name, v in terms.items() if not torch.isfinite(v)}
-        what = ", ".join(f"{name} is {value}" for name, value in broken.items())
-        largest = max((float(p.detach().abs().max()) for p in seat.parameters if p.numel()), default=0.0)
-        cause, advice = likely_cause(broken, norms.to_list(), largest)
-        what = what or f"the gradient of {' + '.join(terms)} is not finite"
-        return Failure(self.steps, seat.player.name, what, cause, advice)
 
     @torch.no_grad()
-    def _note_failures(self, failures: list[Failure]) -> None:
+    def _keep_buffers(self) -> None:
+        """A batch that is not finite has reached running means and codebooks in the forward pass, which are taken back."""
+        if not self.buffers:
+            return
+        sound = [move.sound for move in self.moves if move.step == self.steps]
+        unsure = [flag for flag in sound if isinstance(flag, Tensor)]
+        if not all(flag for flag in sound if isinstance(flag, bool)):
+            torch._foreach_copy_(self.buffers, self.sound_buffers)  # pyright: ignore[reportPrivateUsage]
+        elif unsure:
+            whole = torch.stack(unsure).all()
+            for buffer, before in zip(self.buffers, self.sound_buffers, strict=True):
+                buffer.copy_(torch.where(whole, buffer, before))
+        torch._foreach_copy_(self.sound_buffers, self.buffers)  # pyright: ignore[reportPrivateUsage]
+
+    def look(self, batch: Batch | None = None) -> None:
+        """Reads which moves were taken since the last look, and raises NotFinite where too many in a row were not.
+
+        batch: of the newest step, where it is still at hand.
+        """
+        moves, self.moves = self.moves, []
+        if not moves:
+            return
+        flags = read([flag for move in moves for flag in (move.sound, move.taken)])
+        judged = zip(moves, flags[::2], flags[1::2], strict=True)
+        for _, group in itertools.groupby(judged, key=lambda judgement: judgement[0].step):
+            failures: list[Failure] = []
+            for move, sound, taken in group:
+                if not taken and move.counted:
+                    self.terms.forget(move.seat.player.name, move.terms)
+                    self.gradient_norms.forget("gradient", [move.seat.player.name])
+                if not sound:
+                    failures.append(self._failure(move, batch))
+                elif not taken:
+                    self.skipped_moves += 1
+            self._note(failures)
+
+    def _failure(self, move: Move, batch: Batch | None) -> Failure:
+        broken = {name: float(v) for name, v in move.terms.items() if not torch.isfinite(v)}
+        what = ", ".join(f"{name} is {value}" for name, value in broken.items())
+        what = what or f"the gradient of {' + '.join(move.terms)} is not finite"
+        data = move.data if batch is None else torch.isfinite(batch.x).all()
+        if data is not None and not bool(data):
+            return Failure(move.step, move.seat.player.name, what, BAD_DATA, LOOK_AT_IT)
+        largest = max((float(p.detach().abs().max()) for p in move.seat.parameters if p.numel()), default=0.0)
+        cause, advice = likely_cause(broken, move.norms.to_list(), largest)
+        return Failure(move.step, move.seat.player.name, what, cause, advice)
+
+    def _note(self, failures: list[Failure]) -> None:
+        """failures: of one step."""
         if not failures:
-            if self.buffers:
-                torch._foreach_copy_(self.sound_buffers, self.buffers)  # pyright: ignore[reportPrivateUsage]
             self.failures = []
             return
-        # A batch that is not finite has reached running means and codebooks in the forward pass already.
-        if self.buffers:
-            torch._foreach_copy_(self.buffers, self.sound_buffers)  # pyright: ignore[reportPrivateUsage]
         self.failures += failures
         self.skipped_steps += 1
         if len(self.failures) >= self.patience:
@@ -323,6 +412,18 @@ class Trainer:
                 f"None of them was taken. {failures[-1].advice}",
                 self.failures,
             )
+
+
+def read(flags: Sequence[Tensor | bool]) -> list[bool]:
+    """All of them, with one look at the device."""
+    unsure = [flag for flag in flags if isinstance(flag, Tensor)]
+    seen = iter(torch.stack(unsure).tolist() if unsure else ())
+    return [flag if isinstance(flag, bool) else next(seen) for flag in flags]
+
+
+def leaves_out(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether it takes a `found_inf`, which makes it leave a step out on the device."""
+    return bool(getattr(optimizer, "_step_supports_amp_scaling", False))
 
 
 def take_seats(players: Sequence[Player], optimizers: Mapping[str, OptimizerFactory]) -> list[Seat]:

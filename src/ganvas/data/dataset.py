@@ -100,10 +100,10 @@ class Split:
 
     def batch(self, indices: Tensor, device: torch.device | str = "cpu") -> Batch:
         """The examples at `indices` (int64, (B,)) as a batch on `device`, images scaled to [-1, 1]."""
-        x = self.x.index_select(0, indices).to(device)
+        x = sent(self.x.index_select(0, indices), device)
         if x.dtype == torch.uint8:
             x = x.div(127.5).sub_(1)  # float32: torch divides whole numbers so
-        y = None if self.y is None else self.y.index_select(0, indices).to(device)
+        y = None if self.y is None else sent(self.y.index_select(0, indices), device)
         text = None if self.text is None else tuple(self.text[i] for i in indices.tolist())
         return Batch(x, y, text)
 
@@ -123,6 +123,11 @@ class Split:
             total = torch.stack([part.float().sum(0).double() for part in self.x.split(4096)]).sum(0)
             return (total / len(self) / 127.5 - 1).float()
         return self.x.mean(0, dtype=torch.float64).float()
+
+
+def sent(x: Tensor, device: torch.device | str) -> Tensor:
+    """x on the device. A GPU fetches it from pinned memory, so that nobody waits for what it is doing."""
+    return x.pin_memory().to(device, non_blocking=True) if torch.device(device).type == "cuda" else x.to(device)
 
 
 @dataclass(frozen=True, eq=False)
