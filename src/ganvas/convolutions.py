@@ -73,8 +73,8 @@ class Geometry:
     @property
     def one_point(self) -> bool:
         """Whether the coarse map has one position, and to make it by a product is worth it."""
-        taps = [max(0, tap.stop - tap.start) for tap in self.window[0]]
-        return self.points == (1, 1) and self.count * self.pairs * taps[0] * taps[1] >= WORTH_IT
+        rows, columns = self.reach
+        return self.points == (1, 1) and self.count * self.pairs * rows * columns >= max(WORTH_IT, 1)
 
     @property
     def few_points(self) -> bool:
@@ -83,11 +83,21 @@ class Geometry:
         return positions <= POSITIONS and self.pairs >= max(PAIRS, SHARE * positions)
 
     @property
-    def window(self) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        """Where there is one point alone: the taps that meet the image, and the pixels that they meet."""
-        lengths = [min(k - p, n) for k, p, n in zip(self.kernel, self.padding, self.image, strict=True)]
-        taps = [slice(p, p + length) for p, length in zip(self.padding, lengths, strict=True)]
-        return (taps[0], taps[1]), (slice(lengths[0]), slice(lengths[1]))
+    def reach(self) -> tuple[int, int]:
+        """Where there is one point alone: how many taps meet how many pixels, along each axis."""
+        met = [max(0, min(k - p, n)) for k, p, n in zip(self.kernel, self.padding, self.image, strict=True)]
+        return met[0], met[1]
+
+    def pixel_rows(self, image: Tensor) -> Iterator[Tensor]:
+        """Where there is one point alone: rows of the pixels that it meets, (N, C, H, W) to views (N, columns · C)."""
+        rows, columns = self.reach
+        return (_last(image)[:, row, :columns].flatten(1) for row in range(rows))
+
+    def tap_rows(self, kernel: Tensor) -> Iterator[Tensor]:
+        """The taps that meet them, (P, C, h, w) to (P, columns · C): views, if channels lie last in memory."""
+        rows, columns = self.reach
+        top, left = self.padding
+        return (_last(kernel)[:, top + row, left : left + columns].flatten(1) for row in range(rows))
 
     def taps(self) -> Iterator[Tap]:
         """Each tap that meets the image at all, with the points where it does, and the pixels that it then meets."""
@@ -107,40 +117,48 @@ class Geometry:
 
 def gathered(image: Tensor, weight: Tensor, g: Geometry) -> Tensor:
     """Each image's one point: (N, C, H, W) and (P, C, h, w) to (N, P, 1, 1)."""
-    (a, b), (rows, columns) = g.window
-    pixels = _last(image)[:, rows, columns].flatten(1)
-    return (pixels @ _last(weight)[:, a, b].flatten(1).T)[:, :, None, None]
+    out = image.new_zeros(len(image), len(weight))
+    for pixels, taps in zip(g.pixel_rows(image), g.tap_rows(weight), strict=True):
+        out.addmm_(pixels, taps.T)
+    return out[:, :, None, None]
 
 
 def spread(points: Tensor, weight: Tensor, g: Geometry) -> Tensor:
     """What its one point adds to each image, the transpose of `gathered`: (N, P, 1, 1) and (P, C, h, w) to (N, C, H, W)."""
-    (a, b), (rows, columns) = g.window
-    kernel = _last(weight)[:, a, b]
-    pixels = (points.flatten(1) @ kernel.flatten(1)).unflatten(1, kernel.shape[1:])
-    if pixels.shape[1:3] != g.image:
-        image = pixels.new_zeros(len(pixels), *g.image, pixels.shape[3])
-        image[:, rows, columns] = pixels
-        pixels = image
-    return _first(pixels)
+    image = _empty(len(points), weight.shape[1], g.image)
+    if g.reach != g.image:
+        image.zero_()
+    for pixels, taps in zip(g.pixel_rows(image), g.tap_rows(weight), strict=True):
+        torch.mm(points.flatten(1), taps, out=pixels)
+    return image
 
 
 def kernel_gradient(points: Tensor, image: Tensor, g: Geometry) -> Tensor:
-    """Σ over positions of points times pixels, tap by tap: (N, P, h', w') and (N, C, H, W) to (P, C, h, w)."""
-    points, image = _last(points), _last(image)
-    gradient = points.new_zeros(points.shape[3], *g.kernel, image.shape[3])
-    for (a, b), (rows, columns), (pixel_rows, pixel_columns) in g.taps():
-        met = image[:, pixel_rows, pixel_columns].flatten(0, 2)
-        gradient[:, a, b] = points[:, rows, columns].flatten(0, 2).T @ met
-    return _first(gradient)
+    """Σ over positions of points times pixels: (N, P, h', w') and (N, C, H, W) to (P, C, h, w)."""
+    gradient = _empty(points.shape[1], image.shape[1], g.kernel)
+    if g.points == (1, 1):
+        if g.reach != g.kernel:
+            gradient.zero_()
+        for pixels, taps in zip(g.pixel_rows(image), g.tap_rows(gradient), strict=True):
+            torch.mm(points.flatten(1).T, pixels, out=taps)
+        return gradient
+    points, image, taps = _last(points), _last(image), _last(gradient)
+    met = list(g.taps())
+    if len(met) < g.kernel[0] * g.kernel[1]:
+        gradient.zero_()
+    for (a, b), (rows, columns), (pixel_rows, pixel_columns) in met:
+        pixels = image[:, pixel_rows, pixel_columns].flatten(0, 2)
+        torch.mm(points[:, rows, columns].flatten(0, 2).T, pixels, out=taps[:, a, b])
+    return gradient
+
+
+def _empty(first: int, channels: int, size: tuple[int, int]) -> Tensor:
+    return torch.empty(first, channels, *size, memory_format=torch.channels_last)
 
 
 def _last(x: Tensor) -> Tensor:
     """A view with channels last."""
     return x.permute(0, 2, 3, 1)
-
-
-def _first(x: Tensor) -> Tensor:
-    return x.permute(0, 3, 1, 2)
 
 
 class Convolutions:
