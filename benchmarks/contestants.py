@@ -6,8 +6,12 @@ A contestant is a function that sets everything up and returns a `Block`: what i
 import contextlib
 import io
 import itertools
+import json
 import logging
 import os
+import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +28,7 @@ from torch.utils.flop_counter import flop_registry
 from ganvas import rng
 from ganvas.arithmetic import Products
 from ganvas.data import DataInfo, Split, batches
+from ganvas.distributed import ALONE, Place, join
 from ganvas.likelihoods import Bernoulli
 from ganvas.losses.adversarial import Wasserstein
 from ganvas.losses.penalties import GradientPenalty
@@ -88,10 +93,12 @@ def adam(rate: float, *betas: float) -> Callable[..., torch.optim.Optimizer]:
     return lambda parameters: torch.optim.Adam(parameters, lr=rate, betas=betas or (0.9, 0.999), fused=True)
 
 
-def trained(model: Model, rates: dict[str, Any], data: Split, batch_size: int, steps: int, **options: Any) -> Block:
-    """ganvas's own loop over its own batches."""
-    trainer = Trainer(model, rates, **options)
-    stream = batches(data, batch_size, seed=0)
+def trained(
+    model: Model, rates: dict[str, Any], data: Split, batch_size: int, steps: int, place: Place = ALONE, **options: Any
+) -> Block:
+    """ganvas's own loop over its own batches; batch_size: of all processes together."""
+    trainer = Trainer(model, rates, place=place, **options)
+    stream = batches(data, batch_size, 0, rank=place.rank, world_size=place.world_size)
     trainer.step(next(stream))
     run = lambda: trainer.fit(stream, trainer.images_seen + steps * batch_size)  # noqa: E731
     return Block(run, steps * batch_size, counted=not options.get("compile"))  # what is compiled cannot be looked into
@@ -649,8 +656,19 @@ def sampling_bare() -> Block:
 # --- how cost grows ---------------------------------------------------------------------------------------------------
 
 
-def grown(size: int = 32, batch: int = 64, latent: int = 32, data: int = 2_048, compile: bool = False) -> Block:
-    """The recipe vae on `data` images of `size` pixels a side, which lie in a file that is mapped into memory."""
+def grown(
+    size: int = 32, batch: int = 64, latent: int = 32, data: int = 2_048, processes: int = 1, compile: bool = False
+) -> Block:
+    """The recipe vae on `data` images of `size` pixels a side, which lie in a file that is mapped into memory.
+
+    batch: of each process. What is measured is the first process; images are those that all see.
+    """
+    if processes > 1:
+        return among(processes, {"size": size, "batch": batch, "latent": latent, "data": data})
+    return growing(size, batch, latent, data, compile=compile)
+
+
+def growing(size: int, batch: int, latent: int, data: int, place: Place = ALONE, compile: bool = False) -> Block:
     from ganvas.recipes import RECIPES
     from ganvas.service import seeded_build
 
@@ -664,7 +682,46 @@ def grown(size: int = 32, batch: int = 64, latent: int = 32, data: int = 2_048, 
     recipe = seeded_build(RECIPES["vae"], info, {"network": "dcgan", "width": 16, "latent": latent}, seed=0)
     split = Split(torch.from_numpy(mapped))
     steps = max(1, 1_024 * 32**2 // (batch * size**2))
-    return trained(recipe.model, dict(recipe.optimizers), split, batch, steps, compile=compile)
+    return trained(
+        recipe.model, dict(recipe.optimizers), split, batch * place.world_size, steps, place, compile=compile
+    )
+
+
+FOLLOW = """
+import contestants, json, sys, torch
+from ganvas.distributed import join
+
+torch.set_num_threads(1)
+block = contestants.growing(**json.loads(sys.argv[1]), place=join("cpu"))
+for _ in sys.stdin:
+    block.run()
+"""
+"""What the other processes do: a block whenever they are told to."""
+
+
+def among(processes: int, work: dict[str, int]) -> Block:
+    """The same in several processes, of which this is the first."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(processes)}
+    command = [sys.executable, "-c", FOLLOW, json.dumps(work)]
+    here = str(Path(__file__).parent)
+    others = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, text=True, cwd=here, env={**os.environ, "RANK": str(rank)})
+        for rank in range(1, processes)
+    ]
+    os.environ["RANK"] = "0"
+    own = growing(**work, place=join("cpu"))
+
+    def run() -> None:
+        for other in others:
+            assert other.stdin is not None
+            other.stdin.write("\n")
+            other.stdin.flush()
+        own.run()
+
+    return Block(run, own.images, counted=True)
 
 
 def dense(recipe: str, compile: bool = False) -> Block:

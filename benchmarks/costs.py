@@ -24,12 +24,13 @@ from PIL import Image
 from speed import Worker
 
 RESULTS = speed.ROOT / "benchmarks" / "results" / "costs.json"
-BASE: dict[str, int] = {"size": 32, "batch": 64, "latent": 32, "data": 2_048}
+BASE: dict[str, int] = {"size": 32, "batch": 64, "latent": 32, "data": 2_048, "processes": 1}
 AXES: dict[str, tuple[int, ...]] = {
     "size": (16, 32, 64, 128),
     "batch": (16, 64, 128, 512),
     "latent": (2, 32, 128, 512),
     "data": (1_000, 10_000, 100_000, 1_000_000),
+    "processes": (1, 2),
 }
 ROUNDS = 5
 
