@@ -247,10 +247,10 @@ class Trainer:
         self.model.images_seen, self.model.steps = self.images_seen, self.steps
         # All that is random in a step follows from the seed and the step: nothing else need be kept to resume exactly.
         rng.reseed(self.device, self.seed, "step", self.steps)
-        self.data = None if self.look_every == 1 else torch.isfinite(batch.x).all()
         with rng.share(self.place.rank, self.place.world_size):
             if self.transform:
                 batch = self.transform(batch)
+            self.data = None if self.look_every == 1 else torch.isfinite(batch.x).all()
             due = [seat for seat in self.seats if seat.player.turn(self.steps) is not None]
             play = self._together if self.model.simultaneous else self._alternately
             play(due, batch)
