@@ -115,7 +115,7 @@ def _processor() -> tuple[str, int]:
 
 
 def _registered() -> torch.library.Library | None:
-    """None where torch does not give its own kernels away (before 2.8), and where the environment says so."""
+    """None where torch does not give its own kernels away (before 2.9), and where the environment says so."""
     find = getattr(torch.library, "get_kernel", None)
     if find is None or os.environ.get("GANVAS_PRODUCTS") == "torch":
         return None

@@ -5,9 +5,10 @@ multiplications for a pixel of the coarse image instead of 36, and no fine image
 Karras et al. 2018 (ProGAN) do this in their program ("fused scale").
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ganvas.nn.strided import nhwc
 
 
 def enlarged(convolution: nn.Conv2d, h: Tensor, size: tuple[int, int] | None = None) -> Tensor:
@@ -19,12 +20,12 @@ def enlarged(convolution: nn.Conv2d, h: Tensor, size: tuple[int, int] | None = N
     if size is not None and size != twice:
         return convolution(F.interpolate(h, size=size))
     kernel = _doubled(convolution).flip(2, 3).transpose(0, 1)
-    return F.conv_transpose2d(h, _nhwc(kernel), convolution.bias, stride=2, padding=1)
+    return F.conv_transpose2d(h, nhwc(kernel), convolution.bias, stride=2, padding=1)
 
 
 def averaged(convolution: nn.Conv2d, h: Tensor) -> Tensor:
     """The means of 2x2 pixels of convolution(h), for one of 3x3, stride 1, padding 1. (N, C, H, W) to (N, C', H//2, W//2)."""
-    return F.conv2d(h, _nhwc(_doubled(convolution) / 4), convolution.bias, stride=2, padding=1)
+    return F.conv2d(h, nhwc(_doubled(convolution) / 4), convolution.bias, stride=2, padding=1)
 
 
 def _doubled(convolution: nn.Conv2d) -> Tensor:
@@ -34,7 +35,3 @@ def _doubled(convolution: nn.Conv2d) -> Tensor:
     w = F.pad(convolution.weight, (1, 1, 1, 1))
     w = w[:, :, 1:] + w[:, :, :-1]
     return w[:, :, :, 1:] + w[:, :, :, :-1]
-
-
-def _nhwc(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
