@@ -325,6 +325,12 @@ def vaegan_ganvas() -> Block:
     return trained(model, {name: adam(1e-4) for name in ("encoder", "decoder", "discriminator")}, split(28), 64, 1)
 
 
+def vaegan_ganvas_torch() -> Block:
+    """With convolutions and products left to torch."""
+    os.environ["GANVAS_PRODUCTS"] = "torch"
+    return vaegan_ganvas()
+
+
 def vaegan_pythae() -> Block:
     from pythae.models import VAEGAN as Theirs
     from pythae.models import VAEGANConfig
@@ -365,6 +371,12 @@ def aae_ganvas() -> Block:
         Normal(16),
     )
     return trained(model, {name: adam(1e-4) for name in ("autoencoder", "critic")}, split(28), 64, 1)
+
+
+def aae_ganvas_torch() -> Block:
+    """With convolutions and products left to torch."""
+    os.environ["GANVAS_PRODUCTS"] = "torch"
+    return aae_ganvas()
 
 
 def aae_pythae() -> Block:

@@ -68,14 +68,20 @@ WORKS = (
         "vaegan",
         "VAE-GAN, pythae's MNIST networks, batch 64",
         "vaegan_ganvas",
-        (Peer("vaegan_pythae", "pythae 0.1.2", 1.7, "pythae"),),
+        (
+            Peer("vaegan_pythae", "pythae 0.1.2", 1.7, "pythae"),
+            Peer("vaegan_ganvas_torch", "ganvas with GANVAS_PRODUCTS=torch"),
+        ),
         rounds=3,
     ),
     Work(
         "aae",
         "AAE, pythae's MNIST networks, batch 64",
         "aae_ganvas",
-        (Peer("aae_pythae", "pythae 0.1.2", 1.7, "pythae"),),
+        (
+            Peer("aae_pythae", "pythae 0.1.2", 1.7, "pythae"),
+            Peer("aae_ganvas_torch", "ganvas with GANVAS_PRODUCTS=torch"),
+        ),
         rounds=3,
     ),
     Work(
@@ -206,7 +212,10 @@ def work_for(contestant: str, threads: int) -> None:
         print(json.dumps(line), file=out, flush=True)
 
 
-PRODUCTS = ("mm", "addmm", "bmm", "_linear_pointwise", "mkldnn_convolution", "convolution_backward")
+PRODUCTS = (
+    *("mm", "addmm", "addmm_", "bmm", "_linear_pointwise"),
+    *("mkldnn_convolution", "_convolution", "convolution_backward"),  # "_convolution" makes the transposed ones itself
+)
 """Operators that multiply matrices; of these torch's convolutions are made, too."""
 
 

@@ -25,7 +25,7 @@ WAITS = {
     "cvae": "classes that are not there are looked for, on the CPU alone",
     "article-vae": "RMSprop cannot leave steps out",
     "consensus-gan": "RMSprop cannot leave steps out",
-    "iwae-mnist": "its optimiser cannot leave steps out",
+    "iwae-mnist": "Adadelta cannot leave steps out",
     "wgan": "RMSprop cannot leave steps out",
     "vq-vae": "a codebook looks whether it has begun",
     "vqgan": "a codebook looks whether it has begun",
