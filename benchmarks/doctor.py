@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from ganvas import signs
-from ganvas.callbacks import Every, Examine, Log, Sparser, Tally
+from ganvas.callbacks import Every, Examine, Log, Tally
 from ganvas.data import Data, batches, open_data
 from ganvas.health import DETECTORS, Watch, course, detectors
 from ganvas.nn.quantize import EMAQuantizer
 from ganvas.recipe import Recipe
 from ganvas.recipes import RECIPES
-from ganvas.runs import FIRST
+from ganvas.runs import GROWING
 from ganvas.service import seeded_build
 from ganvas.signs import Examination
 from ganvas.trainer import NotFinite, Trainer
@@ -170,9 +170,9 @@ def history(case: Case, seed: int) -> dict[str, Any]:
     lines: list[Any] = []
     examination = Examination(data, seed, "cpu", recipe.num_classes, recipe.transform)
     callbacks = [
-        Log(Sparser(FIRST["log_every"]), lines.append, lambda: 0.0),
+        Log(GROWING["log_every"], lines.append, lambda: 0.0),
         Tally(Every(10_000), lines.append),
-        Examine(Sparser(FIRST["health_every"]), lines.append, examination),
+        Examine(GROWING["health_every"], lines.append, examination),
     ]
     start = time.process_time()
     try:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ganvas.cli import main
 from ganvas.errors import GanvasError
 from ganvas.recipe import options
 from ganvas.recipes import RECIPES
-from ganvas.runs import FIRST, Directory
+from ganvas.runs import GROWING, Directory
 
 TINY: dict[str, Any] = {"data": "digits", "batch_size": 32, "width": 4, "latent": 2, "quiet": True}
 COMMAND = ["train", "vae", "--data", "digits", "--batch-size", "32", "--width", "4", "--latent", "2", "--images", "256"]
@@ -90,9 +91,9 @@ def test_periods_that_nobody_gave_follow_from_the_images_seen_in_one_run_as_in_t
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each changes before, at and after the image where the run was stopped and gone on with."""
-    firsts = {"log_every": 32, "validate_every": 64, "checkpoint_every": 64, "metrics_every": 64, "health_every": 16}
+    firsts = {"log_every": 32, "validate_every": 64, "metrics_every": 64, "health_every": 16}
     for name, first in firsts.items():
-        monkeypatch.setitem(FIRST, name, first)
+        monkeypatch.setitem(GROWING, name, replace(GROWING[name], first=first))
     tiny: dict[str, Any] = {**TINY, "batch_size": 16, "metrics": ["mse"], "quiet": True}
     ganvas.train("vae", out=tmp_path / "whole", images=1_024, **tiny)
     ganvas.train("vae", out=tmp_path / "run", images=512, **tiny)
@@ -106,6 +107,8 @@ def test_periods_that_nobody_gave_follow_from_the_images_seen_in_one_run_as_in_t
         *range(64, 512, 64),
         *range(512, 1_025, 128),
     ]
+    signs = [line["images"] for line in lines if "signs" in line]
+    assert signs[-9:] == [*range(256, 512, 64), *range(512, 1_025, 128)]
     assert Directory(tmp_path / "whole").settings().training.log_every is None
 
 

@@ -1,15 +1,17 @@
 """The trainer: turns, laziness, freezing, averages, and the clock."""
 
+from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from ganvas import rng
+from ganvas import checkpoint, rng
 from ganvas.batch import Batch
-from ganvas.callbacks import Every, OneTwoFive, Sparser, periodic
+from ganvas.callbacks import SECONDS_APART, TIMES_APART, Checkpoint, Every, OneTwoFive, Sparser
 from ganvas.ema import EMA
 from ganvas.model import Lazy, Model, Player, Round, Terms
 from ganvas.models.gan import GAN
@@ -173,14 +175,16 @@ def test_one_two_five_is_due_at_each_mark_once() -> None:
     assert due(15, 600)
 
 
-def test_marks_grow_sparser_as_more_is_seen_to_an_eighth_of_the_first() -> None:
-    due = Sparser(10)
-    marks = [n for n in range(1, 601) if due(n - 1, n)]
-    parts = [range(10, 80, 10), range(80, 160, 20), range(160, 320, 40), range(320, 601, 80)]
-    assert marks == [mark for part in parts for mark in part]
+@pytest.mark.parametrize("doublings", [0, 3, 6])
+def test_marks_grow_sparser_as_more_is_seen(doublings: int) -> None:
+    due = Sparser(10, doublings)
+    marks = [n for n in range(1, 10_001) if due(n - 1, n)]
+    periods = [10 << min(doublings, k) for k in range(7)]
+    ends = [10, 80, 160, 320, 640, 1_280, 2_560, 10_001]
+    assert marks == [mark for a, b, p in zip(ends[:-1], ends[1:], periods, strict=True) for mark in range(a, b, p)]
     newer = [sum(2 * n >= mark for n in marks if n <= mark) for mark in marks if mark >= 80]
     assert min(newer) == 5
-    assert max(after - before for before, after in pairwise(marks)) == 80
+    assert max(after - before for before, after in pairwise(marks)) == periods[-1]
 
 
 @pytest.mark.parametrize("batch", [1, 7, 64, 300])
@@ -191,9 +195,41 @@ def test_each_mark_is_met_once_by_the_first_step_that_reaches_it(batch: int) -> 
     assert met == sorted({-(-mark // batch) * batch for mark in marks})
 
 
-def test_a_period_that_is_given_is_exact() -> None:
-    assert periodic(30, 10) == Every(30)
-    assert periodic(None, 10) == Sparser(10)
+def test_checkpoints_go_by_the_clock_unless_a_period_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And by how long the last one took."""
+    now, takes = 0.0, 1.0
+
+    def save(trainer: Trainer, *_: object) -> None:
+        nonlocal now
+        now += takes
+        saved.append(trainer.images_seen)
+
+    def fit(images: int, **given: int | None) -> list[int]:
+        nonlocal now
+        now = 0.0
+        saved.clear()
+        trainer = Trainer(Two(), {"first": SGD, "second": SGD})
+        watch = Checkpoint(given.get("every"), tmp_path, clock=lambda: now)
+        trainer.fit(ticking(), images, [watch])
+        return list(saved)
+
+    def ticking() -> Iterator[Batch]:
+        nonlocal now
+        while True:
+            now += 1.0  # a step takes a second
+            yield Batch(torch.ones(3, 1))
+
+    saved: list[int] = []
+    monkeypatch.setattr(checkpoint, "save", save)
+    assert fit(3 * 500) == [
+        3 * SECONDS_APART,
+        3 * (SECONDS_APART + TIMES_APART),
+        3 * (SECONDS_APART + 2 * TIMES_APART),
+        1_500,
+    ]
+    takes = 0.0
+    assert fit(61) == [*range(3 * SECONDS_APART, 61, 3 * SECONDS_APART), 63]
+    assert fit(60, every=20) == [21, 42, 60]
 
 
 def test_schedules() -> None:

@@ -1,5 +1,6 @@
 """What happens during training besides training: when, and what."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,26 +49,22 @@ class OneTwoFive:
 @dataclass(frozen=True)
 class Sparser:
     """Every `first` images until 8 × first were seen, every 2 × first until 16 × first, every 4 × first until 32 × first, and
-    every 8 × first from there on: what is trained for long changes slowly.
+    so on, with so many `doublings`: what is trained for long changes slowly.
 
     Marks follow from the images seen alone, so that a run in two parts has those of one in one go. From 8 × first on, the
     newer half of what was seen has five marks or more at each mark, and at most a quarter of it lies behind the last one.
     """
 
     first: int
+    doublings: int = 3
 
     def __call__(self, before: int, after: int) -> bool:
         return self.last(after) > self.last(before)
 
     def last(self, images: int) -> int:
         """The largest mark at or below `images`."""
-        period = self.first << min(3, (images // (8 * self.first)).bit_length())
+        period = self.first << min(self.doublings, (images // (8 * self.first)).bit_length())
         return images // period * period
-
-
-def periodic(every: int | None, first: int) -> When:
-    """Every so many images; where that is not said, every `first` of them to begin with."""
-    return Sparser(first) if every is None else Every(every)
 
 
 class Record(Protocol):
@@ -271,15 +268,31 @@ class KeepBest:
 class Checkpoint:
     """All that is needed to go on from here, in `folder`; the newest `keep` stay.
 
+    every: images between two. Where it is not given, `SECONDS_APART` lie between two, and at least `TIMES_APART` times as
+        long as saving took: what is lost with a machine is time, and so is what saving costs, half a percent at most.
     While steps fail none is written, except at the end: those that stay are such as training can go back to.
     """
 
-    def __init__(self, when: When, folder: Path, keep: int = 2) -> None:
-        self.when, self.folder, self.keep = when, folder, keep
+    def __init__(
+        self, every: int | None, folder: Path, keep: int = 2, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.when = self.worth_while if every is None else Every(every)
+        self.folder, self.keep, self.clock = folder, keep, clock
+        self.next = clock() + SECONDS_APART
+
+    def worth_while(self, before: int, after: int) -> bool:
+        return self.clock() >= self.next
 
     def __call__(self, trainer: Trainer) -> None:
         if trainer.images_seen > 0 and (trainer.ending or not trainer.failures):
+            start = self.clock()
             checkpoint.save(trainer, self.folder, self.keep)
+            end = self.clock()
+            self.next = end + max(SECONDS_APART, TIMES_APART * (end - start))
+
+
+SECONDS_APART = 5
+TIMES_APART = 200
 
 
 class Picture:

@@ -43,12 +43,12 @@ from ganvas.pictures import PAIR_COLUMNS, beside, save_picture
 from ganvas.progress import Progress
 from ganvas.recipe import Recipe
 from ganvas.report import write_report
-from ganvas.runs import FIRST, Directory, Settings, line_walk, prior_walk
+from ganvas.runs import GROWING, Directory, Settings, line_walk, prior_walk
 from ganvas.signs import Examination
 from ganvas.storage import held
 from ganvas.trainer import Callback, NotFinite, Trainer
 
-HELD_OUT_LIMIT = 512
+HELD_OUT_LIMIT = 256
 """So many held-out examples are enough to watch a run by; `evaluate` takes as many as it is asked for."""
 
 MEASURED = Protocol(num=2_000, importance_samples=100)
@@ -260,13 +260,13 @@ class Job:
 
         return [
             Log(training.when("log_every"), record, clock),
-            Advance(Every(FIRST["log_every"]), progress.advance),
+            Advance(Every(GROWING["log_every"].first), progress.advance),
             Tally(Every(self.data.info.num_train), record),
             Validate(training.when("validate_every"), record, validation),
             *(() if examination is None else (Examine(training.when("health_every"), record, examination),)),
             Picture(OneTwoFive(1_000), draw),
             *(() if evaluation is None else (self.measure(evaluation, directory),)),
-            Checkpoint(training.when("checkpoint_every"), directory.checkpoints, training.keep),
+            Checkpoint(training.checkpoint_every, directory.checkpoints, training.keep),
         ]
 
     def measure(self, evaluation: Evaluation, directory: Directory) -> Measure:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 import ganvas
 from ganvas import checkpoint, rng
-from ganvas.callbacks import When, periodic
+from ganvas.callbacks import Every, Sparser, When
 from ganvas.data import DataInfo, ImageOptions
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.model import Autoencoder, Model
@@ -35,19 +35,20 @@ PUBLISHED = "model.safetensors"
 """The weights of a folder that `ganvas export --to hub-folder` wrote; its config.json holds what a run's recipe.json does."""
 
 
-FIRST = {
-    "log_every": 1_000,
-    "validate_every": 10_000,
-    "checkpoint_every": 10_000,
-    "metrics_every": 10_000,
-    "health_every": 2_500,
+GROWING = {
+    "log_every": Sparser(1_000),
+    "validate_every": Sparser(10_000),
+    "metrics_every": Sparser(10_000),
+    "health_every": Sparser(2_500, doublings=6),
 }
-"""Training's periods, and what each is at first where none is given: see `Sparser`."""
+"""Training's periods where none is given, but for that of checkpoints, which goes by the clock."""
+
+PERIODS = ("checkpoint_every", *GROWING)
 
 
 @dataclass(frozen=True)
 class Training:
-    """The options of a training run that are not its recipe's. Periods are in images seen; None for those of `FIRST`.
+    """The options of a training run that are not its recipe's. Periods are in images seen; None for those of `GROWING`.
 
     labels: so many training examples keep theirs, chosen by the seed; None for all that there are.
     keep: so many of the newest checkpoints stay, besides the best.
@@ -76,12 +77,13 @@ class Training:
     compile: bool = False
 
     def when(self, period: str) -> When:
-        """When what has this period, a key of `FIRST`, is due."""
-        return periodic(getattr(self, period), FIRST[period])
+        """When what has this period, a key of `GROWING`, is due."""
+        given = getattr(self, period)
+        return GROWING[period] if given is None else Every(given)
 
     def not_named(self, old: "Training") -> "Training":
         """These options, with the periods of `old` where none are given."""
-        return replace(self, **{name: getattr(old, name) for name in FIRST if getattr(self, name) is None})
+        return replace(self, **{name: getattr(old, name) for name in PERIODS if getattr(self, name) is None})
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def text(value: object) -> str:
     return value
 
 
-MAY_BE_NONE = ("labels", "skip_gradient_norm", *FIRST)
+MAY_BE_NONE = ("labels", "skip_gradient_norm", *PERIODS)
 
 LEAST = {"seed": -(2**63), "rewinds": 0}
 """Of training's whole numbers; of all others 1."""

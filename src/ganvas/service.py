@@ -33,7 +33,7 @@ from ganvas.precision import PRECISIONS, Precision
 from ganvas.recipe import Recipe, RecipeFunction, build, card, resolved
 from ganvas.recipes import RECIPES, from_file
 from ganvas.report import write_report
-from ganvas.runs import FIRST, PUBLISHED, Directory, Run, Settings, Training, numbered, parsed
+from ganvas.runs import GROWING, PERIODS, PUBLISHED, Directory, Run, Settings, Training, numbered, parsed
 from ganvas.samplers import PostHocPrior
 from ganvas.trainer import Trainer
 
@@ -128,8 +128,10 @@ def train(
     images: how many to see in all. resume: a run to go on with; all but `images` and `device` are then as they were.
     labels: so many training examples keep theirs, as many of each class, chosen by the seed; for recipes that learn from few.
     resume_if_there: go on with the run at `out` if it is there, else begin it: one command for every restart.
-    log_every, validate_every, checkpoint_every, metrics_every, health_every: periods in images seen. Where none is given, it
-        begins with 1,000, 10,000, 10,000, 10,000 and 2,500 images, and is doubled at 8, 16 and 32 times as many.
+    log_every, validate_every, metrics_every, health_every: periods in images seen. Where none is given, it begins with 1,000,
+        10,000, 10,000 and 2,500 images, and is doubled at 8, 16 and 32 times as many, that of health three times more.
+    checkpoint_every: likewise; where it is not given, 5 seconds lie between two, and at least 200 times as long as saving
+        takes. A run whose numbers stop being finite goes back to one, and to the same one each time only with a period.
     keep: so many of the newest checkpoints stay, besides the best.
     metrics: names of `metrics()`, to be taken of few samples during training. keep_best: the metric (its first score,
         where it has several) whose best checkpoint is kept, for `open_run(..., best=True)`.
@@ -201,7 +203,7 @@ def train(
     old = Directory(path).settings() if goes_on else None
     if old is not None:
         training = training.not_named(old.training)
-    first_measured = training.metrics_every or FIRST["metrics_every"]
+    first_measured = training.metrics_every or GROWING["metrics_every"].first
     if keep_best and first_measured > training.images:
         raise GanvasError(
             f"--keep-best measures after {first_measured} images first, and the run sees only {training.images}.",
@@ -639,7 +641,7 @@ def trained_on(run: Run, source: str, loaded: Data) -> Split | str | None:
 
 
 def check_sizes(training: Training, loaded: Data, place: distributed.Place) -> None:
-    given = [name for name in FIRST if getattr(training, name) is not None]
+    given = [name for name in PERIODS if getattr(training, name) is not None]
     for name in ("images", "batch_size", *given):
         at_least(getattr(training, name), 1, "--" + name.replace("_", "-"))
     at_least(training.keep, 1, "--keep")

@@ -165,7 +165,7 @@ def mean(x: Tensor) -> float:
 def copies(to_known: Tensor) -> float:
     """Share of examples whose nearest neighbour is three times as near as the second nearest, by squared distances (N, M)."""
     nearby = to_known <= 9 * to_known.amin(1, keepdim=True)
-    return float((nearby.sum(1) == 1).double().mean())
+    return float((nearby.sum(1, dtype=torch.int32) == 1).double().mean())
 
 
 def auc(above: Tensor, below: Tensor) -> float:

@@ -314,8 +314,10 @@ def report(run: RunPath) -> None:
     said(service.report(run))
 
 
-GROWS = "if not given, {:,} at first, and up to 8 times as many later"
-"""Of a period; the number is what it begins with."""
+def grows(period: str) -> str:
+    """What is said of a period that need not be given."""
+    how = service.GROWING[period]
+    return f"if not given, {how.first:,} at first, and up to {1 << how.doublings} times as many later"
 
 
 @dataclasses.dataclass
@@ -336,25 +338,22 @@ class Training:
     size: Size = None
     crop: Crop = "center"
     channels: Channels = None
-    log_every: Annotated[
-        int | None, arg(help=f"images between two lines of metrics; {GROWS.format(service.FIRST['log_every'])}")
-    ] = None
+    log_every: Annotated[int | None, arg(help=f"images between two lines of metrics; {grows('log_every')}")] = None
     validate_every: Annotated[
         int | None,
-        arg(help=f"images between two looks at held-out data; {GROWS.format(service.FIRST['validate_every'])}"),
+        arg(help=f"images between two looks at held-out data; {grows('validate_every')}"),
     ] = None
     checkpoint_every: Annotated[
-        int | None, arg(help=f"images between two checkpoints; {GROWS.format(service.FIRST['checkpoint_every'])}")
+        int | None,
+        arg(help="images between two checkpoints; if not given, 5 seconds, or 200 times as long as saving takes"),
     ] = None
     keep: Annotated[int, arg(help="so many of the newest checkpoints, besides the best")] = 2
     metrics: Annotated[str, arg(help="taken during training: names of ganvas metrics, with commas")] = ""
-    metrics_every: Annotated[
-        int | None, arg(help=f"images between two measurements; {GROWS.format(service.FIRST['metrics_every'])}")
-    ] = None
+    metrics_every: Annotated[int | None, arg(help=f"images between two measurements; {grows('metrics_every')}")] = None
     keep_best: Annotated[str | None, arg(help="the metric whose best checkpoint is kept, for --best")] = None
     health_every: Annotated[
         int | None,
-        arg(help=f"images between two looks at the model's health; {GROWS.format(service.FIRST['health_every'])}"),
+        arg(help=f"images between two looks at the model's health; {grows('health_every')}"),
     ] = None
     rewinds: Annotated[int, arg(help="how often to go back to a checkpoint when numbers are not finite")] = 3
     skip_gradient_norm: Annotated[
