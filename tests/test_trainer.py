@@ -209,7 +209,7 @@ def test_checkpoints_go_by_the_clock_unless_a_period_is_given(tmp_path: Path, mo
         now = 0.0
         saved.clear()
         trainer = Trainer(Two(), {"first": SGD, "second": SGD})
-        watch = Checkpoint(given.get("every"), tmp_path, clock=lambda: now)
+        watch = Checkpoint(given.get("every"), tmp_path, 2, lambda: now)
         trainer.fit(ticking(), images, [watch])
         return list(saved)
 

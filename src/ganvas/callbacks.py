@@ -1,6 +1,5 @@
 """What happens during training besides training: when, and what."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -273,9 +272,7 @@ class Checkpoint:
     While steps fail none is written, except at the end: those that stay are such as training can go back to.
     """
 
-    def __init__(
-        self, every: int | None, folder: Path, keep: int = 2, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, every: int | None, folder: Path, keep: int, clock: Callable[[], float]) -> None:
         self.when = self.worth_while if every is None else Every(every)
         self.folder, self.keep, self.clock = folder, keep, clock
         self.next = clock() + SECONDS_APART

@@ -266,7 +266,7 @@ class Job:
             *(() if examination is None else (Examine(training.when("health_every"), record, examination),)),
             Picture(OneTwoFive(1_000), draw),
             *(() if evaluation is None else (self.measure(evaluation, directory),)),
-            Checkpoint(training.checkpoint_every, directory.checkpoints, training.keep),
+            Checkpoint(training.checkpoint_every, directory.checkpoints, training.keep, clock),
         ]
 
     def measure(self, evaluation: Evaluation, directory: Directory) -> Measure:
