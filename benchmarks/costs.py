@@ -10,12 +10,14 @@ own that take turns, and what is told are medians over rounds.
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,29 +79,28 @@ NO_AVERAGE = {"vae": [], "vaegan": ["--ema", "0"], "gan": ["--ema", "0"]}
 
 TRAINED = """
 import sys, time
-from pathlib import Path
 from ganvas.cli import main
 from ganvas.trainer import Trainer
 
-def now(monotonic=time.monotonic):
-    return monotonic() - int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
-
-def timed(*arguments, fit=Trainer.fit):
+def timed(*arguments, fit=Trainer.fit, now=time.monotonic):
     start = now()
     fit(*arguments)
-    print(now() - start)
+    print(start, now())
 
 Trainer.fit = timed
-time.monotonic = time.process_time  # the run's clock, by which its checkpoints go: as if it had the core for itself
+time.monotonic = time.process_time  # checkpoints go by the clock: not by that of others' slices
 main(["train", *sys.argv[1:], "--quiet"])
 """
-"""Says how many seconds a run trains: with its waiting for the disk, without its waiting for a processor that others use."""
+"""Says when a run began to train and when it ended."""
+
+SLICE = 0.02
+"""Seconds that a run has the core for itself, before it is the next one's turn."""
 
 
 def watching() -> list[dict[str, Any]]:
     """Whole runs as they are, without vital signs, and without logs, validation, checkpoints and averaged weights besides.
 
-    All three share one core at the same time, so that whatever slows the machine down slows all of them down.
+    All three take turns on one core, twice a second, so that whatever slows the machine down slows all of them down.
     """
     found: list[dict[str, Any]] = []
     for title, arguments in WATCHED.items():
@@ -117,21 +118,36 @@ def watching() -> list[dict[str, Any]]:
 
 
 def on_one_core(runs: Sequence[Sequence[str]]) -> list[float]:
-    """Seconds that each of several runs trained which were begun at once on one core."""
+    """Seconds that each of several runs trained, waiting for the disk included, which took turns on one core."""
     core = str(min(os.sched_getaffinity(0)))
     command = ["taskset", "-c", core, sys.executable, "-c", TRAINED]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as folder:
-        started = [
+        processes = [
             subprocess.Popen(
                 [*command, *run, "--out", f"{folder}/{number}"], env=environment, stdout=subprocess.PIPE, text=True
             )
             for number, run in enumerate(runs)
         ]
-        told = [process.communicate()[0] for process in started]
-        if any(process.returncode for process in started):
+        slices: list[list[tuple[float, float]]] = [[] for _ in processes]
+        for process in processes:
+            process.send_signal(signal.SIGSTOP)
+        while any(process.poll() is None for process in processes):
+            for process, own in zip(processes, slices, strict=True):
+                if process.poll() is None:
+                    process.send_signal(signal.SIGCONT)
+                    start = time.monotonic()
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(SLICE)
+                    process.send_signal(signal.SIGSTOP)
+                    own.append((start, time.monotonic()))
+        if any(process.returncode for process in processes):
             raise RuntimeError(f"a run failed: {runs}")
-        return [float(text) for text in told]
+        told = [process.communicate()[0].split() for process in processes]
+    return [
+        sum(max(0.0, min(end, float(last)) - max(start, float(first))) for start, end in own)
+        for (first, last), own in zip(told, slices, strict=True)
+    ]
 
 
 def together(runs: Sequence[Sequence[str]], threads: int | None, processes: int = 1) -> list[float]:

@@ -264,7 +264,11 @@ def report(work: Path, fresh: Sequence[int]) -> None:
             "detectors": rates(runs),
         }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    constants = {**vars(course), **vars(detectors), **{name: vars(signs)[name] for name in ("NUM", "NUM_CODED")}}
+    constants = {
+        **vars(course),
+        **vars(detectors),
+        **{name: vars(signs)[name] for name in ("NUM", "NUM_CODED", "SEARCHED")},
+    }
     thresholds = {name: value for name, value in constants.items() if isinstance(value, int | float) and name.isupper()}
     words = {"table": table(results["fresh"]), "fresh": summary(results["fresh"]), "fit": summary(results["fit"])}
     PAGE.write_text(TEMPLATE.read_text().format(**thresholds, **words))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ganvas import signs
 from ganvas.data import Data, open_data
 from ganvas.models.vaegan import VAEGAN
 from ganvas.recipes import RECIPES
@@ -21,16 +22,27 @@ def test_fresh_samples_are_no_nearer_to_the_few_training_examples_and_copies_are
     examination = Examination(few, 0, "cpu")
     fresh = few.held_out.batch(torch.arange(len(few.held_out) - 256, len(few.held_out))).x
     copied = examination.known.repeat(4, 1) + 1e-4
-    signs = [examination.of_samples(x) for x in (fresh, copied)]
-    assert signs[0]["nearer_train"] == pytest.approx(0.5, abs=0.15)
-    assert signs[1]["nearer_train"] == 1.0
-    assert signs[0]["distance"] == pytest.approx(0.0, abs=0.05)
+    of_fresh, of_copied = (examination.of_samples(x) for x in (fresh, copied))
+    assert of_fresh["nearer_train"] == pytest.approx(0.5, abs=0.15)
+    assert of_copied["nearer_train"] == 1.0
+    assert of_fresh["distance"] == pytest.approx(0.0, abs=0.05)
+
+
+def test_of_a_large_training_set_all_but_copies_is_told_as_of_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = open_data("ring8")
+    samples = data.held_out.batch(torch.arange(len(data.held_out) - 256, len(data.held_out))).x * 1.1
+    large = Examination(data, 0, "cpu").of_samples(samples)
+    monkeypatch.setattr(signs, "SEARCHED", len(data.train))
+    small = Examination(data, 0, "cpu").of_samples(samples)
+    small.pop("copies")
+    assert large.pop("bins") == small.pop("bins")
+    assert large == pytest.approx(small, rel=1e-9)
 
 
 def test_samples_that_are_alike_have_no_spread(few: Data) -> None:
-    signs = Examination(few, 0, "cpu").of_samples(few.train.batch(torch.zeros(256, dtype=torch.long)).x)
-    assert signs["spread"] == pytest.approx(0.0, abs=1e-3)
-    assert isinstance(signs["bins"], list) and max(signs["bins"]) == 1.0
+    alike = Examination(few, 0, "cpu").of_samples(few.train.batch(torch.zeros(256, dtype=torch.long)).x)
+    assert alike["spread"] == pytest.approx(0.0, abs=1e-3)
+    assert isinstance(alike["bins"], list) and max(alike["bins"]) == 1.0
 
 
 @pytest.mark.parametrize("dimensions", [2, 64, 256])
@@ -56,11 +68,11 @@ def test_signs_of_codes_and_critic_are_of_the_model_as_it_is() -> None:
     held_out, train = examination.held_out, examination.train
     assert len(held_out) == len(train) == NUM_CODED
     with torch.no_grad():
-        signs = examination(model, model)
+        found = examination(model, model)
         errors = [(model.reconstruct(b.x) - b.x).square().mean() for b in (held_out, train)]
         active = (model.encode(held_out.x).mean.var(0) > 0.01).float().mean()
-    assert signs["overfit"] == pytest.approx(float(errors[0] / errors[1]), rel=1e-4)
-    assert signs["unexplained"] == pytest.approx(float(errors[0] / held_out.x.var(0, correction=0).mean()), rel=1e-4)
-    assert signs["active_units"] == pytest.approx(float(active))
-    assert 0 <= signs["critic_auc"] <= 1  # pyright: ignore[reportOperatorIssue]
+    assert found["overfit"] == pytest.approx(float(errors[0] / errors[1]), rel=1e-4)
+    assert found["unexplained"] == pytest.approx(float(errors[0] / held_out.x.var(0, correction=0).mean()), rel=1e-4)
+    assert found["active_units"] == pytest.approx(float(active))
+    assert 0 <= found["critic_auc"] <= 1  # pyright: ignore[reportOperatorIssue]
     assert auc(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 1.0])) == 0.875

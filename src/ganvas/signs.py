@@ -21,8 +21,11 @@ NUM = 256
 NUM_CODED = 128
 """So many of the held-out examples, and of training examples, go through the networks each time, which is what costs."""
 
-NUM_TRAIN = 2_000
-"""Training examples that copies are looked for among. Only small training sets are memorised whole."""
+NUM_KNOWN = 2_000
+"""Training examples that bins are made of, and that copies are looked for among."""
+
+SEARCHED = 10_000
+"""In larger training sets copies are not looked for: those that are known are too few to find them."""
 
 LEAST = 16
 """With fewer held-out examples nothing can be said."""
@@ -53,7 +56,8 @@ class Examination:
             Richardson & Weiss 2018, "On GANs and GMMs", section 3.
         bins_in_common: Σ min(sample's share, data's share) over bins, 1 where all modes are as frequent as in the data.
         copies: share of samples whose nearest training example is three times as near as the second nearest, less the same
-            share of held-out examples. Yoon et al. 2023, "Diffusion models generalize when they fail to memorize".
+            share of held-out examples. Of training sets that are not too large.
+            Yoon et al. 2023, "Diffusion models generalize when they fail to memorize".
         nearer_train: share of samples nearer to training examples than to equally many held-out ones; 0.5 without copying.
     Of an `Autoencoder`, besides:
         active_units: share of the code's dimensions whose posterior mean varies with x. unexplained: squared error of
@@ -72,7 +76,7 @@ class Examination:
     ) -> None:
         self.seed, self.num_classes, self.transform = seed, num_classes, transform
         with rng.seeded(seed, "examination"):
-            order = torch.randperm(len(data.train))[:NUM_TRAIN]
+            order = torch.randperm(len(data.train))[:NUM_KNOWN]
             least = min(len(data.held_out), NUM)
             rows = torch.randperm(len(data.held_out))[: 1 << max(least.bit_length() - 1, 0)]
             self.held_out = data.held_out.batch(rows[:NUM_CODED], device)
@@ -81,9 +85,13 @@ class Examination:
             self.seen = view(data.held_out.batch(rows, device).x)
             centres = k_means(self.known, min(NUM_BINS, len(order)))[0]
         self.num, self.num_bins = len(rows), len(centres)
-        self.references = torch.cat([self.known, self.seen, centres])
         self.usual = self.shares(squared(self.known, centres))
-        self.alike = copies(squared(self.seen, self.known))
+        self.searched = len(data.train) <= SEARCHED
+        if self.searched:
+            self.alike = copies(squared(self.seen, self.known))
+        else:
+            self.known = self.known[: self.num]
+        self.references = torch.cat([self.known, self.seen, centres])
         self.spread = apart(self.seen)
 
     @property
@@ -111,14 +119,14 @@ class Examination:
         equally = min(self.num, len(self.known))
         near, near_too = (to[:, :equally].amin(1) for to in (to_known, to_seen))
         nearer = (near < near_too).double() + 0.5 * (near == near_too)
-        return {
+        signs: Signs = {
             "spread": within / self.spread,
             "distance": max(0.0, 2 * between - within - self.spread) / self.spread,
             "bins": bins.tolist(),
             "bins_in_common": float(torch.minimum(bins, self.usual).sum()),
-            "copies": copies(to_known) - self.alike,
             "nearer_train": float(nearer.mean()),
         }
+        return signs | {"copies": copies(to_known) - self.alike} if self.searched else signs
 
     def of_codes(self, model: Autoencoder, held_out: Batch, train: Batch) -> Signs:
         x = torch.cat([held_out.x, train.x])

@@ -63,6 +63,11 @@ ILL: dict[str, tuple[str, Lines, str]] = {
         "Only 3.1% of the codebook's entries",
     ),
     "copies": ("memorisation", gan(copies=0.4), "40% more samples than held-out examples are copies"),
+    "samples beside many training examples": (
+        "memorisation",
+        history({**{k: v for k, v in SIGNS.items() if k != "copies"}, **CRITIC, "nearer_train": 0.9}, GAN),
+        "90% of samples are nearer",
+    ),
     "samples beside the training examples": ("memorisation", gan(nearer_train=0.9), "90% of samples are nearer"),
     "reconstructions by heart": ("memorisation", vae(overfit=8.0), "with 8.00 times the training examples' error"),
     "reconstructions worse than none": ("divergence", vae(unexplained=40.0), "Reconstructions are 40 times as far off"),

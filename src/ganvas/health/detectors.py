@@ -167,27 +167,26 @@ def codebook_collapse(course: Course) -> Sight:
 
 
 def memorisation(course: Course) -> Sight:
-    copied, nearer_train = course.recent("copies"), course.recent("nearer train")
-    if not copied or not nearer_train:
-        return unknown(course, "copies", "samples were not examined")
-    overfit, spread, distance = (course.recent(name) for name in ("overfit", "spread", "distance"))
-    curves = ("copies", "nearer train", *(["overfit"] if overfit else []))
-    told = [
-        f"{max(0.0, typical(copied)):.0%} more samples than held-out examples are copies of a training example",
-        f"{typical(nearer_train):.0%} of samples are nearer to a training example than to a held-out one",
-    ]
+    nearer_train = course.recent("nearer train")
+    if not nearer_train:
+        return unknown(course, "nearer train", "samples were not examined")
+    overfit, copied, spread, distance = (course.recent(name) for name in ("overfit", "copies", "spread", "distance"))
+    found: dict[str, tuple[bool, str]] = {}
     if overfit:
-        told.insert(
-            0, f"held-out examples are reconstructed with {typical(overfit):.2f} times the training examples' error"
-        )
+        words = f"held-out examples are reconstructed with {typical(overfit):.2f} times the training examples' error"
+        found["overfit"] = (low(overfit) >= OVERFIT, words)
+    if copied:
+        share = max(0.0, typical(copied))
+        words = f"{share:.0%} more samples than held-out examples are copies of a training example"
+        found["copies"] = (low(copied) >= COPIES, words)
     # What a few modes, or samples that are off, are near to is chance.
     alive = bool(spread) and bool(distance) and low(spread) > ALIKE and typical(distance) <= FAR
-    signs = [low(copied) >= COPIES, alive and low(nearer_train) >= NEARER]
-    signs = [low(overfit) >= OVERFIT, *signs] if overfit else signs
-    if any(signs):
-        seen = "; ".join(words for words, sign in zip(told, signs, strict=True) if sign)
-        return Sight(True, sentence(seen), start(copied), curves)
-    return Sight(False, "; ".join(told), curves=curves)
+    words = f"{typical(nearer_train):.0%} of samples are nearer to a training example than to a held-out one"
+    found["nearer train"] = (alive and low(nearer_train) >= NEARER, words)
+    if any(sign for sign, _ in found.values()):
+        seen = "; ".join(words for sign, words in found.values() if sign)
+        return Sight(True, sentence(seen), start(nearer_train), tuple(found))
+    return Sight(False, "; ".join(words for _, words in found.values()), curves=tuple(found))
 
 
 def divergence(course: Course) -> Sight:
