@@ -109,7 +109,7 @@ def watching() -> list[dict[str, Any]]:
             "not examined": [*arguments, *NOT_EXAMINED],
             "without": [*arguments, *OFF, *NO_AVERAGE[arguments[0]]],
         }
-        rounds = [dict(zip(sides, on_one_core(list(sides.values())), strict=True)) for _ in range(3)]
+        rounds = [dict(zip(sides, on_one_core(list(sides.values())), strict=True)) for _ in range(ROUNDS)]
         seconds = {side: statistics.median(told[side] for told in rounds) for side in sides}
         shares = {s: [told[s] / told["without"] - 1 for told in rounds] for s in ("with", "not examined")}
         found.append({"title": title, **seconds, "shares": shares})
