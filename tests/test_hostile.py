@@ -27,7 +27,7 @@ from ganvas.cli import main
 from ganvas.data import ImageOptions, open_data
 from ganvas.data.images import decode
 from ganvas.errors import printable
-from ganvas.runs import Directory
+from ganvas.runs import PUBLISHED, Directory
 
 SMALL: dict[str, Any] = {"network": "mlp", "width": 4, "latent": 2, "batch_size": 32, "images": 64, "quiet": True}
 
@@ -101,8 +101,8 @@ def test_the_end_of_options_is_refused_in_two_lines(capsys: pytest.CaptureFixtur
 
 
 def test_messages_are_one_line_that_no_terminal_obeys() -> None:
-    error = GanvasError("a\nb\x1b[31m \u202e \ud800 é漢字", "first\nsecond\x07")
-    assert error.message == r"a b\x1b[31m \u202e \ud800 é漢字"
+    error = GanvasError("a\nb\x1b[31m \u202e \u2028 \ud800 é漢字", "first\nsecond\x07")
+    assert error.message == r"a b\x1b[31m \u202e \u2028 \ud800 é漢字"
     assert error.hint == "first\nsecond\\x07"
     assert len(printable("x" * 10**6)) < 1_100
 
@@ -181,6 +181,23 @@ def test_weights_of_another_type_are_refused(run: Path) -> None:
     sealed(path, {name: t.to(torch.complex64) if t.dim() == 2 else t for name, t in tensors.items()})
     with pytest.raises(checkpoint.DamagedCheckpoint, match="complex64, not"):
         ganvas.open(run).sample(1)
+
+
+def test_weights_that_are_not_finite_make_nothing(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither in a run nor in what was exported of one."""
+    main(["export", str(run), "--to", "hub-folder", "--out", str(tmp_path / "hub")])
+    published, newest = tmp_path / "hub" / PUBLISHED, checkpoint.checkpoints(run / "checkpoints")[-1]
+
+    def harmed(file: Path) -> dict[str, torch.Tensor]:
+        return {k: torch.full_like(t, torch.nan) if "decoder" in k else t for k, t in load_file(file).items()}
+
+    save_file(harmed(published), published)
+    sealed(newest, harmed(newest.with_suffix(".safetensors")))
+    for path in (run, tmp_path / "hub"):
+        said = refused(capsys, "sample", path, "--num", 4, "--out", tmp_path / "s.png")
+        assert "weights that are not finite: decoder" in said
 
 
 def test_a_folder_of_which_nothing_is_held_out(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

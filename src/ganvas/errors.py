@@ -1,7 +1,6 @@
 """What a user is told when something they asked for cannot be done."""
 
 import difflib
-import unicodedata
 from collections.abc import Iterable
 
 
@@ -34,8 +33,9 @@ def printable(text: str) -> str:
     """A text as one line of moderate length that no terminal obeys: it may quote a file that a stranger wrote."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
-    # Controls, formatting (which may turn the direction of writing), surrogates, and what is not assigned.
-    return "".join(" " if c in "\n\t" else c if unicodedata.category(c)[0] != "C" else ascii(c)[1:-1] for c in text)
+    # Not printable are controls, formatting (which may turn the direction of writing), surrogates, what is not assigned, and
+    # all space but the usual.
+    return "".join(" " if c in "\n\t" else c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

@@ -366,13 +366,14 @@ class Run:
     def model(self) -> Model:
         """The model of the newest checkpoint, or the best, averaged where the run kept an average, ready to be used."""
         if self.directory.published:
-            return published_model(self.path, self.recipe.model).to(self.device).eval().requires_grad_(False)
+            model = published_model(self.path, self.recipe.model)
+            return finite(model, self.path).to(self.device).eval().requires_grad_(False)
         model = self.recipe.model
         facts, tensors = self.best_checkpoint() if self.best else self.newest_checkpoint()
         averaged = any(name.startswith("ema/") for name in tensors)
         checkpoint.fill(model, tensors, "ema/" if averaged else "model/")
         model.images_seen = facts["images_seen"]
-        return model.to(self.device).eval().requires_grad_(False)
+        return finite(model, self.path).to(self.device).eval().requires_grad_(False)
 
     def newest_checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         found = checkpoint.newest(self.directory.checkpoints, warn=warn)
@@ -530,6 +531,17 @@ def published_model(path: Path, model: Model) -> Model:
     model = without(model, [name for name, _ in model.named_children() if name not in kept])
     checkpoint.fill(model, tensors, "")
     model.images_seen = seen
+    return model
+
+
+def finite(model: Model, path: Path) -> Model:
+    """The model, or DamagedCheckpoint: training never writes weights that are not finite, and they make nothing."""
+    for name, weights in model.named_parameters():
+        if not torch.isfinite(weights).all():
+            raise checkpoint.DamagedCheckpoint(
+                f"The model in {path} has weights that are not finite: {name}.",
+                "It is not what training wrote. Take it from where it came from again, or train it anew.",
+            )
     return model
 
 
