@@ -38,7 +38,7 @@ def one_step(recipe: str, precision: Precision, monkeypatch: pytest.MonkeyPatch,
     return found
 
 
-@pytest.mark.parametrize("recipe", ["vaegan", "alpha-gan", "gan", "sngan", "vq-vae", "soft-introvae"])
+@pytest.mark.parametrize("recipe", ["vaegan", "alpha-gan", "gan", "sngan", "vq-vae", "introvae", "soft-introvae"])
 def test_a_step_in_bf16_is_nearly_that_in_float32(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     half, whole = (one_step(recipe, p, monkeypatch, network="dcgan", width=8) for p in ("bf16", "float32"))
     assert half.keys() == whole.keys()

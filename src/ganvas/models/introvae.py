@@ -1,7 +1,9 @@
-"""Soft-IntroVAE: a VAE that looks at its own samples; its encoder is the critic, its decoder the generator."""
+"""IntroVAE and Soft-IntroVAE: VAEs that look at their own samples; the encoder is the critic, the decoder the generator."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
+from typing import final
 
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
@@ -11,7 +13,107 @@ from ganvas.model import Autoencoder, Player, Round, Terms
 from ganvas.precision import full
 
 
-class SoftIntroVAE(Autoencoder):
+class Introspective(Autoencoder):
+    """What both share: an encoder and a decoder that play against each other over x̂ = G(z), z ~ q(z|x), and x̃ = G(z_p).
+
+    encoder: (x, y) to q(z|x). decoder: (z, y) to x. A round has x, y, q and what was made of them, (x̂, x̃).
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.prior = encoder, decoder, prior
+
+    @final
+    def players(self) -> Sequence[Player]:
+        return (
+            Player("encoder", [self.encoder], self.encoder_loss),
+            Player("decoder", [self.decoder], self.decoder_loss),
+        )
+
+    @final
+    def forward(self, batch: Batch) -> Round:
+        x, y = batch.x, batch.y
+        q = self.encode(x, y)
+        made = (self.generate(q.rsample(), y), self.generate(self.prior().sample((len(batch),)), y))
+        return Round(x=x, y=y, q=q, made=made)
+
+    @final
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+        return self.encoder(x, y)
+
+    @final
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.decoder(z, y)
+
+    @final
+    def rate(self, q: Distribution) -> Tensor:
+        """KL(q ‖ p(z)) in nats, (N,)."""
+        return kl_divergence(q, self.prior())
+
+    @abstractmethod
+    def encoder_loss(self, r: Round) -> Terms: ...
+
+    @abstractmethod
+    def decoder_loss(self, r: Round) -> Terms: ...
+
+
+class IntroVAE(Introspective):
+    """x̂ = G(z), z ~ q(z|x); x̃ = G(z_p), z_p ~ p(z). L_AE(x) = ½ ‖x − x̂‖², KL(x) = KL(q(z|x) ‖ p(z)).
+
+        encoder  minimises   KL(x) + α Σ_{f = x̂, x̃} [m − KL(sg[f])]⁺ + β L_AE(x)
+        decoder  minimises   α Σ_{f = x̂, x̃} KL(f) + β L_AE(x)
+
+    (eq. 11 and 12, algorithm 1). KL is the energy of an energy-based GAN: the encoder lowers it on data and raises it on what
+    the decoder makes, as far as the margin m; the decoder lowers it on what it makes. Without α this is a VAE.
+
+    The authors' program differs: it holds the mean of KL(f) over the batch against m, not each example's; its α is half of
+    `weight_neg` for the encoder and ½ for the decoder; its L_AE has no ½, for pixels in [0, 1]. In both, one x̂ and x̃ move
+    both players; here the decoder makes its own, after the encoder has moved. The program can train a VAE first
+    (`num_vae`); small images need no such start.
+
+    encoder: (x, y) to q(z|x). decoder: (z, y) to x.
+    margin: m, in nats; above KL(x), or the encoder has nothing to tell data by.
+    alpha, beta: as above; the error is summed over dimensions.
+
+    Terms: distortion and rate (of data); of generated examples the hinge or the rate.
+
+    References: Huang et al. 2018, "IntroVAE: Introspective Variational Autoencoders for Photographic Image Synthesis",
+        https://arxiv.org/abs/1807.06358; program: hhb072/IntroVAE
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: nn.Module,
+        margin: float,
+        alpha: float = 0.25,
+        beta: float = 1.0,
+    ) -> None:
+        super().__init__(encoder, decoder, prior)
+        self.margin, self.alpha, self.beta = margin, alpha, beta
+
+    def encoder_loss(self, r: Round) -> Terms:
+        hinges = [(self.margin - self.rate(self.encode(f.detach(), r.y))).relu() for f in r.made]
+        return {
+            "distortion": self.distortion(r),
+            "rate": self.rate(r.q).mean(),
+            "generated hinge": self.alpha * (hinges[0] + hinges[1]).mean(),
+        }
+
+    def decoder_loss(self, r: Round) -> Terms:
+        rates = [self.rate(self.encode(f, r.y)) for f in r.made]
+        return {
+            "distortion": self.distortion(r),
+            "generated rate": self.alpha * (rates[0] + rates[1]).mean(),
+        }
+
+    def distortion(self, r: Round) -> Tensor:
+        """β L_AE of a round's batch."""
+        return self.beta * 0.5 * squared_error(r.x, r.made[0]).mean()
+
+
+class SoftIntroVAE(Introspective):
     """x̂ = G(z), z ~ q(z|x); x̃ = G(z_p), z_p ~ p(z). L(x) = ‖x − G(z)‖² is the error, KL(x) = KL(q(z|x) ‖ p(z)).
 
         encoder  minimises   s [β_rec L(x) + β_kl KL(x)] + ¼ Σ_{f = x̂, x̃} exp(−2s [β_rec L(f) + β_neg KL(f)])
@@ -45,33 +147,15 @@ class SoftIntroVAE(Autoencoder):
         beta_neg: float = 1.0,
         gamma: float = 1e-8,
     ) -> None:
-        super().__init__()
-        self.encoder, self.decoder, self.prior = encoder, decoder, prior
+        super().__init__(encoder, decoder, prior)
         self.beta_rec, self.beta_kl, self.beta_neg, self.gamma = beta_rec, beta_kl, beta_neg, gamma
 
-    def players(self) -> Sequence[Player]:
-        return (
-            Player("encoder", [self.encoder], self.encoder_loss),
-            Player("decoder", [self.decoder], self.decoder_loss),
-        )
-
-    def forward(self, batch: Batch) -> Round:
-        x, y = batch.x, batch.y
-        q = self.encode(x, y)
-        made = (self.generate(q.rsample(), y), self.generate(self.prior().sample((len(batch),)), y))
-        return Round(x=x, y=y, q=q, made=made, s=1 / math.prod(x.shape[1:]))
-
-    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
-        return self.encoder(x, y)
-
-    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.decoder(z, y)
-
     def encoder_loss(self, r: Round) -> Terms:
-        exponentials = [self.exponential_bound(f.detach(), r.y, r.s) for f in r.made]
+        s = 1 / math.prod(r.x.shape[1:])
+        exponentials = [self.exponential_bound(f.detach(), r.y, s) for f in r.made]
         return {
-            "distortion": r.s * self.beta_rec * squared_error(r.x, r.made[0]).mean(),
-            "rate": r.s * self.beta_kl * kl_divergence(r.q, self.prior()).mean(),
+            "distortion": s * self.beta_rec * squared_error(r.x, r.made[0]).mean(),
+            "rate": s * self.beta_kl * self.rate(r.q).mean(),
             "exponential bound": 0.25 * (exponentials[0] + exponentials[1]).mean(),
         }
 
@@ -79,19 +163,20 @@ class SoftIntroVAE(Autoencoder):
         """exp(−2s [β_rec L(f) + β_neg KL(f)]) of generated examples f, (N,): 1 for those that fool the encoder."""
         q = self.encode(f, y)
         error = squared_error(f, self.generate(q.rsample(), y))
-        return (-2 * s * (self.beta_rec * error + self.beta_neg * kl_divergence(q, self.prior()))).exp()
+        return (-2 * s * (self.beta_rec * error + self.beta_neg * self.rate(q))).exp()
 
     def decoder_loss(self, r: Round) -> Terms:
+        s = 1 / math.prod(r.x.shape[1:])
         codes = [self.encode(f, r.y) for f in r.made]
-        rates = [kl_divergence(q, self.prior()).mean() for q in codes]
+        rates = [self.rate(q).mean() for q in codes]
         errors = [
             squared_error(f.detach(), self.generate(q.rsample().detach(), r.y)).mean()
             for f, q in zip(r.made, codes, strict=True)
         ]
         return {
-            "distortion": r.s * self.beta_rec * squared_error(r.x, r.made[0]).mean(),
-            "generated rate": 0.5 * r.s * self.beta_kl * (rates[0] + rates[1]),
-            "generated distortion": 0.5 * r.s * self.gamma * self.beta_rec * (errors[0] + errors[1]),
+            "distortion": s * self.beta_rec * squared_error(r.x, r.made[0]).mean(),
+            "generated rate": 0.5 * s * self.beta_kl * (rates[0] + rates[1]),
+            "generated distortion": 0.5 * s * self.gamma * self.beta_rec * (errors[0] + errors[1]),
         }
 
 

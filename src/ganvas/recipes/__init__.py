@@ -11,7 +11,7 @@ from ganvas.recipes.article import article_gan, article_vae
 from ganvas.recipes.conditional import acgan, cgan, cvae
 from ganvas.recipes.continuum import continuum
 from ganvas.recipes.gan import consensus_gan, dcgan, gan, wgan_gp
-from ganvas.recipes.hybrids import aae, aae_semi, alpha_gan, avb, bigan, factor_vae, soft_introvae, veegan
+from ganvas.recipes.hybrids import aae, aae_semi, alpha_gan, avb, bigan, factor_vae, introvae, soft_introvae, veegan
 from ganvas.recipes.likelihood import iwae, mixture_vae, tc_vae, vamp_vae
 from ganvas.recipes.quantized import vq_vae, vqgan
 from ganvas.recipes.vae import iwae_mnist, vae
@@ -31,6 +31,7 @@ _ALL: tuple[RecipeFunction, ...] = (
     bigan,
     alpha_gan,
     avb,
+    introvae,
     soft_introvae,
     veegan,
     factor_vae,
