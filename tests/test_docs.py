@@ -62,6 +62,21 @@ def test_the_commands_of_a_page_run(page: Path, place: Path) -> None:
                 pytest.fail(f"{page.name} shows a command that this test cannot run: {line}")
 
 
+def test_what_many_machines_are_told_to_run_one_runs(place: Path) -> None:
+    """But for torchrun and its options, which tests/test_distributed.py uses, and for GPUs."""
+    text = (ROOT / "docs" / "many-machines.md").read_text().replace("\\\n", " ")
+    lines = re.findall(r"torchrun .*-m ganvas (.*)", text)
+    lists = [
+        re.sub(r"[,\"\s]+", " ", words) for words in re.findall(r"command: \[.*?-m, ganvas, ([^]]*)\]", text, re.DOTALL)
+    ]
+    assert len(lines) == 4 and len(lists) == 1
+    here = {"cuda": "cpu", "/shared/pictures": "my_pictures", "glyphs": "digits"}
+    for number, words in enumerate([*lines, *lists]):
+        out = {"/shared/runs/mine": f"runs/{number}"}
+        command = [(here | out).get(word, word) for word in words.split()]
+        main([*command, "--images", "64", "--batch-size", "32", "--size", "16", "--quiet"])
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page: Path, place: Path) -> None:
     for block in blocks(page, "python"):
