@@ -11,6 +11,7 @@ from ganvas.batch import Batch
 from ganvas.distributions import DiagonalNormal
 from ganvas.models.introvae import IntroVAE, SoftIntroVAE
 from ganvas.priors import Normal
+from ganvas.schedules import Linear
 from ganvas.trainer import total
 
 BETA = {"beta_rec": 0.7, "beta_kl": 0.3, "beta_neg": 0.9, "gamma": 0.2}
@@ -115,6 +116,20 @@ def test_without_alpha_introvae_is_a_vae() -> None:
     bound = kl_divergence(q, m.prior()).mean() - p.log_prob(b.x).mean() - constant
     torch.testing.assert_close(total(found["encoder"]), bound)
     torch.testing.assert_close(total(found["decoder"]) + found["encoder"]["rate"], bound)
+
+
+def test_introvaes_alpha_reads_the_clock_of_images() -> None:
+    """The contest of both players grows with the images seen, and nothing else of their losses does."""
+    m, constant = introvae(alpha=Linear(0.0, 0.4, 1_000), margin=100.0), introvae(alpha=0.4, margin=100.0)
+    constant.load_state_dict(m.state_dict())
+    b = batch()
+    whole = losses(constant, b)
+    for images, share in ((0, 0.0), (250, 0.25), (5_000, 1.0)):
+        m.images_seen = images
+        for player, terms in losses(m, b).items():
+            for name, value in terms.items():
+                weight = share if name.startswith("generated") else 1.0
+                torch.testing.assert_close(value, weight * whole[player][name])
 
 
 @pytest.mark.parametrize("player", ["encoder", "decoder"])

@@ -11,6 +11,7 @@ from torch.distributions import Distribution, kl_divergence
 from ganvas.batch import Batch
 from ganvas.model import Autoencoder, Player, Round, Terms
 from ganvas.precision import full
+from ganvas.schedules import Schedule, as_schedule
 
 
 class Introspective(Autoencoder):
@@ -68,12 +69,12 @@ class IntroVAE(Introspective):
 
     The authors' program differs: it holds the mean of KL(f) over the batch against m, not each example's; its α is half of
     `weight_neg` for the encoder and ½ for the decoder; its L_AE has no ½, for pixels in [0, 1]. In both, one x̂ and x̃ move
-    both players; here the decoder makes its own, after the encoder has moved. The program can train a VAE first
-    (`num_vae`); small images need no such start.
+    both players; here the decoder makes its own, after the encoder has moved.
 
     encoder: (x, y) to q(z|x). decoder: (z, y) to x.
     margin: m, in nats; above KL(x), or the encoder has nothing to tell data by.
-    alpha, beta: as above; the error is summed over dimensions.
+    alpha: α, a number or a schedule by images seen; the program can train a VAE first, α = 0 (`num_vae`).
+    beta: as above; the error is summed over dimensions.
 
     Terms: distortion and rate (of data); of generated examples the hinge or the rate.
 
@@ -87,25 +88,25 @@ class IntroVAE(Introspective):
         decoder: nn.Module,
         prior: nn.Module,
         margin: float,
-        alpha: float = 0.25,
+        alpha: float | Schedule = 0.25,
         beta: float = 1.0,
     ) -> None:
         super().__init__(encoder, decoder, prior)
-        self.margin, self.alpha, self.beta = margin, alpha, beta
+        self.margin, self.alpha, self.beta = margin, as_schedule(alpha), beta
 
     def encoder_loss(self, r: Round) -> Terms:
         hinges = [(self.margin - self.rate(self.encode(f.detach(), r.y))).relu() for f in r.made]
         return {
             "distortion": self.distortion(r),
             "rate": self.rate(r.q).mean(),
-            "generated hinge": self.alpha * (hinges[0] + hinges[1]).mean(),
+            "generated hinge": self.alpha(self.images_seen) * (hinges[0] + hinges[1]).mean(),
         }
 
     def decoder_loss(self, r: Round) -> Terms:
         rates = [self.rate(self.encode(f, r.y)) for f in r.made]
         return {
             "distortion": self.distortion(r),
-            "generated rate": self.alpha * (rates[0] + rates[1]).mean(),
+            "generated rate": self.alpha(self.images_seen) * (rates[0] + rates[1]).mean(),
         }
 
     def distortion(self, r: Round) -> Tensor:

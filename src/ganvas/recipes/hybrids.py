@@ -38,6 +38,7 @@ from ganvas.recipes.choices import (
     norm_for,
     slope_penalties,
 )
+from ganvas.schedules import Linear
 
 
 def aae(
@@ -288,6 +289,7 @@ def introvae(
     latent: int | None = None,
     margin: float | None = None,
     alpha: float = 0.25,
+    alpha_warmup: int = 10_000,
     beta_rec: float | None = None,
     learning_rate: float = 1e-3,
     ema: float = 5_000,
@@ -306,6 +308,7 @@ def introvae(
         margin: m, in nats, to which the encoder raises the rate of generated examples; where none is given 200 for images,
             20 for points.
         alpha: weight of the rates of generated examples, for both players.
+        alpha_warmup: images over which alpha grows from 0, a VAE; without, runs of dense networks differ widely.
         beta_rec: the paper's β, the weight of half the squared error, summed over dimensions; where none is given 6 for
             images, 50 for points. The paper's falls as images grow.
         learning_rate: Adam's, for both players.
@@ -319,7 +322,7 @@ def introvae(
         Generator(family.synthesis(latent, data.shape)),
         Normal(latent),
         usual_margin if margin is None else margin,
-        alpha,
+        Linear(0.0, alpha, alpha_warmup),
         usual_rec if beta_rec is None else beta_rec,
     )
     optimizers = {name: adam(learning_rate) for name in ("encoder", "decoder")}
