@@ -264,11 +264,16 @@ class KeepBest:
             checkpoint.save_best(trainer, self.folder, score.name, score.value, self.keep)
 
 
+SECONDS_APART = 5
+TIMES_APART = 200
+"""What lies between two checkpoints at least, in seconds, and in units of what the last one took."""
+
+
 class Checkpoint:
     """All that is needed to go on from here, in `folder`; the newest `keep` stay.
 
-    every: images between two. Where it is not given, `SECONDS_APART` lie between two, and at least `TIMES_APART` times as
-        long as saving took: what is lost with a machine is time, and so is what saving costs, half a percent at most.
+    every: images between two. Where it is not given, they go by the clock: what is lost with a machine is time, and so is
+        what saving costs, half a percent at most.
     While steps fail none is written, except at the end: those that stay are such as training can go back to.
     """
 
@@ -286,10 +291,6 @@ class Checkpoint:
             checkpoint.save(trainer, self.folder, self.keep)
             end = self.clock()
             self.next = end + max(SECONDS_APART, TIMES_APART * (end - start))
-
-
-SECONDS_APART = 5
-TIMES_APART = 200
 
 
 class Picture:
