@@ -100,7 +100,7 @@ SLICE = 0.02
 def watching() -> list[dict[str, Any]]:
     """Whole runs as they are, without vital signs, and without logs, validation, checkpoints and averaged weights besides.
 
-    All three take turns on one core, twice a second, so that whatever slows the machine down slows all of them down.
+    All three take turns on one core, so that whatever slows the machine down slows all of them down.
     """
     found: list[dict[str, Any]] = []
     for title, arguments in WATCHED.items():
@@ -130,17 +130,21 @@ def on_one_core(runs: Sequence[Sequence[str]]) -> list[float]:
             for number, run in enumerate(runs)
         ]
         slices: list[list[tuple[float, float]]] = [[] for _ in processes]
-        for process in processes:
-            process.send_signal(signal.SIGSTOP)
-        while any(process.poll() is None for process in processes):
-            for process, own in zip(processes, slices, strict=True):
-                if process.poll() is None:
-                    process.send_signal(signal.SIGCONT)
-                    start = time.monotonic()
-                    with suppress(subprocess.TimeoutExpired):
-                        process.wait(SLICE)
-                    process.send_signal(signal.SIGSTOP)
-                    own.append((start, time.monotonic()))
+        try:
+            for process in processes:
+                process.send_signal(signal.SIGSTOP)
+            while any(process.poll() is None for process in processes):
+                for process, own in zip(processes, slices, strict=True):
+                    if process.poll() is None:
+                        process.send_signal(signal.SIGCONT)
+                        start = time.monotonic()
+                        with suppress(subprocess.TimeoutExpired):
+                            process.wait(SLICE)
+                        process.send_signal(signal.SIGSTOP)
+                        own.append((start, time.monotonic()))
+        finally:
+            for process in processes:
+                process.kill()  # who interrupts the measurement would leave them stopped for ever
         if any(process.returncode for process in processes):
             raise RuntimeError(f"a run failed: {runs}")
         told = [process.communicate()[0].split() for process in processes]

@@ -270,8 +270,10 @@ def report(work: Path, fresh: Sequence[int]) -> None:
         **{name: vars(signs)[name] for name in ("NUM", "NUM_CODED", "SEARCHED")},
     }
     thresholds = {name: value for name, value in constants.items() if isinstance(value, int | float) and name.isupper()}
+    how = GROWING["health_every"]
+    periods = {"first": how.first, "sparser": 8 * how.first, "last": how.first << how.doublings}
     words = {"table": table(results["fresh"]), "fresh": summary(results["fresh"]), "fit": summary(results["fit"])}
-    PAGE.write_text(TEMPLATE.read_text().format(**thresholds, **words))
+    PAGE.write_text(TEMPLATE.read_text().format(**thresholds, **periods, **words))
 
 
 def table(results: dict[str, Any]) -> str:
