@@ -31,13 +31,14 @@ def train(out: Path, recipe: list[str], images: int, processes: int = 1) -> dict
         main(command)
         return weights(out)
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, *launch, "-m", "ganvas", *command],
-        check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
+        text=True,
         timeout=120,
     )
+    assert done.returncode == 0, done.stderr
     return weights(out)
 
 
