@@ -61,6 +61,30 @@ def test_two_processes_agree_with_one(recipe: list[str], steps: int, tolerance: 
         )
 
 
+ENDS = """
+import os, sys
+from pathlib import Path
+from ganvas.cli import main
+
+main(sys.argv[1:])
+names = sorted((task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir())
+assert not any("gloo" in name for name in names), names
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted by Linux's /proc")
+def test_a_group_that_was_left_has_no_threads(tmp_path: Path) -> None:
+    """One that is still there when the interpreter ends aborts the process, once in a few dozen runs."""
+    (tmp_path / "ends.py").write_text(ENDS)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "ends.py"]
+    command = ["train", *GAN, "--batch-size", "32", "--quiet", "--images", "64", "--out", "run"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launch, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
 FAILS_ONCE = """
 import os, signal
 from torch import nn

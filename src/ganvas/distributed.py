@@ -1,5 +1,6 @@
 """Several processes that train one model: who am I, and the mean of everybody's gradients."""
 
+import importlib
 import os
 import socket
 import time
@@ -33,6 +34,8 @@ def join(device: str) -> Place:
     if "WORLD_SIZE" not in os.environ:
         return ALONE
     if not dist.is_initialized():
+        # Its functions take the group that there is when it is loaded as a default, so that it would outlive `leave`.
+        importlib.import_module("torch.distributed.nn.functional")
         if device == "cuda":
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # which is what "cuda" then means
         store, rank, size = next(dist.rendezvous("env://"))
@@ -80,7 +83,8 @@ def restarted() -> bool:
 def leave() -> None:
     """The opposite of `join`, which all do together.
 
-    Who does not leave, or leaves while others still talk, may abort when the interpreter ends: the group has threads.
+    Who does not leave, or leaves while others still talk, may abort when the interpreter ends: the group has threads. They
+    end with the group, which nothing else may hold.
     """
     if dist.is_initialized():
         dist.barrier()
