@@ -257,8 +257,7 @@ def lenet(train: Split, held_out: Split, num_classes: int) -> Classifier:
 
 def binarised(split: Split) -> Split:
     """Each pixel drawn black or white with its grey as probability: one fixed draw."""
-    with rng.seeded("binarised"):
-        x = torch.bernoulli(split.x.float() / 255).mul(255).byte()
+    x = torch.bernoulli(split.x.float() / 255, generator=rng.generator("binarised")).mul(255).byte()
     return replace(split, x=x)
 
 

@@ -65,6 +65,21 @@ def rand(*shape: int, like: Tensor) -> Tensor:
     return _rows(torch.rand, shape, like)
 
 
+def integers(below: int, *shape: int, device: torch.device | str) -> Tensor:
+    """Whole numbers from 0 to below - 1, int64 (*shape,): the same ones on every process."""
+    return torch.randint(below, shape, device=device)
+
+
+def permutation(num: int, device: torch.device | str) -> Tensor:
+    """0 to num - 1 in random order, int64 (num,): the same order on every process."""
+    return torch.randperm(num, device=device)
+
+
+def index(weights: Tensor) -> Tensor:
+    """One index of weights (K,), int64 (), drawn in proportion to them: the same one on every process."""
+    return torch.multinomial(weights, 1).squeeze(0)
+
+
 def _rows(draw: Callable[..., Tensor], shape: tuple[int, ...], like: Tensor) -> Tensor:
     rank, world_size = _share
     if world_size == 1 or not shape:

@@ -76,9 +76,9 @@ class Examination:
     ) -> None:
         self.seed, self.num_classes, self.transform = seed, num_classes, transform
         with rng.seeded(seed, "examination"):
-            order = torch.randperm(len(data.train))[:NUM_KNOWN]
+            order = rng.permutation(len(data.train), "cpu")[:NUM_KNOWN]
             least = min(len(data.held_out), NUM)
-            rows = torch.randperm(len(data.held_out))[: 1 << max(least.bit_length() - 1, 0)]
+            rows = rng.permutation(len(data.held_out), "cpu")[: 1 << max(least.bit_length() - 1, 0)]
             self.held_out = data.held_out.batch(rows[:NUM_CODED], device)
             self.train = data.train.batch(order[: len(self.held_out)], device)
             self.known = view(data.train.batch(order, device).x)
@@ -102,7 +102,11 @@ class Examination:
     def __call__(self, model: Model, best: Model) -> Signs:
         """model: with the weights that train. best: what samples come from. Both in evaluation mode, without gradients."""
         with rng.seeded(self.seed, "signs"):
-            y = torch.randint(self.num_classes, (self.num,)).to(self.held_out.x.device) if self.num_classes else None
+            y = (
+                rng.integers(self.num_classes, self.num, device="cpu").to(self.held_out.x.device)
+                if self.num_classes
+                else None
+            )
             signs = self.of_samples(view(best.sample(self.num, y)))
             held_out, train = (self.transform(b) if self.transform else b for b in (self.held_out, self.train))
             if isinstance(best, Autoencoder):

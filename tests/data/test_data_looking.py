@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ganvas import rng
 from ganvas.batch import Batch
 from ganvas.data import (
     Binarize,
@@ -93,6 +94,16 @@ def test_binarize_draws_white_as_often_as_the_pixel_is_bright() -> None:
     torch.testing.assert_close(white, torch.tensor([0, 0.25, 0.5, 0.95, 1]), atol=4 * 0.5 / 200, rtol=0)
     torch.manual_seed(0)
     assert torch.equal(Binarize()(Batch(x)).x, y.x)
+
+
+@pytest.mark.parametrize("transform", [Binarize(), HorizontalFlip()])
+def test_two_processes_draw_what_one_draws(transform: Binarize | HorizontalFlip) -> None:
+    x = torch.linspace(-1, 1, 8 * 6).view(8, 1, 2, 3)
+    with rng.seeded("one"):
+        whole = transform(Batch(x)).x
+    for rank in (0, 1):
+        with rng.seeded("one"), rng.share(rank, 2):
+            assert torch.equal(transform(Batch(x[4 * rank : 4 * rank + 4])).x, whole[4 * rank : 4 * rank + 4])
 
 
 def test_flip_mirrors_whole_images_with_its_probability() -> None:

@@ -1,6 +1,6 @@
 """What is done to a batch before a model sees it: callables from a batch to a batch.
 
-They draw from torch's current generators, which the trainer seeds at every step.
+They draw by `rng.rand`, so that the result does not depend on the number of processes. The trainer seeds every step.
 """
 
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ganvas import rng
 from ganvas.batch import Batch
 
 
@@ -19,7 +20,7 @@ class Binarize:
     """
 
     def __call__(self, batch: Batch) -> Batch:
-        white = torch.rand_like(batch.x) < (batch.x + 1) / 2
+        white = rng.rand(*batch.x.shape, like=batch.x) < (batch.x + 1) / 2
         return batch.replace(x=white.to(batch.x.dtype).mul_(2).sub_(1))
 
 
@@ -30,7 +31,7 @@ class HorizontalFlip:
     probability: float = 0.5
 
     def __call__(self, batch: Batch) -> Batch:
-        flip = torch.rand(len(batch), device=batch.x.device) < self.probability
+        flip = rng.rand(len(batch), like=batch.x) < self.probability
         return batch.replace(x=torch.where(flip[:, None, None, None], batch.x.flip(-1), batch.x))
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ganvas import rng
 from ganvas.metrics import codes
 from ganvas.metrics.coverage import Mixture
 from ganvas.metrics.features import Classifier, FeatureNetwork, extract
@@ -210,7 +211,7 @@ class EvaluationContext:
         asked: Tensor | None = None
         labels: list[Tensor | None] = [None] * -(-self.num // SAMPLE_BATCH)
         if self.conditional and self.train.y is not None:
-            asked = self.train.y[torch.randint(len(self.train.y), (self.num,))]
+            asked = self.train.y[rng.integers(len(self.train.y), self.num, device="cpu")]
             labels = list(asked.to(codes.device_of(self.model)).split(SAMPLE_BATCH))
         left, drawn = self.num, list[Tensor]()
         with codes.evaluating(self.model):

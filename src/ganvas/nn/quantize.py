@@ -9,6 +9,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganvas import rng
 from ganvas.precision import full, unmixed
 
 
@@ -196,7 +197,7 @@ def k_means(flat: Tensor, k: int, rounds: int = 10) -> tuple[Tensor, Tensor]:
 
     Returns centres (k, D) and how many rows each has, (k,), scaled to M in all. Works on at most 16 k rows.
     """
-    rows = flat[torch.randperm(len(flat), device=flat.device)[: 16 * k]]
+    rows = flat[rng.permutation(len(flat), flat.device)[: 16 * k]]
     centres = _spread_start(rows, k)
     counts = torch.zeros(k, device=flat.device)
     for _ in range(rounds):
@@ -209,12 +210,12 @@ def k_means(flat: Tensor, k: int, rounds: int = 10) -> tuple[Tensor, Tensor]:
 
 def _spread_start(rows: Tensor, k: int) -> Tensor:
     """k rows, each drawn with a probability proportional to its squared distance from those before it."""
-    chosen = [rows[torch.randint(len(rows), (), device=rows.device)]]
+    chosen = [rows[rng.integers(len(rows), device=rows.device)]]
     distance = (rows - chosen[0]).square().sum(1)
     for _ in range(k - 1):
         # With fewer distinct rows than entries every distance is 0 in the end: then any row will do.
         weights = torch.where(distance.sum() > 0, distance, torch.ones_like(distance))
-        chosen.append(rows[torch.multinomial(weights, 1).squeeze(0)])
+        chosen.append(rows[rng.index(weights)])
         distance = torch.minimum(distance, (rows - chosen[-1]).square().sum(1))
     return torch.stack(chosen)
 
@@ -222,7 +223,7 @@ def _spread_start(rows: Tensor, k: int) -> Tensor:
 def _drawn_from_all(flat: Tensor, num: int) -> Tensor:
     """`num` rows, drawn from those of all processes: here the own ones, and 0 for those that others have. (num, D)."""
     rank, size = _place()
-    drawn = torch.randint(size * len(flat), (num,), device=flat.device)
+    drawn = rng.integers(size * len(flat), num, device=flat.device)
     if size == 1:
         return flat[drawn]
     _from_first(drawn)
