@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "signs": PARTS,
     "callbacks": BOTTOM | {"model", "trainer", "checkpoint"},
     "contract": BOTTOM | {"model", "trainer"},
-    "metrics": CORE | {"storage", "own_code"},
+    "metrics": CORE | {"nn", "storage", "own_code"},
     "explain": CORE | {"data"},
     "samplers": TRAINING | {"networks", "models", "nn"},
     "recipe": TRAINING | {"data", "networks", "models", "nn"},

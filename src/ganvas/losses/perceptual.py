@@ -11,9 +11,9 @@ from ganvas.precision import full
 
 
 class RandomPerceptual(nn.Module):
-    """Σ_l mean over pixels of ‖φ_l(x) − φ_l(x̂)‖², φ_l the channels of layer l scaled to unit length in each pixel.
+    """`feature_distance` in a random network.
 
-    The distance of LPIPS (Zhang et al. 2018, eq. 1, with all weights 1) in a network that was never trained: what makes
+    The distance of LPIPS (Zhang et al. 2018) in a network that was never trained: what makes
     it perceptual is the depth and the pooling more than what the filters learnt (Liu et al. 2021), and nothing need be
     downloaded. The weights follow from `seed` and never move.
 
@@ -49,9 +49,16 @@ class RandomPerceptual(nn.Module):
         return found
 
     def forward(self, x: Tensor, reconstruction: Tensor) -> Tensor:
-        pairs = zip(self.features(x), self.features(reconstruction), strict=True)
-        distances = [(unit(a) - unit(b)).square().sum(1).mean(dim=(1, 2)) for a, b in pairs]
-        return torch.stack(distances).sum(0)
+        return feature_distance(self.features(x), self.features(reconstruction))
+
+
+def feature_distance(of: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
+    """Σ_l mean over pixels of ‖φ_l(x) − φ_l(x̂)‖², φ_l the channels of layer l scaled to unit length in each pixel.
+
+    of, other: the layers' maps of x and of x̂, each (N, C_l, H_l, W_l). Returns (N,). Zhang et al. 2018, eq. 1, all weights 1.
+    """
+    distances = [(unit(a) - unit(b)).square().sum(1).mean(dim=(1, 2)) for a, b in zip(of, other, strict=True)]
+    return torch.stack(distances).sum(0)
 
 
 def unit(h: Tensor) -> Tensor:
