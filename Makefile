@@ -2,13 +2,16 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 
-.PHONY: demo test check format lint types clean
+.PHONY: demo test test-machines check format lint types clean
 
 demo: .venv/ready
 	$(BIN)/ganvas train vaegan --data glyphs --images 45000 --out runs/demo --overwrite
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n 2
+
+test-machines: .venv/ready
+	$(BIN)/python tests/machines.py $(ROWS)
 
 check: .venv/ready lint types test
 

@@ -14,7 +14,6 @@ import argparse
 import importlib.util
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -411,9 +410,9 @@ def repaid(row: dict[str, Any]) -> str:
 def machine(threads: int) -> str:
     import torch
 
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-    kernels = torch.backends.cpu.get_cpu_capability()
+    from ganvas.machine import facts
+
+    name, kernels = facts.processor_name(), facts.vector_instructions()
     return f"{name}, {os.cpu_count()} cores, {threads} thread(s) a process, torch {torch.__version__} ({kernels})"
 
 

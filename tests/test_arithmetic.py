@@ -8,6 +8,7 @@ import torch
 
 from ganvas import arithmetic
 from ganvas.arithmetic import fast_arithmetic
+from ganvas.machine import facts
 
 SIDE = 128
 assert SIDE**3 > arithmetic.Products.WORTH_IT
@@ -93,8 +94,8 @@ def test_who_multiplies_is_a_rule(maker: str, family: int, helps: bool, monkeypa
         pytest.skip("this torch was built without oneDNN")
     for library in (torch.backends.mkl, torch.backends.mkldnn):
         monkeypatch.setattr(library, "is_available", lambda: True)
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
-    monkeypatch.setattr(arithmetic, "_processor", lambda: (maker, family))
+    monkeypatch.setattr(facts, "vector_instructions", lambda: "AVX512")
+    monkeypatch.setattr(facts, "maker_and_family", lambda: (maker, family))
     assert arithmetic.helps.__wrapped__() == helps
 
 
@@ -113,7 +114,7 @@ with fast_arithmetic():
 """
 
 
-@pytest.mark.skipif(arithmetic.glibc() is None, reason="the C library is not glibc")
+@pytest.mark.skipif(facts.glibc() is None, reason="the C library is not known to be glibc")
 def test_memory_that_a_step_gave_up_is_not_cleared_again() -> None:
     done = subprocess.run([sys.executable, "-c", NEWLY_CLEARED], check=True, capture_output=True, text=True)
     assert int(done.stdout) < 4_000  # pages; glibc left alone clears some 40,000 in these steps

@@ -34,7 +34,6 @@ def train(out: Path, recipe: list[str], images: int, processes: int = 1) -> dict
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     done = subprocess.run(
         [sys.executable, *launch, "-m", "ganvas", *command],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=120,
@@ -79,10 +78,7 @@ def test_a_group_that_was_left_has_no_threads(tmp_path: Path) -> None:
     (tmp_path / "ends.py").write_text(ENDS)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "ends.py"]
     command = ["train", *GAN, "--batch-size", "32", "--quiet", "--images", "64", "--out", "run"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*launch, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([*launch, *command], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
 
 
@@ -124,13 +120,12 @@ def test_a_process_that_is_killed_is_restarted_and_the_run_ends_as_if_nothing_ha
         "--checkpoint-every",
         "320",
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def run(kill_at: int, *more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*launch, "--max-restarts", "2", *command, "--images", "1280", "--quiet", *more],
             cwd=tmp_path,
-            env={**environment, "KILL_AT": str(kill_at)},
+            env={**os.environ, "KILL_AT": str(kill_at)},
             capture_output=True,
             text=True,
             timeout=120,

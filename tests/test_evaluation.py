@@ -253,9 +253,11 @@ def test_what_is_drawn_is_the_nearest_training_example(folder: Path) -> None:
     network = seen.features
     assert network is not None
     train, samples = extract(network, seen.train.x), extract(network, seen.samples)
-    nearest = torch.cdist(samples.double(), train.double()).min(1)
-    assert torch.equal(seen.copying.neighbours[:, 0], nearest.indices)
-    assert torch.equal(seen.copying.closest, nearest.values.argsort())
+    distances = torch.cdist(samples.double(), train.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    nearest = distances.min(1).values
+    drawn = distances.gather(1, seen.copying.neighbours[:, :1]).squeeze(1)  # of two as near, rounding chooses
+    torch.testing.assert_close(drawn, nearest)
+    torch.testing.assert_close(nearest[seen.copying.closest], nearest.sort().values)
 
 
 def test_features_may_be_a_module_of_ones_own(folder: Path) -> None:

@@ -14,6 +14,7 @@ from ganvas.cli import main
 from ganvas.data import batches, open_data
 from ganvas.errors import GanvasError
 from ganvas.losses.penalties import squared_slope
+from ganvas.machine import facts
 from ganvas.model import Terms
 from ganvas.precision import Precision
 from ganvas.recipes import RECIPES
@@ -63,7 +64,10 @@ def test_penalties_leave_half_precision() -> None:
         assert torch.equal(squared_slope(lambda x, y: critic(x).squeeze(1), x), expected)
 
 
-def test_training_in_bf16_learns_is_kept_in_float32_and_goes_on_exactly(tmp_path: Path) -> None:
+def test_training_in_bf16_learns_is_kept_in_float32_and_goes_on_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "has_bf16", lambda: True)  # else a processor without it is warned of, and is only slower
     settings: dict[str, Any] = {
         "data": "digits",
         "network": "mlp",
@@ -93,7 +97,7 @@ def test_bf16_is_refused_where_there_is_none_and_warned_of_where_it_is_slow(monk
     with pytest.raises(GanvasError, match="no bf16 arithmetic"):
         devices.check_precision("bf16", "cuda:0")
     devices.check_precision("float32", "cuda:0")
-    monkeypatch.setattr(devices, "processor_has_bf16", lambda: False)
+    monkeypatch.setattr(facts, "has_bf16", lambda: False)
     with pytest.warns(UserWarning, match="slower than float32"):
         devices.check_precision("bf16", "cpu")
 

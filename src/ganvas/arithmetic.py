@@ -1,19 +1,18 @@
 """What the machine can do faster than torch asks it to: matrix products, numbers next to nothing, and memory."""
 
-import ctypes
 import functools
 import os
 import threading
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganvas.convolutions import Convolutions
+from ganvas.machine import facts
 
 _lock = threading.Lock()
 _inside = 0
@@ -67,20 +66,10 @@ LEARNT = (2**25, 2**26)
 
 def _hold_memory(single: int, free: int) -> None:
     """Blocks below `single` bytes come from the heap, which keeps up to `free` unused bytes. Only glibc's can be told so."""
-    library = glibc()
+    library = facts.glibc()
     if library is not None:
         library.mallopt(-3, single)  # M_MMAP_THRESHOLD
         library.mallopt(-1, free)  # M_TRIM_THRESHOLD
-
-
-@functools.cache
-def glibc() -> ctypes.CDLL | None:
-    """The C library, where it is glibc."""
-    try:
-        library = ctypes.CDLL(None)
-        return library if hasattr(library, "gnu_get_libc_version") and hasattr(library, "mallopt") else None
-    except (OSError, TypeError):
-        return None
 
 
 @functools.cache
@@ -92,26 +81,15 @@ def helps() -> bool:
     25, which has AVX-512 on units of 256 bits, it is 105 against 93, less than to go another way costs dense networks.
     A fixed rule and no measurement, so that a resumed run computes what it would have.
     """
-    maker, family = _processor()
+    maker, family = facts.maker_and_family()
     return (
         hasattr(torch.ops.mkldnn, "_linear_pointwise")
         and torch.backends.mkl.is_available()
         and torch.backends.mkldnn.is_available()
-        and torch.backends.cpu.get_cpu_capability() == "AVX512"
+        and facts.vector_instructions() == "AVX512"
         and maker == "AuthenticAMD"
         and family >= 26
     )
-
-
-def _processor() -> tuple[str, int]:
-    """Its maker as it names itself, and its family; empty and 0 where the system does not tell."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return "", 0
-    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    family = told.get("cpu family", "")
-    return told.get("vendor_id", ""), int(family) if family.isdecimal() else 0
 
 
 def _registered() -> torch.library.Library | None:

@@ -1,11 +1,11 @@
 """Where tensors live."""
 
-import platform
 import warnings
 
 import torch
 
 from ganvas.errors import GanvasError
+from ganvas.machine import facts
 from ganvas.precision import Precision
 
 
@@ -37,14 +37,7 @@ def check_precision(precision: Precision, device: str) -> None:
     kind = torch.device(device).type
     if kind == "mps" or (kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)):
         raise GanvasError(f"The device {device!r} has no bf16 arithmetic.", "Leave --precision bf16 out.")
-    if kind == "cpu" and not processor_has_bf16():
+    if kind == "cpu" and not facts.has_bf16():
         warnings.warn(
             "This processor has no bf16 arithmetic: --precision bf16 works, and is slower than float32.", stacklevel=2
         )
-
-
-def processor_has_bf16() -> bool:
-    """Whether the processor has instructions for bf16 (x86's, or Arm's)."""
-    if platform.machine() in ("aarch64", "arm64"):
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch.overrides import TorchFunctionMode
 
 from ganvas.errors import GanvasError
+from ganvas.machine import facts
 
 PAGE = 4_096
 """Bytes that any tensor counts as: a million empty layers are no small network."""
@@ -25,9 +25,9 @@ def room() -> int:
 def free_memory() -> int:
     """Bytes that the machine could give away; endless where it does not say."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = facts.system_file("/proc/meminfo").splitlines()
         return next(int(line.split()[1]) * 1_024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
+    except (StopIteration, ValueError):
         return ENDLESS
 
 
@@ -39,16 +39,16 @@ def free_addresses() -> int:
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
         if limit == resource.RLIM_INFINITY:
             return ENDLESS
-        return limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except (ImportError, OSError, ValueError):
+        return limit - int(facts.system_file("/proc/self/statm").split()[0]) * resource.getpagesize()
+    except (ImportError, IndexError, ValueError):
         return ENDLESS
 
 
 def group_limit() -> int:
     """Bytes that the container may have."""
     try:
-        return int(Path("/sys/fs/cgroup/memory.max").read_text())
-    except (OSError, ValueError):  # no such group; "max"
+        return int(facts.system_file("/sys/fs/cgroup/memory.max"))
+    except ValueError:  # no such group; "max"
         return ENDLESS
 
 

@@ -25,6 +25,7 @@ from ganvas import checkpoint, rng
 from ganvas.callbacks import Every, Sparser, When
 from ganvas.data import DataInfo, ImageOptions
 from ganvas.errors import GanvasError, did_you_mean
+from ganvas.machine import facts
 from ganvas.model import Autoencoder, Model
 from ganvas.precision import PRECISIONS, Precision
 from ganvas.priors import truncated
@@ -576,20 +577,12 @@ def environment(device: str) -> dict[str, str | int]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": platform.platform(),
-        "processor": processor(),
+        "processor": facts.processor_name(),
         "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def networks(model: Model) -> dict[str, dict[str, int]]:

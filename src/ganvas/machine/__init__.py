@@ -1,0 +1,1 @@
+"""The machine that ganvas runs on: arithmetic, devices, memory, processes, random numbers, files."""
