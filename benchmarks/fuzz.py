@@ -119,9 +119,45 @@ def uses(dice: random.Random, run: str) -> list[str]:
         ["sample", run, "--num", "2", "--out", "a.png", "--best"],
         ["encode", run, "--data", "digits", "--num", "4", "--out", "codes.npz"],
         ["export", run, "--to", "hub-folder", "--out", "out"],
-        ["compare", run, run, "--out", "page", "--num", "32", "--metrics", "mse"],
+        ["compare", run, beside(run), "--out", "page", "--num", "32", "--metrics", "mse"],
+        ["doctor", run],
     ]
     return dice.choice(commands)
+
+
+def beside(run: str) -> str:
+    """A copy of the run, which can stand beside it in a comparison."""
+    shutil.copytree(run, "other", symlinks=True, ignore=no_pipes)
+    return "other"
+
+
+def no_pipes(folder: str, names: list[str]) -> list[str]:
+    """Names of what `copytree` would wait for, or could not copy quickly."""
+    paths = [Path(folder) / name for name in names]
+    odd = (
+        path.is_symlink() or not (path.is_dir() or (path.is_file() and path.stat().st_size < 2**26)) for path in paths
+    )
+    return [name for name, is_odd in zip(names, odd, strict=True) if is_odd]
+
+
+def edited_case(dice: random.Random, seeds: Seeds) -> list[str]:
+    """A run whose scores or options somebody edited, so that one value is of another kind than what was written."""
+    shutil.copytree(seeds.runs[0], "run")
+    if dice.random() < 0.4:
+        file = Path("run/recipe.json")
+        known = json.loads(file.read_text())
+        part = known[dice.choice(("arguments", "arguments", "training"))]
+        part[dice.choice(sorted(part))] = dice.choice((*hostile.NUMBERS, *hostile.ODD_VALUES))
+        words = ["train", "--resume", "run", "--quiet", "--images", "96"]
+    else:
+        file = Path("run/evaluation.json")
+        known = json.loads(file.read_text())
+        hostile.score_changed(dice, dice.choice(known))
+        compared = ["compare", "run", beside("run"), "--out", "page", "--num", "32", "--metrics", "mse"]
+        exported = ["export", "run", "--to", "hub-folder", "--out", "out"]
+        words = dice.choice((compared, exported, ["report", "run"], ["runs", "."]))
+    file.write_text(json.dumps(known))
+    return words
 
 
 def checkpoint_case(dice: random.Random, seeds: Seeds) -> list[str]:
@@ -309,6 +345,7 @@ def avoid(word: str) -> bool:
 DOMAINS: dict[str, tuple[int, Callable[[random.Random, Seeds], list[str]]]] = {
     "checkpoints": (3_000, checkpoint_case),
     "run files": (3_000, run_file_case),
+    "edited files": (1_500, edited_case),
     "pictures": (2_500, picture_case),
     "arrays": (2_000, array_case),
     "command lines": (2_500, command_case),

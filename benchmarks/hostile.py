@@ -177,6 +177,18 @@ def changed(dice: random.Random, value: Any) -> Any:
     return value
 
 
+ODD_VALUES: tuple[Any, ...] = (None, True, [], {}, "", "0.1", "high", "\x1b[31mred\x1b[0m", [None], [[1]], {"a": None})
+"""What an edited file may hold in place of a number or a text."""
+
+
+def score_changed(dice: random.Random, entry: dict[str, Any]) -> None:
+    """Replaces one value of an entry of evaluation.json, mostly in its score or its score's card."""
+    score = dice.choice([entry[name] for name in ("score", "floor", "untrained") if entry.get(name)])
+    part = dice.choice((score, score, score["card"], score["card"], score["card"]["settings"] or score, entry))
+    name = dice.choice(("error", "value")) if part is score and dice.random() < 0.6 else dice.choice(sorted(part))
+    part[name] = dice.choice((*NUMBERS, *ODD_VALUES))
+
+
 def as_json(dice: random.Random, value: Any) -> bytes:
     """The value as a file would hold it: mostly as JSON."""
     text = json.dumps(value)
@@ -447,10 +459,12 @@ def npz_file(dice: random.Random, path: Path, giant: bytes) -> None:
     """An .npz in which something is wrong: its bytes, its zip, its arrays' headers, or its arrays."""
     pixels = np.frombuffer(dice.randbytes(12 * 64), dtype=np.uint8).reshape(12, 8, 8)
     arrays: dict[str, Any] = {"images": pixels, "labels": np.arange(12) % 3, "captions": np.array(["a"] * 12)}
-    kind = dice.randrange(8)
+    kind = dice.randrange(11)
     if kind == 0:
         path.write_bytes(giant)
         return
+    if kind > 8:
+        arrays = odd_arrays(dice, pixels)
     if kind == 1:
         shapes: tuple[tuple[int, ...], ...] = (
             (),
@@ -479,9 +493,42 @@ def npz_file(dice: random.Random, path: Path, giant: bytes) -> None:
         data = with_headers(dice, data)
     elif kind == 4:
         data = with_zip(dice, data)
-    elif kind > 4:
+    elif kind == 8:
+        data = with_long_headers(dice, data)
+    elif 4 < kind < 8:
         data = corrupted(dice, data)
     path.write_bytes(data)
+
+
+def odd_arrays(dice: random.Random, pixels: Any) -> dict[str, Any]:
+    """Arrays that numpy can hold and nobody would train on: times, records, giants, names that a terminal obeys."""
+    num = len(pixels)
+    types = ("M8[s]", "m8[s]", "m8", "f4,i2", "V4", "c8", "S3", "?", "g", "u8")
+    kind = dice.randrange(5)
+    if kind == 0:
+        return {dice.choice(("images", "x")): np.zeros((num, *dice.choice(((8, 8), (2,)))), dtype=dice.choice(types))}
+    if kind == 1:
+        return {"images": pixels, dice.choice(("labels", "captions")): np.zeros(num, dtype=dice.choice(types))}
+    if kind == 2:
+        names = np.zeros(3, dtype=dice.choice(types))
+        return {"images": pixels, "labels": np.arange(num) % 3, "class_names": names}
+    if kind == 3:
+        size = dice.choice((1e300, -1e300, 1e38, 1e20, 3e38, 1e-300))
+        return {"x": np.random.default_rng(dice.randrange(2**32)).normal(size=(num, 2)) * size}
+    names = np.array([dice.choice(TEXTS[:40]).replace("\0", "").encode("utf-8", "replace").decode() for _ in range(3)])
+    named = {"labels": names[np.arange(num) % 3]}
+    return {"images": pixels} | dice.choice((named, {"labels": np.arange(num) % 3, "class_names": names}))
+
+
+def with_long_headers(dice: random.Random, data: bytes) -> bytes:
+    """The archive with arrays whose headers are padded far beyond what numpy reads."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            content = old.read(name)
+            header = content[10:128].rstrip() + b" " * dice.choice((9_800, 10_100, 60_000, 10**6))
+            new.writestr(name, b"\x93NUMPY\x02\0" + struct.pack("<I", len(header)) + header + content[128:])
+    return out.getvalue()
 
 
 def with_headers(dice: random.Random, data: bytes) -> bytes:

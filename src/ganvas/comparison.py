@@ -15,7 +15,18 @@ from torch import Tensor
 from ganvas import rng
 from ganvas.data import Binarize, Data, DataInfo, Split, picture
 from ganvas.errors import GanvasError
-from ganvas.evaluation import NEIGHBOURS, USUAL, Evaluation, Protocol, evaluation_of, keep, measure, recall, rounded
+from ganvas.evaluation import (
+    NEIGHBOURS,
+    USUAL,
+    Evaluation,
+    Protocol,
+    evaluation_of,
+    keep,
+    kept,
+    measure,
+    recall,
+    rounded,
+)
 from ganvas.metrics.card import PROTOCOL, Card, comparable
 from ganvas.metrics.catalog import METRICS, Row
 from ganvas.metrics.cost import multiply_adds, num_parameters
@@ -131,6 +142,7 @@ def measured(
     name: str, run: Run, data: Data, trained_on: Split | str | None, source: str, protocol: Protocol
 ) -> Contender:
     """A run with every score that it can give; those kept from an equal evaluation are not measured again."""
+    kept(run.path)  # damaged scores stop a comparison; they are no reason why a run could not be measured
     evaluation = evaluation_of(run, data, protocol, trained_on)
     contender = Contender(name, run, data, rows={}, lacks={}, failed=[])
     for metric in protocol.metrics or USUAL:

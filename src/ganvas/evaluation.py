@@ -313,10 +313,19 @@ def kept(path: Path) -> list[dict[str, Any]]:
     try:
         entries = read_list(file)
         for entry in entries:
-            from_json(entry)
+            check_entry(entry)
         return entries
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, AssertionError) as error:
-        raise GanvasError(f"{file} is damaged: {error}.", "Remove it and evaluate again.") from error
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, GanvasError) as error:
+        words = error.message if isinstance(error, GanvasError) else str(error)
+        raise GanvasError(f"{file} is damaged: {words}.", "Remove it and evaluate again.") from error
+
+
+def check_entry(entry: dict[str, Any]) -> None:
+    """Raises an error unless `entry` is as `keep` writes one."""
+    from_json(entry)
+    images, data = entry["images"], entry["data"]
+    if not isinstance(images, int) or isinstance(images, bool) or not isinstance(data, str):
+        raise TypeError("an entry does not name its data or the images seen")
 
 
 def protocol_of(entry: dict[str, Any]) -> dict[str, Any]:
@@ -336,7 +345,8 @@ def from_json(entry: dict[str, Any]) -> Row:
     score, floor, untrained = (
         None if entry[n] is None else Score.from_dict(entry[n]) for n in ("score", "floor", "untrained")
     )
-    assert score is not None
+    if score is None:
+        raise ValueError("an entry has no score")
     return Row(score, floor, untrained)
 
 

@@ -5,6 +5,7 @@ to call the function again.
 """
 
 import inspect
+import math
 import re
 import types
 from collections.abc import Callable, Mapping
@@ -131,7 +132,7 @@ def fits(value: Any, kind: Any) -> bool:
         members = [a for a in get_args(kind) if a is not Ellipsis]
         return isinstance(value, (tuple, list)) and all(any(fits(v, m) for m in members) for v in value)
     if kind is float:
-        return (isinstance(value, float) or fits(value, int)) and not isinstance(value, bool)
+        return (isinstance(value, float) and math.isfinite(value)) or fits(value, int)
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
     if kind is type(None):
@@ -146,5 +147,5 @@ def describe(kind: Any) -> str:
         return "one of " + ", ".join(repr(choice) for choice in get_args(kind))
     if origin in (Union, types.UnionType):
         return " or ".join(describe(member) for member in get_args(kind))
-    names = {int: "a whole number", float: "a number", bool: "True or False", str: "text", type(None): "nothing"}
+    names = {int: "a whole number", float: "a finite number", bool: "True or False", str: "text", type(None): "nothing"}
     return names.get(kind, str(kind))

@@ -48,12 +48,12 @@ def show_data(facts: Mapping[str, Any], as_json: bool) -> None:
         return
     for name, value in facts.items():
         if value not in (None, [], {}, ""):
-            print(f"{name.replace('_', ' '):<14} {in_words(value)}")
+            print(f"{printable(name.replace('_', ' ')):<14} {in_words(value)}")
 
 
 def in_words(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {in_words(item)}" for key, item in value.items())
+        return ", ".join(f"{printable(str(key))} {in_words(item)}" for key, item in value.items())
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         return "".join(f"\n  {in_words(item)}" for item in value)
     if isinstance(value, list):
@@ -94,7 +94,7 @@ def show_scores(rows: Sequence[Row], as_json: bool) -> None:
         table.add_row(row.score.name, row.score.better, *values, card.features or "", f"{card.num_samples:,}")
     Console().print(table)
     for note in dict.fromkeys(note for row in rows for note in row.score.card.notes):
-        print(f"note: {note}")
+        print(f"note: {printable(note)}")
 
 
 def show_runs(facts: Sequence[RunFacts], as_json: bool) -> None:
@@ -139,15 +139,17 @@ def show_diagnosis(checkup: Checkup, as_json: bool) -> None:
     console = Console(soft_wrap=False, highlight=False)
     state = "is being trained" if checkup.running else "is not being trained"
     looks = f"{found.examinations:,} examination{'s' * (found.examinations != 1)}"
-    console.print(Text(f"{checkup.recipe} on {checkup.data}, which {state}: {found.images:,} images, {looks}"))
+    console.print(plain(f"{checkup.recipe} on {checkup.data}, which {state}: {found.images:,} images, {looks}"))
     for finding in found.findings:
         console.print(Text(f"\n{finding.illness} since {finding.since:,} images", "bold red"))
-        console.print(Padding(Text(f"{finding.evidence}\n{finding.advice}"), (0, 0, 0, 2), expand=False))
+        console.print(
+            Padding(Text("\n").join([plain(finding.evidence), plain(finding.advice)]), (0, 0, 0, 2), expand=False)
+        )
         show_curves({name: found.curves[name] for name in finding.curves if name in found.curves}, console)
     for healed in found.healed:
         told = f"\n{healed.finding.illness} from {healed.finding.since:,} to {healed.images:,} images, healed since"
         console.print(Text(told, "bold yellow"))
-        console.print(Padding(Text(healed.finding.evidence), (0, 0, 0, 2), expand=False))
+        console.print(Padding(plain(healed.finding.evidence), (0, 0, 0, 2), expand=False))
     if found.well:
         console.print(Text("\nNo sign of" if found.findings else "\nHealthy: there is no sign of", "bold green"))
         show_pairs(found.well, console)
@@ -163,15 +165,20 @@ def show_curves(curves: Mapping[str, Sequence[tuple[int, float]]], console: Cons
     for name, points in curves.items():
         values = [value for _, value in points]
         numbers = f"{values[0]:.3g} → {values[-1]:.3g}, from {min(values):.3g} to {max(values):.3g}"
-        table.add_row(Text(f"  {name}"), Text(sparkline(points), "cyan"), Text(numbers))
+        table.add_row(plain(f"  {name}"), Text(sparkline(points), "cyan"), Text(numbers))
     console.print(table)
 
 
 def show_pairs(pairs: Mapping[str, str], console: Console) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, show_header=False)
     for name, words in pairs.items():
-        table.add_row(Text(f"  {name}"), Text(words))
+        table.add_row(plain(f"  {name}"), plain(words))
     console.print(table)
+
+
+def plain(words: str) -> Text:
+    """Words that may quote a run's files, as one line that no terminal takes for a command."""
+    return Text(printable(words))
 
 
 BLOCKS = "▁▂▃▄▅▆▇█"

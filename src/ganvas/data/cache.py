@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ganvas.data.dataset import Data, DataInfo, Skipped, Split
+from ganvas.errors import printable
 from ganvas.storage import cache_folder, read_object
 
 PAYS_FROM = 1_000
@@ -62,7 +63,7 @@ def load(key: str, source: str) -> Data | None:
         skipped = tuple(Skipped(str(path), str(reason)) for path, reason in facts["skipped"])
         return Data(source, rows(x, y, text, slice(0, num)), rows(x, y, text, slice(num, None)), info, skipped)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, EOFError) as error:
-        print(f"What was kept of {source} is damaged ({error}), and is made anew.", file=sys.stderr)
+        print(f"What was kept of {printable(source)} is damaged ({error}), and is made anew.", file=sys.stderr)
         shutil.rmtree(entry, ignore_errors=True)
         return None
 

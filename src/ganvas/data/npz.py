@@ -25,6 +25,16 @@ _KEYS = (
 )
 
 
+LARGEST_COORDINATE = 1e15
+"""Of points. Distances between points are sums of squares, which must stay below float32's largest number, 3.4e38."""
+
+TEXT = "US"
+"""The kinds of dtype that hold text."""
+
+LONGEST_HEADER = 10_000
+"""Characters of an array's header; numpy reads no more of a file that it does not trust."""
+
+
 def npz(file: str, options: ImageOptions, limit: int | None = None) -> Data:
     """Images or points with what belongs to them.
 
@@ -85,6 +95,14 @@ def check_header(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -
     with archive.open(entry) as stream:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        start = stream.tell()
+        length = int.from_bytes(stream.read(2 if version == (1, 0) else 4), "little")
+        if length > LONGEST_HEADER:
+            raise GanvasError(
+                f"{path}: the header of {entry.filename} has {length:,} bytes; numpy reads {LONGEST_HEADER:,} at most.",
+                "Save plain arrays of numbers and of text, without a structured dtype.",
+            )
+        stream.seek(start)
         shape, _, kind = read(stream)
         claimed, held = math.prod(shape) * kind.itemsize, entry.file_size - stream.tell()
     if not kind.hasobject and claimed != held:
@@ -105,6 +123,8 @@ def _part(path: Path, arrays: dict[str, Array], suffix: str) -> tuple[Tensor, Ar
         y = y[:, 0]  # as Keras stores CIFAR-10
     captions = None if suffix else arrays.get("captions")
     for key, array in ((label, y), ("captions", captions)):
+        if key == "captions" and array is not None and array.dtype.kind not in TEXT:
+            raise GanvasError(f"{path}: captions holds {array.dtype}, not text.")
         if array is not None and array.shape != (len(x),):
             raise GanvasError(f"{path}: {key} has the shape {array.shape}; {len(x)} examples need ({len(x)},).")
     return x, y, None if captions is None else tuple(map(_text, captions))
@@ -112,13 +132,19 @@ def _part(path: Path, arrays: dict[str, Array], suffix: str) -> tuple[Tensor, Ar
 
 def _examples(name: str, array: Array) -> Tensor:
     """Images as uint8 (N, C, H, W), points as float32 (N, D)."""
-    if (not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_) or np.iscomplexobj(array):
-        raise GanvasError(f"{name} holds {array.dtype}, not numbers.")
+    if array.dtype.kind not in "biuf":  # numpy counts time differences among the numbers, too
+        raise GanvasError(f"{name} holds {array.dtype}, not real numbers.")
     if not array.size:
         raise GanvasError(f"{name} is empty: its shape is {array.shape}.")
     if not np.isfinite(array).all():
-        raise GanvasError(f"{name} holds values that are not finite.")
+        raise GanvasError(f"{name} holds NaN or infinity.")
     if array.ndim == 2 and array.shape[1] >= 2:
+        largest = max(abs(float(array.min())), abs(float(array.max())))
+        if largest > LARGEST_COORDINATE:
+            raise GanvasError(
+                f"{name} holds coordinates up to {largest:.3g}; float32 cannot hold the squares of such numbers.",
+                "Scale the points, best to a spread of about 1.",
+            )
         return torch.from_numpy(array.astype(np.float32))
     if array.ndim == 3:
         array = array[..., None]
@@ -159,12 +185,14 @@ def _name_classes(
     raw = [y for _, y, _ in parts if y is not None]
     if len(raw) < len(parts):
         return [Split(x, None, text) for x, _, text in parts], ()
-    if raw[0].dtype.kind in "US":
+    if all(y.dtype.kind in TEXT for y in raw):
         names = sorted({_text(v) for y in raw for v in y})
         number = {name: i for i, name in enumerate(names)}
         labels = [np.array([number[_text(v)] for v in y]) for y in raw]
     else:
         labels = raw
+        if class_names is not None and class_names.dtype.kind not in TEXT + "iu":
+            raise GanvasError(f"{path}: class_names holds {class_names.dtype}, not text.")
         names = [] if class_names is None else [_text(v) for v in class_names.ravel()]
         names = _check_labels(path, labels, names)
     splits = [

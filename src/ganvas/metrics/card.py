@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard, get_args
 
 from ganvas.errors import GanvasError
 
@@ -98,16 +98,46 @@ class Score:
         try:
             fields: dict[str, Any] = {**what["card"], "notes": tuple(what["card"]["notes"])}
             card = Card(**fields)
-            if not isinstance(card.settings, dict):
-                raise TypeError("the settings are not named")
-            texts = (what["name"], what["better"], card.metric, card.data, card.split)
-            if not all(isinstance(words, str) for words in texts) or not isinstance(card.num_samples, int):
-                raise TypeError("a name or a number is missing")
-            return cls(what["name"], float(what["value"]), what["error"], what["better"], card)
-        except (TypeError, KeyError, ValueError) as error:
+            _check_card(card)
+            if not isinstance(what["name"], str) or what["better"] not in get_args(Better):
+                raise TypeError("its name, or which way is better, is missing")
+            value = float(what["value"])
+            return cls(what["name"], value, _error_of(what["error"]), what["better"], card)
+        except (TypeError, KeyError, ValueError, OverflowError) as error:
             raise GanvasError(
                 f"this is not a score: {error}", "Was it written by another version of ganvas?"
             ) from error
+
+
+def _error_of(error: object) -> float | None:
+    """An error as `Score` has it. TypeError or ValueError unless it is None or a finite number from 0 on."""
+    if error is None:
+        return None
+    if not _is_number(error):
+        raise TypeError(f"the error is {str(error)[:40]!r}, not a number")
+    if error < 0 or not math.isfinite(error):
+        raise ValueError(f"the error is {error}, which no error can be")
+    return float(error)
+
+
+def _check_card(card: Card) -> None:
+    """Raises TypeError unless every field is of its type: it may come from a file that somebody edited."""
+    texts = (card.metric, card.data, card.split)
+    maybe_texts = (card.features, card.features_hash, card.resize)
+    if not all(isinstance(words, str) for words in (*texts, *(m for m in maybe_texts if m is not None), *card.notes)):
+        raise TypeError("a text of its card is not one")
+    counts = (card.num_samples, card.seed, *(() if card.num_reference is None else (card.num_reference,)))
+    if not all(isinstance(num, int) and not isinstance(num, bool) for num in counts):
+        raise TypeError("a whole number of its card is not one")
+    if not isinstance(card.settings, dict) or not isinstance(card.versions, dict):
+        raise TypeError("the settings or versions are not named")
+    values: list[object] = [*card.settings.values()]
+    if not all(isinstance(v, str) or (_is_number(v) and math.isfinite(v)) for v in values):
+        raise TypeError("a setting is neither text nor a finite number")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def comparable(cards: Sequence[Card]) -> str | None:
