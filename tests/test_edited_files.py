@@ -196,3 +196,11 @@ def test_a_diagnosis_quotes_no_commands_to_the_terminal(run: Path, capsys: pytes
     code, printed = said(capsys, "doctor", run)
     assert code == 0 and "title" in printed
     assert not {c for c in printed if not c.isprintable() and c != "\n"}
+
+
+def test_an_export_whose_list_of_networks_lost_its_prior(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "exported"
+    main(["export", str(run), "--to", "hub-folder", "--out", str(out)])
+    networks = json.loads((out / "config.json").read_text())["networks"]
+    harmed(out / "config.json", "networks", value=[name for name in networks if name != "prior"])
+    assert ganvas.open(out).sample(2).shape == (2, 1, 8, 8)

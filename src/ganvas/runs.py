@@ -529,7 +529,8 @@ def published_model(path: Path, model: Model) -> Model:
         raise checkpoint.DamagedCheckpoint(
             f"The model in {path} cannot be read: {type(error).__name__}: {error}."
         ) from error
-    model = without(model, [name for name, _ in model.named_children() if name not in kept])
+    unnamed = [(name, part) for name, part in model.named_children() if name not in kept]
+    model = without(model, [name for name, part in unnamed if part.state_dict()])  # a prior, say, holds no weights
     checkpoint.fill(model, tensors, "")
     model.images_seen = seen
     return model
