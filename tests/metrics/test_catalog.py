@@ -192,6 +192,21 @@ def test_a_perfect_fit_beats_the_untrained_and_nears_the_floor():
     assert by_name["elbo"].floor is None
 
 
+def test_a_perfect_generator_does_not_beat_a_floor_of_fewer_examples():
+    """The model draws as many as there are training examples, so that both are scored on the same number."""
+    scores, floors = [], []
+    for seed in range(12):
+        perfect = {"draw": lambda num, seed=seed: split(num, 70 + seed).x}
+        c = context(train=split(120, 2 + seed), held_out=split(2_000, 30), num=2_000, **perfect)
+        (row,) = evaluate(c, ["fid"])
+        assert row.floor is not None
+        assert row.score.card.num_samples == row.floor.card.num_samples == 120
+        scores.append(row.score.value)
+        floors.append(row.floor.value)
+    # Twelve means of FID are a fifth apart by chance; of 2,000 samples the perfect generator's is an eighth of the floor.
+    assert sum(scores) == pytest.approx(sum(floors), rel=0.5)
+
+
 def test_real_features_are_extracted_once():
     calls = []
 

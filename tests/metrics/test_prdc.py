@@ -29,8 +29,8 @@ def test_uncovered_and_unrecalled_by_hand():
     assert found.precision == 1
     assert found.recall == pytest.approx(0.5)
     assert found.coverage == pytest.approx(0.5)
-    # 0 and 0.5 each in two balls, 1.25 in that of 1 alone
-    assert found.density == pytest.approx((2 + 2 + 1) / 3)
+    # 0.5 in two balls, 1.25 in that of 1; 0 in its own alone, since it lies at the radius of the ball around 1
+    assert found.density == pytest.approx((1 + 2 + 1) / 3)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4])
@@ -39,6 +39,28 @@ def test_identical_sets_are_precise_and_recalled(offset):
     x = torch.cat([x, x[:40].repeat(8, 1)])  # collapsed points, whose balls have radius 0, are still in their own
     found = prdc(x, x.flip(0))
     assert found.precision == found.recall == found.coverage == 1
+    assert found.density == pytest.approx(1, abs=1e-6)
+
+
+def test_points_that_tie_at_the_radius_share_what_is_left():
+    """On a grid with k = 2 four neighbours lie at the radius of an inner point: each counts a quarter of one place."""
+    side = torch.arange(20.0)
+    grid = torch.cartesian_prod(side, side)
+    found = prdc(grid, grid, k=2)
+    assert found.density == pytest.approx(1, abs=1e-6)
+    assert found.precision == found.recall == found.coverage == 1
+
+
+def test_density_and_coverage_are_those_of_the_authors_code():
+    """github.com/clovaai/generative-evaluation-prdc counts what is nearer than the radius."""
+    draw = torch.Generator().manual_seed(3)
+    real, fake = torch.randn(120, 3, generator=draw).double(), torch.randn(90, 3, generator=draw).double()
+    fake[:40] = real[:40]  # copies lie at the radius of other points' balls
+    radii = torch.cdist(real, real).sort(1).values[:, 5]
+    apart = torch.cdist(real, fake)
+    found = prdc(real, fake)
+    assert found.density == pytest.approx((apart < radii[:, None] - 1e-9).sum().item() / (5 * 90), rel=1e-6)
+    assert found.coverage == pytest.approx((apart.amin(1) < radii).double().mean().item())
 
 
 def test_sets_apart_share_nothing():

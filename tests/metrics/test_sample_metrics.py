@@ -57,6 +57,15 @@ def test_memorisation_knows_copies_from_fresh_samples():
     assert copies.neighbours.flatten().tolist() == [7, 3]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_exact_copies_tie_with_held_out_examples_that_are_copies_too(seed):
+    """All distances are 0, all pairs tie: one half. Rounding errors must not break the ties."""
+    train = normal(300, 84, seed=seed) * 10 + 30
+    assert memorisation(train, train[:100], train[100:220]).share == 0.5
+    held_out = normal(100, 84, seed=seed + 50) * 10 + 30
+    assert memorisation(train, held_out, held_out.flip(0)[:99].repeat(3, 1)).share == pytest.approx(0.5, abs=0.02)
+
+
 def test_memorisation_by_hand():
     """Held-out distances 1, 3; samples' 0, 1, 5: (1 + 1) + (½ + 1) + 0 of 6."""
     train, held_out = torch.tensor([[0.0], [100.0]]), torch.tensor([[1.0], [103.0]])

@@ -70,7 +70,7 @@ class EvaluationContext:
     mixture, channel_classifier: what the modes are, of points and of stacked digits.
     draw: from a number to that many examples, (num, ...) in [−1, 1]; default: the model's own `sample`.
     draw_y: the classes (num,) of what `draw` gives, where it was asked for any.
-    num: examples drawn, and held-out examples used at most (a seeded choice of them). seed: of all draws.
+    num: examples drawn, and held-out examples used, at most (a seeded choice of them). seed: of all draws.
     importance_samples: codes an example for −log p. k: neighbours for precision and recall.
     conditional: whether the model is told labels; samples are then drawn for random training labels.
     shared: features of real data, by the network's weights; `floor` and `untrained` hand it on.
@@ -111,7 +111,7 @@ class EvaluationContext:
     def floor(self) -> "EvaluationContext":
         """The same protocol on the best generator there is: real training examples, chosen by the seed."""
 
-        chosen = _choice(len(self.train.x), self.num, self.seed, "floor")
+        chosen = _choice(len(self.train.x), self.num_samples, self.seed, "floor")
         y = None if self.train.y is None else self.train.y[chosen]
 
         def real(num: int) -> Tensor:
@@ -190,8 +190,17 @@ class EvaluationContext:
         return notes
 
     @property
+    def num_samples(self) -> int:
+        """How many examples are drawn: `num`, or as many as there are training examples, if they are fewer.
+
+        The training examples stand in place of samples in `floor`. A floor of fewer examples than the model draws could be
+        beaten: many scores depend on the number of samples.
+        """
+        return min(self.num, len(self.train.x))
+
+    @property
     def samples(self) -> Tensor:
-        """`num` examples from the model, float in [−1, 1], (num, ...)."""
+        """Examples from the model, float in [−1, 1], (num_samples, ...)."""
         return self._drawn[0]
 
     @property
@@ -202,18 +211,18 @@ class EvaluationContext:
     @cached_property
     def _drawn(self) -> tuple[Tensor, Tensor | None]:
         with seeded(self.seed, "evaluation samples"):
-            samples, y = (self.draw(self.num), self.draw_y) if self.draw else self._drawn_from_model()
-        assert len(samples) <= self.num
+            samples, y = (self.draw(self.num_samples), self.draw_y) if self.draw else self._drawn_from_model()
+        assert len(samples) <= self.num_samples
         return samples, y
 
     def _drawn_from_model(self) -> tuple[Tensor, Tensor | None]:
         assert self.model is not None
         asked: Tensor | None = None
-        labels: list[Tensor | None] = [None] * -(-self.num // SAMPLE_BATCH)
+        labels: list[Tensor | None] = [None] * -(-self.num_samples // SAMPLE_BATCH)
         if self.conditional and self.train.y is not None:
-            asked = self.train.y[rng.integers(len(self.train.y), self.num, device="cpu")]
+            asked = self.train.y[rng.integers(len(self.train.y), self.num_samples, device="cpu")]
             labels = list(asked.to(codes.device_of(self.model)).split(SAMPLE_BATCH))
-        left, drawn = self.num, list[Tensor]()
+        left, drawn = self.num_samples, list[Tensor]()
         with codes.evaluating(self.model):
             for y in labels:
                 drawn.append(self.model.sample(min(left, SAMPLE_BATCH), y).float().cpu())

@@ -26,6 +26,25 @@ def squared_distances(a: Tensor, b: Tensor, dtype: torch.dtype = torch.float64) 
 
 
 def nearest(queries: Tensor, references: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
-    """Distances to, and indices of, each query's k nearest references, nearest first: (N, k) each."""
-    found = [part.topk(k, dim=1, largest=False, sorted=True) for _, part in squared_distances(queries, references)]
-    return torch.cat([f.values for f in found]).sqrt(), torch.cat([f.indices for f in found])
+    """Distances to, and indices of, each query's k nearest references, nearest first: (N, k) each.
+
+    The distances are computed again from the differences, so that equal points are at distance 0. The expansion that
+    `squared_distances` uses leaves rounding errors there, which would break ties at random.
+    """
+    found = [part.topk(k, dim=1, largest=False).indices for _, part in squared_distances(queries, references)]
+    indices = torch.cat(found)
+    distances = torch.cat([_apart(*part) for part in _in_parts(queries, references, indices)])
+    distances, order = distances.sort(dim=1, stable=True)
+    return distances, indices.gather(1, order)
+
+
+def _in_parts(queries: Tensor, references: Tensor, indices: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Some queries (n, F) at a time, each with the references (n, k, F) of these indices."""
+    rows = max(1, ENTRIES // (indices.shape[1] * queries.shape[1]))
+    for part, chosen in zip(queries.split(rows), indices.split(rows), strict=True):
+        yield part, references[chosen]
+
+
+def _apart(queries: Tensor, references: Tensor) -> Tensor:
+    """Distances (n, k) between queries (n, F) and their references (n, k, F), float64."""
+    return (queries.double().unsqueeze(1) - references.double()).square().sum(2).sqrt()

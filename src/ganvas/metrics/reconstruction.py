@@ -2,17 +2,16 @@
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import (
-    multiscale_structural_similarity_index_measure,
-    structural_similarity_index_measure,
-)
+from torch.nn import functional as F
 
 from ganvas.errors import GanvasError
 from ganvas.metrics.features import FeatureNetwork, extract
 from ganvas.metrics.images import as_unit
 
-SSIM_SIDE = 11
+SSIM_SIDE, SSIM_SIGMA = 11, 1.5
+SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
 MS_SSIM_SIDE = 176
+MS_SSIM_POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 BATCH = 250
 
 
@@ -27,37 +26,62 @@ def peak_signal_noise_ratio(x: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def structural_similarity(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """SSIM for each image, (N,) in [−1, 1]: Gaussian window of 11 pixels, σ 1.5, on images scaled to [0, 1].
+    """SSIM for each image, (N,) in [−1, 1], in the published form, on images scaled to [0, 1].
+
+    The window is a Gaussian of 11x11 pixels, σ 1.5. The mean is over the positions at which the whole window lies
+    inside the image, and over channels: 18x18 positions of a 28x28 image, and one of an 11x11 image.
+    Raises GanvasError if a side has fewer than 11 pixels.
 
     References:
-        Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity"
+        Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity", eq. 13 to 17
     """
     _large_enough(x, SSIM_SIDE, "SSIM's window of 11 pixels")
-    return torch.cat(
-        [
-            _each(structural_similarity_index_measure(as_unit(b), as_unit(a), reduction="none", data_range=1.0))
-            for a, b in zip(x.split(BATCH), reconstruction.split(BATCH), strict=True)
-        ]
-    )
+    parts = zip(x.split(BATCH), reconstruction.split(BATCH), strict=True)
+    return torch.cat([_similarities(as_unit(a), as_unit(b))[0].mean(1) for a, b in parts])
 
 
 def multiscale_structural_similarity(x: Tensor, reconstruction: Tensor) -> Tensor:
     """MS-SSIM over five scales for each image, (N,) in [0, 1]; images need 176 pixels a side (11 at the coarsest scale).
 
+    Each scale halves the one before by means of 2x2 pixels. A channel's value is the product over scales of contrast and
+    structure, and at the coarsest of luminance, too, each to its power; values below 0 count as 0. The mean is over
+    channels.
+
     References:
-        Wang, Simoncelli & Bovik 2003, "Multiscale Structural Similarity for Image Quality Assessment"
+        Wang, Simoncelli & Bovik 2003, "Multiscale Structural Similarity for Image Quality Assessment", eq. 7
     """
     _large_enough(x, MS_SSIM_SIDE, "MS-SSIM's five scales")
-    return torch.cat(
-        [
-            _each(
-                multiscale_structural_similarity_index_measure(
-                    as_unit(b), as_unit(a), reduction="none", data_range=1.0, normalize="relu"
-                )
-            )
-            for a, b in zip(x.split(BATCH), reconstruction.split(BATCH), strict=True)
-        ]
-    )
+    parts = zip(x.split(BATCH), reconstruction.split(BATCH), strict=True)
+    return torch.cat([_multiscale(as_unit(a), as_unit(b)) for a, b in parts])
+
+
+def _multiscale(a: Tensor, b: Tensor) -> Tensor:
+    """MS-SSIM of images (N, C, H, W) in [0, 1], (N,)."""
+    product = torch.ones(a.shape[:2], dtype=a.dtype)
+    for scale, power in enumerate(MS_SSIM_POWERS):
+        whole, without_luminance = _similarities(a, b)
+        last = scale == len(MS_SSIM_POWERS) - 1
+        product = product * (whole if last else without_luminance).clamp_min(0) ** power
+        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+    return product.mean(1)
+
+
+def _similarities(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """SSIM, and its contrast and structure alone, of each channel: means over positions, (N, C) each.
+
+    a, b: (N, C, H, W) float64 in [0, 1].
+    """
+    offsets = torch.arange(SSIM_SIDE, dtype=a.dtype) - SSIM_SIDE // 2
+    line = (-offsets.square() / (2 * SSIM_SIGMA**2)).exp()
+    line = line / line.sum()
+    stack = torch.stack([a, b, a * a, b * b, a * b]).flatten(0, 2).unsqueeze(1)
+    smooth = F.conv2d(F.conv2d(stack, line.view(1, 1, -1, 1)), line.view(1, 1, 1, -1))
+    mean_a, mean_b, square_a, square_b, product = smooth.view(5, *a.shape[:2], *smooth.shape[2:])
+    variances = square_a - mean_a.square() + square_b - mean_b.square()
+    covariance = product - mean_a * mean_b
+    structure = (2 * covariance + SSIM_C2) / (variances + SSIM_C2)
+    luminance = (2 * mean_a * mean_b + SSIM_C1) / (mean_a.square() + mean_b.square() + SSIM_C1)
+    return (luminance * structure).mean((2, 3)), structure.mean((2, 3))
 
 
 def perceptual_distance(network: FeatureNetwork, x: Tensor, reconstruction: Tensor) -> Tensor:
@@ -82,11 +106,6 @@ def sharpness(x: Tensor, reconstruction: Tensor) -> float:
 
 def _slope_energy(x: Tensor) -> float:
     return sum(x.diff(dim=dim).double().square().sum().item() for dim in (2, 3))
-
-
-def _each(value: Tensor | tuple[Tensor, Tensor]) -> Tensor:
-    """torchmetrics' value of each image, (N,), whether or not it came with an intermediate result."""
-    return (value if isinstance(value, Tensor) else value[0]).double().flatten()
 
 
 def _large_enough(x: Tensor, side: int, what: str) -> None:
