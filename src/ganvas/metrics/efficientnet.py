@@ -29,6 +29,10 @@ class EfficientNetLite0(Classifier):
         x = F.interpolate(
             x.expand(-1, 3, -1, -1), size=(224, 224), mode="bilinear", align_corners=False, antialias=True
         )
+        return self.pooled(x)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """The features of images (N, 3, H, W) as large as they are."""
         return self.network.extract_features(scaled(x)).mean((2, 3))  # pyright: ignore[reportCallIssue]
 
     def logits(self, x: Tensor) -> Tensor:

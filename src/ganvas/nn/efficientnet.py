@@ -59,7 +59,6 @@ class FoldedEfficientNet(nn.Module):
     """
 
     name = f"efficientnet-lite0-{WEIGHTS_HASH}"
-    channels = STAGE_CHANNELS
 
     def __init__(self, published: nn.Module) -> None:
         super().__init__()

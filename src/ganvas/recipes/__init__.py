@@ -10,6 +10,7 @@ from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, pacgan_stacke
 from ganvas.recipes.article import article_gan, article_vae
 from ganvas.recipes.conditional import acgan, cgan, cvae
 from ganvas.recipes.continuum import continuum
+from ganvas.recipes.few_pictures import fastgan, projected_gan
 from ganvas.recipes.gan import consensus_gan, dcgan, gan, wgan_gp
 from ganvas.recipes.hybrids import aae, aae_semi, alpha_gan, avb, bigan, factor_vae, introvae, soft_introvae, veegan
 from ganvas.recipes.likelihood import iwae, mixture_vae, tc_vae, vamp_vae
@@ -45,6 +46,8 @@ _ALL: tuple[RecipeFunction, ...] = (
     lsgan,
     sngan,
     r3gan,
+    projected_gan,
+    fastgan,
     pacgan,
     pacgan_ring,
     pacgan_stacked,
