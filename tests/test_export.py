@@ -8,6 +8,7 @@ import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -214,8 +215,8 @@ def test_pushed_to_the_hub_and_pulled_again(
     runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hub = Hub(tmp_path)
-    monkeypatch.setattr("huggingface_hub.HfApi", lambda: hub)
-    monkeypatch.setattr("huggingface_hub.snapshot_download", hub.snapshot_download)
+    client = SimpleNamespace(HfApi=lambda: hub, snapshot_download=hub.snapshot_download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", client)
     main(["export", str(runs["r3gan"].path), "--to", "hub", "--repo", "someone/gan"])
     assert "huggingface.co/someone/gan" in capsys.readouterr().out
     main(["sample", "hub:someone/gan", "--out", str(tmp_path / "grid.png")])

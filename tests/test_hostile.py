@@ -27,6 +27,7 @@ from ganvas.cli import main
 from ganvas.data import ImageOptions, open_data
 from ganvas.data.images import decode
 from ganvas.errors import printable
+from ganvas.machine import facts
 from ganvas.runs import PUBLISHED, Directory
 
 SMALL: dict[str, Any] = {"network": "mlp", "width": 4, "latent": 2, "batch_size": 32, "images": 64, "quiet": True}
@@ -139,9 +140,18 @@ def test_what_does_not_fit_is_said_before_it_is_tried(
 def test_room_is_what_is_left_of_the_address_space(monkeypatch: pytest.MonkeyPatch) -> None:
     resource = pytest.importorskip("resource")
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (2**50, 2**50))
-    assert 0 < memory.free_addresses() < 2**50
+    monkeypatch.setattr(facts, "system_file", lambda path: "1000 7 3 0 0 5 0" if path == "/proc/self/statm" else "")
+    assert memory.free_addresses() == 2**50 - 1_000 * resource.getpagesize()
     monkeypatch.setattr(memory, "free_memory", lambda: 5)
     assert memory.room() == 5
+
+
+def test_what_the_system_refuses_to_give_is_told_as_well() -> None:
+    with pytest.raises(GanvasError, match="These networks would take more memory"):  # noqa: SIM117
+        with memory.at_most(2**62, "These networks"):
+            torch.empty(10**15)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), memory.at_most(2**62, "These networks"):
+        torch.zeros(2, 3) @ torch.zeros(2, 3)
 
 
 def test_tensors_are_counted_before_they_are_made() -> None:

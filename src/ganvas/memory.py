@@ -16,6 +16,9 @@ PAGE = 4_096
 
 ENDLESS = 2**62
 
+UNKNOWN = 2**38
+"""Bytes of memory of a machine that does not say: enough for any use, and little enough to refuse what none can hold."""
+
 
 def room() -> int:
     """Bytes that this process may still take, of the machine's memory and of its own limits (cgroup, ulimit -v)."""
@@ -23,12 +26,12 @@ def room() -> int:
 
 
 def free_memory() -> int:
-    """Bytes that the machine could give away; endless where it does not say."""
+    """Bytes that the machine could give away; where only Linux would say, all that it has; else UNKNOWN."""
     try:
         lines = facts.system_file("/proc/meminfo").splitlines()
         return next(int(line.split()[1]) * 1_024 for line in lines if line.startswith("MemAvailable:"))
     except (StopIteration, ValueError):
-        return ENDLESS
+        return facts.physical_memory() or UNKNOWN
 
 
 def free_addresses() -> int:
@@ -73,8 +76,13 @@ UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 @contextmanager
 def at_most(num_bytes: int, what: str, hint: str = "") -> Generator[None]:
     """Inside, GanvasError is raised before torch makes tensors of more than so many bytes in all."""
-    with _Watch(num_bytes, what, hint):
-        yield
+    try:
+        with _Watch(num_bytes, what, hint):
+            yield
+    except RuntimeError as error:
+        if "DefaultCPUAllocator" not in str(error):
+            raise
+        raise GanvasError(f"{what} would take more memory than this machine gives.", hint) from error
 
 
 class _Watch(TorchFunctionMode):

@@ -47,8 +47,12 @@ def test_a_system_that_says_little_is_no_error(text: str | None, monkeypatch: py
     files({} if text is None else {"/proc/cpuinfo": text}, monkeypatch)
     assert facts.maker_and_family() == ("", 0)
     assert facts.processor_name() == (platform.processor() or platform.machine())
-    assert memory.free_memory() == memory.group_limit() == memory.ENDLESS
+    assert memory.group_limit() == memory.ENDLESS
     assert memory.free_addresses() > 0
+    monkeypatch.setattr(facts, "physical_memory", lambda: 2**33)
+    assert memory.free_memory() == 2**33
+    monkeypatch.setattr(facts, "physical_memory", lambda: None)
+    assert memory.free_memory() == memory.UNKNOWN
 
 
 def test_bf16_is_absent_where_an_arm_processor_has_no_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,10 +70,20 @@ def test_hidden_facts_are_hidden_from_all_of_ganvas(monkeypatch: pytest.MonkeyPa
     assert facts.glibc() is None
     assert not facts.has_bf16()
     assert not arithmetic.helps.__wrapped__()
-    assert memory.free_memory() == memory.group_limit() == memory.ENDLESS
+    assert memory.free_memory() == memory.UNKNOWN
+    assert memory.group_limit() == memory.ENDLESS
 
 
-READERS = ("/proc/", "/sys/", "get_cpu_capability", "_is_avx512", "_is_amx", "platform.processor", "ctypes.CDLL")
+READERS = (
+    "/proc/",
+    "/sys/",
+    "get_cpu_capability",
+    "_is_avx512",
+    "_is_amx",
+    "platform.processor",
+    "ctypes.CDLL",
+    "sysconf",
+)
 
 
 def test_only_one_module_asks_the_system() -> None:

@@ -61,6 +61,14 @@ def has_bf16() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
 
 
+def physical_memory() -> int | None:
+    """Bytes of memory that the machine has; None where the system does not say, as on Windows."""
+    try:
+        return None if hidden() else os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
 def glibc() -> ctypes.CDLL | None:
     """The C library, where it is glibc."""
     return None if hidden() else _glibc()
