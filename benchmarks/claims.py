@@ -24,17 +24,18 @@ from zoo import head, line, spread
 
 import ganvas
 from ganvas import service
+from ganvas.core.model import Classifies
 from ganvas.data import Data, batches, open_data
-from ganvas.data.grid import to_uint8
+from ganvas.data.domains.drawing import to_uint8
 from ganvas.data.labels import keep_labels
-from ganvas.evaluation import Protocol
 from ganvas.metrics.codes import named
+from ganvas.metrics.evaluation import Protocol
 from ganvas.metrics.lenet import train_lenet
-from ganvas.model import Classifies
-from ganvas.recipe import resolved
 from ganvas.recipes import RECIPES
-from ganvas.runs import Run
-from ganvas.trainer import Trainer
+from ganvas.training.recipe import resolved
+from ganvas.training.trainer import Trainer
+from ganvas.use.opening import seeded_build
+from ganvas.use.run import Run
 
 FILE = RESULTS / "claims.jsonl"
 PICTURE = ROOT / "docs" / "images" / "claims-codebooks.png"
@@ -169,7 +170,7 @@ def alone(location: str, classifier: str, labels: int, seed: int) -> None:
 
 def encoder_alone(few: Data, seed: int) -> float:
     """The recipe's encoder, noise, optimiser and average, its one player the classifier, as many labelled examples seen."""
-    recipe = service.seeded_build(RECIPES["aae-semi"], few.info, {}, seed)
+    recipe = seeded_build(RECIPES["aae-semi"], few.info, {}, seed)
     classifier = [player for player in recipe.model.players() if player.name == "classifier"]
     recipe.model.players = lambda: classifier
     optimizers = {player.name: recipe.optimizers[player.name] for player in classifier}

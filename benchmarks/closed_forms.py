@@ -10,19 +10,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ganvas import priors, rng
-from ganvas.batch import Batch
-from ganvas.likelihoods import SharedScaleGaussian
+from ganvas.core.batch import Batch
+from ganvas.core.schedules import Cosine
 from ganvas.losses.adversarial import Adversarial, NonSaturating, Wasserstein
 from ganvas.losses.penalties import R1
+from ganvas.machine import rng
 from ganvas.metrics import disentanglement
 from ganvas.models.consensus import ConsensusGAN
 from ganvas.models.gan import GAN
 from ganvas.models.vae import VAE
 from ganvas.networks import Decoder, Encoder, Mlp
 from ganvas.nn.clipping import WeightClipping
-from ganvas.schedules import Cosine
-from ganvas.trainer import Trainer
+from ganvas.probability import priors
+from ganvas.probability.likelihoods import SharedScaleGaussian
+from ganvas.training.trainer import Trainer
 
 Array = NDArray[np.float64]
 

@@ -25,15 +25,14 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from ganvas import rng
-from ganvas.arithmetic import Products
+from ganvas.core.model import Model, Player, Round, Terms
 from ganvas.data import DataInfo, Split, batches
-from ganvas.distributed import ALONE, Place, join
-from ganvas.likelihoods import Bernoulli
 from ganvas.losses.adversarial import Wasserstein
 from ganvas.losses.penalties import GradientPenalty
 from ganvas.losses.reconstruction import unit_scale
-from ganvas.model import Model, Player, Round, Terms
+from ganvas.machine import rng
+from ganvas.machine.arithmetic import Products
+from ganvas.machine.distributed import ALONE, Place, join
 from ganvas.models.aae import AAE
 from ganvas.models.gan import GAN
 from ganvas.models.vae import VAE
@@ -41,8 +40,9 @@ from ganvas.models.vaegan import VAEGAN
 from ganvas.networks import CodeCritic, Critic, Decoder, Encoder, Generator, Mlp
 from ganvas.networks.body import Analysis, Synthesis
 from ganvas.nn.resampled import enlarged
-from ganvas.priors import Normal
-from ganvas.trainer import Trainer
+from ganvas.probability.likelihoods import Bernoulli
+from ganvas.probability.priors import Normal
+from ganvas.training.trainer import Trainer
 
 
 class Operations(TorchDispatchMode):
@@ -651,8 +651,8 @@ def sampling_ganvas() -> Block:
 
 
 def sampling_bare() -> Block:
-    from ganvas.recipe import build
     from ganvas.recipes import RECIPES
+    from ganvas.training.recipe import build
 
     with rng.seeded(0):
         model = build(RECIPES["dcgan"], DataInfo((1, 28, 28), num_train=NUM, mean=torch.zeros(1, 28, 28)), {}).model
@@ -682,7 +682,7 @@ def grown(
 
 def growing(size: int, batch: int, latent: int, data: int, place: Place = ALONE, compile: bool = False) -> Block:
     from ganvas.recipes import RECIPES
-    from ganvas.service import seeded_build
+    from ganvas.use.opening import seeded_build
 
     with tempfile.TemporaryFile() as file:
         file.truncate(data * size * size)
@@ -701,7 +701,7 @@ def growing(size: int, batch: int, latent: int, data: int, place: Place = ALONE,
 
 FOLLOW = """
 import contestants, json, sys, torch
-from ganvas.distributed import join
+from ganvas.machine.distributed import join
 
 torch.set_num_threads(1)
 block = contestants.growing(**json.loads(sys.argv[1]), place=join("cpu"))
@@ -739,7 +739,7 @@ def among(processes: int, work: dict[str, int]) -> Block:
 def dense(recipe: str, compile: bool = False) -> Block:
     """A recipe on dense networks as wide as they are unless told otherwise: 28x28 images, or points for a GAN."""
     from ganvas.recipes import RECIPES
-    from ganvas.service import seeded_build
+    from ganvas.use.opening import seeded_build
 
     points = recipe == "gan"
     x = Split(torch.randn(NUM, 2)) if points else split(28)

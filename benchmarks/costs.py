@@ -80,7 +80,7 @@ NO_AVERAGE = {"vae": [], "vaegan": ["--ema", "0"], "gan": ["--ema", "0"]}
 TRAINED = """
 import sys, time
 from ganvas.cli import main
-from ganvas.trainer import Trainer
+from ganvas.training.trainer import Trainer
 
 def timed(*arguments, fit=Trainer.fit, now=time.monotonic):
     start = now()

@@ -20,17 +20,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganvas import signs
-from ganvas.callbacks import Every, Examine, Log, Tally
 from ganvas.data import Data, batches, open_data
 from ganvas.health import DETECTORS, Watch, course, detectors
+from ganvas.jobs.signals import Examination
 from ganvas.nn.quantize import EMAQuantizer
-from ganvas.recipe import Recipe
 from ganvas.recipes import RECIPES
-from ganvas.runs import GROWING
-from ganvas.service import seeded_build
-from ganvas.signs import Examination
-from ganvas.trainer import NotFinite, Trainer
+from ganvas.runs.settings import GROWING
+from ganvas.training.callbacks import Every, Examine, Log, Tally
+from ganvas.training.recipe import Recipe
+from ganvas.training.trainer import NotFinite, Trainer
+from ganvas.use.opening import seeded_build
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "doctor.json"
@@ -267,7 +266,7 @@ def report(work: Path, fresh: Sequence[int]) -> None:
     constants = {
         **vars(course),
         **vars(detectors),
-        **{name: vars(signs)[name] for name in ("NUM", "NUM_CODED", "SEARCHED")},
+        **{name: vars(signals)[name] for name in ("NUM", "NUM_CODED", "SEARCHED")},
     }
     thresholds = {name: value for name, value in constants.items() if isinstance(value, int | float) and name.isupper()}
     how = GROWING["health_every"]

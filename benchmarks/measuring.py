@@ -15,12 +15,12 @@ from dataclasses import replace
 
 import torch
 
-from ganvas import rng
 from ganvas.data import Data, open_data
-from ganvas.evaluation import Evaluation, Protocol, feature_network
+from ganvas.machine import rng
 from ganvas.metrics.cost import peak_memory
-from ganvas.recipe import build
+from ganvas.metrics.evaluation import Evaluation, Protocol, feature_network
 from ganvas.recipes import RECIPES
+from ganvas.training.recipe import build
 
 NUM_SAMPLES, NUM_IMAGES, IMPORTANCE_SAMPLES = 10_000, 1_000, 5_000
 

@@ -7,7 +7,7 @@ from typing import Any
 from closed_forms import dirac_dynamics, disentanglement_oracles, principal_components
 from measuring import cost
 
-from ganvas.evaluation import Protocol
+from ganvas.metrics.evaluation import Protocol
 
 MNIST = "../shared/data/mnist"
 """A folder with MNIST's four files, where nobody names another."""

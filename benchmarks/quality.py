@@ -36,9 +36,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganvas import rng, service
+from ganvas import service
 from ganvas.data import Data, open_data
-from ganvas.data.images import ImageOptions
+from ganvas.data.domains.image_files import ImageOptions
+from ganvas.machine import rng
 from ganvas.metrics.efficientnet import efficientnet
 from ganvas.metrics.fid import frechet_distance
 from ganvas.metrics.images import as_float

@@ -22,11 +22,14 @@ from typing import Any
 from protocols import EXPERIMENTS, MNIST, Experiment, Training
 
 import ganvas
-from ganvas import evaluation, service
-from ganvas.evaluation import Evaluation, Protocol, with_error
+from ganvas import service
 from ganvas.metrics.card import Better
 from ganvas.metrics.catalog import Row
-from ganvas.runs import Run
+from ganvas.metrics.evaluation import Evaluation, Protocol
+from ganvas.runs.scores import with_error
+from ganvas.studies import measuring
+from ganvas.use.opening import as_trained
+from ganvas.use.run import Run
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -107,9 +110,9 @@ def trained(name: str, how: Training, seed: int, mnist: str, budget: int) -> Res
 def without_untrained(run: Run, protocol: Protocol) -> list[Row]:
     """What `service.evaluate` gives, but for the scores of the untrained networks."""
     source = run.settings.source
-    here = Evaluation.of(run.model, run.recipe, service.as_trained(run, source), protocol)
+    here = Evaluation.of(run.model, run.recipe, as_trained(run, source), protocol)
     rows = [row for name in here.names() for row in here.rows(name)]
-    evaluation.keep(run, rows, source, protocol)
+    measuring.keep(run, rows, source, protocol)
     return rows
 
 

@@ -27,8 +27,8 @@ from typing import Any
 
 import torch
 
-from ganvas import checkpoint
 from ganvas.cli import main as ganvas_main
+from ganvas.training import checkpoint
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "torture.json"

@@ -20,18 +20,19 @@ import torch
 from PIL import Image, ImageDraw
 from reproduce import RESULTS, ROOT
 
-from ganvas import rng, service
+from ganvas.core.model import Autoencoder, Model
 from ganvas.data import Data, batches, open_data
-from ganvas.data.grid import to_uint8
+from ganvas.data.domains.drawing import to_uint8
 from ganvas.errors import GanvasError
-from ganvas.evaluation import Evaluation, Protocol
+from ganvas.machine import rng
 from ganvas.metrics.catalog import METRICS
 from ganvas.metrics.cost import num_parameters
 from ganvas.metrics.coverage import Mixture, mixture_coverage
-from ganvas.model import Autoencoder, Model
-from ganvas.recipe import Recipe, options, resolved
+from ganvas.metrics.evaluation import Evaluation, Protocol
 from ganvas.recipes import RECIPES
-from ganvas.trainer import Trainer
+from ganvas.training.recipe import Recipe, options, resolved
+from ganvas.training.trainer import Trainer
+from ganvas.use.opening import seeded_build
 
 ZOO = RESULTS / "zoo"
 STRIPS = ROOT / "runs" / "zoo"
@@ -170,8 +171,8 @@ class Bench:
 
     def result(self, recipe: str, seed: int) -> Result:
         given = self.table.options(recipe, self.source)
-        untrained = service.seeded_build(RECIPES[recipe], self.data.info, given, seed)
-        built = service.seeded_build(RECIPES[recipe], self.data.info, given, seed)
+        untrained = seeded_build(RECIPES[recipe], self.data.info, given, seed)
+        built = seeded_build(RECIPES[recipe], self.data.info, given, seed)
         size = self.table.batch_size or built.batch_size
         images = self.table.images[self.source]
         made = Result(recipe, seed, images, size, resolved(RECIPES[recipe], given), num_parameters(built.model))

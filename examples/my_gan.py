@@ -8,14 +8,14 @@ ganvas sample runs/my-gan --file examples/my_gan.py --out grid.png
 import torch
 from torch import Tensor, nn
 
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
+from ganvas.core.model import Model, Player, Round, Terms
 from ganvas.data import DataInfo
 from ganvas.losses.adversarial import NonSaturating
-from ganvas.model import Model, Player, Round, Terms
 from ganvas.networks import Critic, Generator, Mlp
-from ganvas.priors import Normal
-from ganvas.recipe import Recipe
+from ganvas.probability.priors import Normal
 from ganvas.recipes.choices import adam
+from ganvas.training.recipe import Recipe
 
 
 class SpreadGAN(Model):

@@ -6,9 +6,8 @@ import sys
 import pytest
 import torch
 
-from ganvas import arithmetic
-from ganvas.arithmetic import fast_arithmetic
-from ganvas.machine import facts
+from ganvas.machine import arithmetic, facts
+from ganvas.machine.arithmetic import fast_arithmetic
 
 SIDE = 128
 assert SIDE**3 > arithmetic.Products.WORTH_IT
@@ -104,7 +103,7 @@ def test_who_multiplies_is_a_rule(maker: str, family: int, helps: bool, monkeypa
 
 NEWLY_CLEARED = """
 import resource, torch
-from ganvas.arithmetic import fast_arithmetic
+from ganvas.machine.arithmetic import fast_arithmetic
 
 net = torch.nn.Sequential(torch.nn.Conv2d(8, 32, 3, 1, 1), torch.nn.BatchNorm2d(32), torch.nn.Conv2d(32, 8, 3, 1, 1))
 x = torch.randn(64, 8, 32, 32)

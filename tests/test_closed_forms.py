@@ -8,10 +8,10 @@ import torch
 from closed_forms import Line, Point, dirac_gan, probabilistic_pca, trajectory
 from torch.distributions import Independent, Normal, kl_divergence
 
-from ganvas import priors
-from ganvas.distributions import DiagonalNormal
 from ganvas.losses.adversarial import Adversarial, Minimax, NonSaturating, Wasserstein
 from ganvas.models.consensus import ConsensusGAN
+from ganvas.probability import priors
+from ganvas.probability.distributions import DiagonalNormal
 
 
 def test_the_kl_of_gaussians_is_its_closed_form() -> None:

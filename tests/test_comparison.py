@@ -9,13 +9,17 @@ from pathlib import Path
 import pytest
 
 import ganvas
-from ganvas import GanvasError, evaluation, service
+from ganvas import GanvasError, service
 from ganvas.cli import main
-from ganvas.comparison import leaders
-from ganvas.evaluation import Protocol
+from ganvas.metrics import evaluation
 from ganvas.metrics.card import Card, Score
 from ganvas.metrics.catalog import METRICS, Row
+from ganvas.metrics.evaluation import Protocol
 from ganvas.report.comparison import Cell, Column, Cost, Line, bars, memory
+from ganvas.runs import scores
+from ganvas.studies import measuring
+from ganvas.studies.comparison import leaders
+from ganvas.use.opening import as_trained
 
 TINY = {"data": "digits", "images": 256, "batch_size": 32, "width": 4, "latent": 4, "quiet": True}
 FAST = Protocol(("swd", "mse", "elbo"), num=100, features="random")
@@ -112,15 +116,15 @@ def test_nats_of_different_likelihoods_never_share_a_line(folder: Path, tmp_path
     assert any("elbo is not compared" in note and "the setting likelihood differs" in note for note in found["notes"])
     assert "bernoulli: p(x|z) is a cross-entropy of grey pixels, not a probability" in found["notes"]
     assert "no bits" in line(found, "bpd")["runs"]["bernoulli"]["reason"]
-    run, kept = ganvas.open(tmp_path / "logistic"), evaluation.kept(tmp_path / "logistic")
-    seen = evaluation.evaluation_of(run, service.as_trained(run, "digits"), asked)
-    assert evaluation.recall(run, seen, "elbo")
+    run, kept = ganvas.open(tmp_path / "logistic"), scores.kept(tmp_path / "logistic")
+    seen = measuring.evaluation_of(run, as_trained(run, "digits"), asked)
+    assert measuring.recall(run, seen, "elbo")
     for entry in kept:  # as they were before cards named the kind
         del entry["score"]["card"]["settings"]["likelihood"]
     (run.path / "evaluation.json").write_text(json.dumps(kept))
-    assert not evaluation.recall(run, seen, "elbo")
+    assert not measuring.recall(run, seen, "elbo")
     service.evaluate(run, protocol=asked)
-    assert len(evaluation.kept(run.path)) == len(kept), "the old cards' places are taken"
+    assert len(scores.kept(run.path)) == len(kept), "the old cards' places are taken"
 
 
 def test_samples_beside_their_nearest_training_examples(folder: Path, tmp_path: Path) -> None:
@@ -163,18 +167,18 @@ def test_equal_scores_are_not_measured_again_and_others_are(
 def test_kept_scores_of_other_weights_or_versions_are_not_reused(folder: Path) -> None:
     run = ganvas.open(folder / "vae")
     service.evaluate(run, protocol=FAST)
-    before = evaluation.evaluation_of(run, service.as_trained(run, "digits"), FAST)
-    assert [row.score.name for row in evaluation.recall(run, before, "swd")] == ["swd"]
-    entries = evaluation.kept(run.path)
+    before = measuring.evaluation_of(run, as_trained(run, "digits"), FAST)
+    assert [row.score.name for row in measuring.recall(run, before, "swd")] == ["swd"]
+    entries = scores.kept(run.path)
     for entry in entries:
         entry["score"]["card"]["versions"]["torch"] = "0.1"
     (run.path / "evaluation.json").write_text(json.dumps(entries))
-    assert evaluation.recall(run, before, "swd") == []
+    assert measuring.recall(run, before, "swd") == []
     service.evaluate(run, protocol=FAST)
     run.model.images_seen += 1
-    assert evaluation.recall(run, before, "swd") == []
+    assert measuring.recall(run, before, "swd") == []
     run.model.images_seen -= 1
-    assert evaluation.recall(run, before, "swd") != []
+    assert measuring.recall(run, before, "swd") != []
 
 
 def test_runs_that_cannot_stand_side_by_side_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -287,4 +291,4 @@ def test_a_strangers_names_cannot_bring_code_into_the_page() -> None:
 def test_a_row_survives_json() -> None:
     card = Card("fid", "d" * 64, "held-out", 10)
     row = Row(Score("fid", 3.5, None, "lower", card), None, Score("fid", float("inf"), None, "lower", card))
-    assert evaluation.from_json(json.loads(json.dumps(evaluation.to_json(row)))) == row
+    assert scores.from_json(json.loads(json.dumps(scores.to_json(row)))) == row

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from ganvas import rng
 from ganvas.data import batches, open_data
+from ganvas.machine import rng
 from ganvas.recipes import RECIPES
-from ganvas.service import seeded_build
-from ganvas.trainer import Trainer
+from ganvas.training.trainer import Trainer
+from ganvas.use.opening import seeded_build
 
 
 def spread(x: Tensor) -> float:

@@ -8,15 +8,17 @@ import pytest
 import torch
 from torch.distributions import kl_divergence
 
-from ganvas import GanvasError, rng, service
-from ganvas.batch import Batch
+from ganvas import GanvasError, service
 from ganvas.cli import main
-from ganvas.continuum import continuum
+from ganvas.core.batch import Batch
 from ganvas.data import DataInfo
-from ganvas.recipe import build
+from ganvas.machine import rng
 from ganvas.recipes import RECIPES
 from ganvas.report.continuum import Point, Spot, beside, box, by_weight, overlap, trade
-from ganvas.trainer import Trainer, gradient
+from ganvas.studies import continuum as continuum_module
+from ganvas.studies.continuum import continuum
+from ganvas.training.recipe import build
+from ganvas.training.trainer import Trainer, gradient
 
 IMAGES = DataInfo(shape=(1, 8, 8), classes=("a", "b"), num_train=64, mean=torch.zeros(1, 8, 8))
 TINY = {"images": 256, "batch_size": 32, "num": 150, "features": "random", "quiet": True, "width": 8, "latent": 4}
@@ -128,13 +130,13 @@ def test_what_is_finished_is_not_trained_again_and_weights_may_be_added(
 ) -> None:
     before = json.loads((copied / "continuum.json").read_text())["points"]
     made: list[tuple[float, int]] = []
-    train = service.train
+    train = continuum_module.train
 
     def watched(*arguments, **options):
         made.append((options["weight"], options["seed"]))
         return train(*arguments, **options)
 
-    monkeypatch.setattr(service, "train", watched)
+    monkeypatch.setattr(continuum_module, "train", watched)
     continuum("digits", copied, weights=[0, 1], seeds=2, **TINY)
     assert made == []
     continuum("digits", copied, weights=[0, 0.5], seeds=1, **TINY)

@@ -5,15 +5,16 @@ import copy
 import pytest
 import torch
 
-from ganvas import checkpoint, rng
-from ganvas.batch import Batch
-from ganvas.contract import dry_step
+from ganvas.core.batch import Batch
+from ganvas.core.model import Autoencoder
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
-from ganvas.model import Autoencoder
-from ganvas.recipe import build, options
+from ganvas.machine import rng
 from ganvas.recipes import RECIPES
-from ganvas.trainer import Trainer, gradient, total
+from ganvas.training import checkpoint
+from ganvas.training.contract import dry_step
+from ganvas.training.recipe import build, options
+from ganvas.training.trainer import Trainer, gradient, total
 
 IMAGES = DataInfo(shape=(1, 12, 12), classes=("a", "b", "c"), num_train=512, mean=torch.zeros(1, 12, 12))
 POINTS = DataInfo(shape=(2,), classes=("a", "b", "c"), num_train=512, mean=torch.zeros(2))

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganvas import convolutions
-from ganvas.arithmetic import fast_arithmetic
+from ganvas.machine import convolutions
+from ganvas.machine.arithmetic import fast_arithmetic
 
 pytestmark = pytest.mark.skipif(
     not hasattr(torch.library, "get_kernel"), reason="this torch does not give its kernels away"

@@ -8,12 +8,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ganvas import rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.data import DataInfo, Split, batches
-from ganvas.recipe import build
+from ganvas.machine import rng
 from ganvas.recipes import RECIPES
-from ganvas.trainer import Trainer
+from ganvas.training.recipe import build
+from ganvas.training.trainer import Trainer
 
 # Operations, allocations, and kilobytes allocated by the batch of 16 and the step on it: ceilings, raised by whoever can say
 # what the new ones buy. A ceiling that is 15 % too high fails as well: it would let as much slip in.

@@ -13,11 +13,12 @@ import torch
 import torch.distributed as dist
 
 import ganvas
-from ganvas import checkpoint, distributed, rng
 from ganvas.cli import main
-from ganvas.distributions import DiagonalNormal
 from ganvas.errors import GanvasError
-from ganvas.runs import Run
+from ganvas.machine import distributed, rng
+from ganvas.probability.distributions import DiagonalNormal
+from ganvas.training import checkpoint
+from ganvas.use.run import Run
 
 VAE = ["vae", "--network", "mlp", "--width", "16", "--data", "digits"]
 GAN = ["gan", "--network", "dcgan", "--width", "4", "--data", "digits", "--sync-batchnorm"]
@@ -85,9 +86,9 @@ def test_a_group_that_was_left_has_no_threads(tmp_path: Path) -> None:
 FAILS_ONCE = """
 import os, signal
 from torch import nn
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.data import DataInfo
-from ganvas.recipe import Recipe
+from ganvas.training.recipe import Recipe
 from ganvas.recipes.vae import vae
 
 class Killer:

@@ -10,13 +10,17 @@ import torch
 from PIL import Image
 
 import ganvas
-from ganvas import GanvasError, evaluation, service
+from ganvas import GanvasError, service
 from ganvas.cli import main
-from ganvas.evaluation import USUAL, Protocol, rounded
-from ganvas.metrics import lenet
+from ganvas.metrics import evaluation, lenet
 from ganvas.metrics.card import Card, Score
 from ganvas.metrics.catalog import METRICS, Row
+from ganvas.metrics.evaluation import USUAL, Protocol
 from ganvas.metrics.features import ModuleFeatures, RandomNetwork, extract
+from ganvas.runs.scores import from_json, rounded, to_json
+from ganvas.runs.scores import kept as kept_scores
+from ganvas.studies import measuring
+from ganvas.use.opening import as_trained
 
 TINY = {"data": "digits", "images": 256, "batch_size": 32, "width": 4, "latent": 4, "quiet": True}
 
@@ -109,9 +113,9 @@ def test_a_binarised_model_is_asked_about_binarised_examples(folder: Path) -> No
     assert untrained.value == pytest.approx(64 * math.log(2), rel=0.15)
     assert found["nll"].score.value < untrained.value
     run = ganvas.open(folder / "iwae-mnist")
-    x = evaluation.binarised(service.as_trained(run, "digits").held_out).x
+    x = evaluation.binarised(as_trained(run, "digits").held_out).x
     assert set(x.unique().tolist()) == {0, 255}
-    assert torch.equal(x, evaluation.binarised(service.as_trained(run, "digits").held_out).x)
+    assert torch.equal(x, evaluation.binarised(as_trained(run, "digits").held_out).x)
 
 
 def test_a_network_is_not_trained_for_metrics_that_look_through_none(
@@ -183,7 +187,7 @@ def test_an_evaluation_set_that_is_the_training_set_is_warned_of_and_on_the_card
     said = capsys.readouterr()
     assert "warning: the evaluation set is the training set" in said.err
     assert "note: the evaluation set is the training set" in said.out
-    for entry in evaluation.kept(run):
+    for entry in kept_scores(run):
         assert entry["score"]["card"]["split"] == "train"
         assert "the evaluation set is the training set" in entry["score"]["card"]["notes"][0]
 
@@ -246,9 +250,7 @@ def test_memorisation_shows_the_nearest_training_examples(folder: Path, capsys: 
 
 def test_what_is_drawn_is_the_nearest_training_example(folder: Path) -> None:
     opened = ganvas.open(folder / "gan")
-    found = evaluation.evaluation_of(
-        opened, service.as_trained(opened, "digits"), Protocol(("memorisation",), 40, "random")
-    )
+    found = measuring.evaluation_of(opened, as_trained(opened, "digits"), Protocol(("memorisation",), 40, "random"))
     seen = found.context
     network = seen.features
     assert network is not None
@@ -323,9 +325,9 @@ def test_kept_scores_of_networks_without_weights_are_told_apart_by_name(folder: 
     assert a.fingerprint == b.fingerprint
     asked = Protocol(("kid",), 60, a)
     service.evaluate(run, protocol=asked)
-    data = service.as_trained(run, "digits")
-    assert evaluation.recall(run, evaluation.evaluation_of(run, data, asked), "kid")
-    assert not evaluation.recall(run, evaluation.evaluation_of(run, data, Protocol(("kid",), 60, b)), "kid")
+    data = as_trained(run, "digits")
+    assert measuring.recall(run, measuring.evaluation_of(run, data, asked), "kid")
+    assert not measuring.recall(run, measuring.evaluation_of(run, data, Protocol(("kid",), 60, b)), "kid")
 
 
 def unlabelled(place: Path) -> str:
@@ -341,12 +343,12 @@ def test_json_is_what_is_kept(folder: Path, capsys: pytest.CaptureFixture[str]) 
     main(["evaluate", str(run), "--metrics", "swd,kid", "--num", "60", "--features", "random", "--json"])
     printed = json.loads(capsys.readouterr().out)
     assert [entry["score"]["name"] for entry in printed] == ["swd", "kid"]
-    kept = evaluation.kept(run)
+    kept = kept_scores(run)
     assert [{key: entry[key] for key in ("score", "floor", "untrained")} for entry in kept] == printed
     assert all(entry["data"] == "digits" and entry["images"] == 256 for entry in kept)
     for entry in printed:
-        row = evaluation.from_json(entry)
-        assert evaluation.from_json(json.loads(json.dumps(evaluation.to_json(row)))) == row
+        row = from_json(entry)
+        assert from_json(json.loads(json.dumps(to_json(row)))) == row
         assert row.score.card.features == (None if row.score.name == "swd" else "random-0")
 
 
@@ -355,11 +357,11 @@ def test_equal_cards_are_replaced_and_others_kept(folder: Path) -> None:
     (run / "evaluation.json").unlink(missing_ok=True)
     first = scores(run, "swd", num=60)["swd"].score
     assert scores(run, "swd", num=60)["swd"].score == first
-    assert len(evaluation.kept(run)) == 1
+    assert len(kept_scores(run)) == 1
     scores(run, "swd", num=61)
     scores(run, "mse", num=60)
     scores(run, "swd", num=60, seed=1)
-    names = [(entry["score"]["name"], entry["asked"]["num"], entry["asked"]["seed"]) for entry in evaluation.kept(run)]
+    names = [(entry["score"]["name"], entry["asked"]["num"], entry["asked"]["seed"]) for entry in kept_scores(run)]
     assert names == [("swd", 60, 0), ("swd", 61, 0), ("mse", 60, 0), ("swd", 60, 1)]
 
 
@@ -389,7 +391,7 @@ def test_another_source_is_brought_to_the_runs_shape(folder: Path) -> None:
     run = ganvas.open(folder / "vae")
     (row,) = service.evaluate(run, "glyphs", protocol=Protocol(("mse",), 20))
     assert row.score.card.num_samples == 20
-    assert evaluation.kept(run.path)[-1]["data"] == "glyphs"
+    assert kept_scores(run.path)[-1]["data"] == "glyphs"
 
 
 def test_metrics_are_listed_with_what_they_need(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,15 +13,17 @@ from protocols import EXPERIMENTS, Experiment, Training
 from reproduce import Measured, Result
 
 import ganvas
-from ganvas import evaluation, service
+from ganvas import service
 from ganvas.cli import main
 from ganvas.data import ImageOptions, open_data
 from ganvas.errors import GanvasError
-from ganvas.evaluation import Protocol
 from ganvas.losses.adversarial import NonSaturating
 from ganvas.metrics import lenet
-from ganvas.recipe import build
+from ganvas.metrics.evaluation import Protocol
 from ganvas.recipes import RECIPES
+from ganvas.studies import measuring
+from ganvas.training.recipe import build, resolved
+from ganvas.use.opening import as_trained
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_the_page_in_the_repository_is_the_page_of_its_results() -> None:
 def test_every_recipe_and_score_of_a_protocol_exists() -> None:
     for experiment in EXPERIMENTS.values():
         if isinstance(experiment.how, Training):
-            assert set(experiment.how.options) <= set(service.resolved(RECIPES[experiment.how.recipe], {}))
+            assert set(experiment.how.options) <= set(resolved(RECIPES[experiment.how.recipe], {}))
             assert 0 < experiment.how.budget <= experiment.how.images
             assert (experiment.how.recipe in ("pacgan-ring",)) <= (len(experiment.seeds) >= 3)
 
@@ -178,5 +180,5 @@ def test_a_recalled_score_of_modes_is_not_measured_again(digits: Path, tmp_path:
     )
     protocol = Protocol(("modes",), 50)
     kept = service.evaluate(run, protocol=protocol)
-    found = evaluation.evaluation_of(run, service.as_trained(run, run.settings.source), protocol)
-    assert [row.score.value for row in evaluation.recall(run, found, "modes")] == [row.score.value for row in kept]
+    found = measuring.evaluation_of(run, as_trained(run, run.settings.source), protocol)
+    assert [row.score.value for row in measuring.recall(run, found, "modes")] == [row.score.value for row in kept]

@@ -16,12 +16,12 @@ import torch
 from safetensors.torch import load_file
 
 import ganvas
-from ganvas import export as exports
 from ganvas import service
 from ganvas.cli import main
 from ganvas.errors import GanvasError
-from ganvas.evaluation import Protocol
-from ganvas.runs import Run
+from ganvas.metrics.evaluation import Protocol
+from ganvas.use import export as exports
+from ganvas.use.run import Run
 
 TINY: dict[str, Any] = {"data": "digits", "images": 64, "batch_size": 32, "width": 4, "latent": 4, "quiet": True}
 

@@ -22,13 +22,14 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import ganvas
-from ganvas import GanvasError, checkpoint, memory
+from ganvas import GanvasError
 from ganvas.cli import main
 from ganvas.data import ImageOptions, open_data
-from ganvas.data.images import decode
+from ganvas.data.domains.image_files import decode
 from ganvas.errors import printable
-from ganvas.machine import facts
-from ganvas.runs import PUBLISHED, Directory
+from ganvas.machine import facts, memory
+from ganvas.runs.directory import PUBLISHED, Directory
+from ganvas.training import checkpoint
 
 SMALL: dict[str, Any] = {"network": "mlp", "width": 4, "latent": 2, "batch_size": 32, "images": 64, "quiet": True}
 

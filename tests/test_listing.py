@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 import ganvas
-from ganvas import listing, storage
 from ganvas.cli import main
-from ganvas.export import export
+from ganvas.machine import storage
+from ganvas.runs import listing
+from ganvas.use.export import export
 
 TINY: dict[str, Any] = {"data": "digits", "batch_size": 32, "width": 4, "latent": 2, "quiet": True}
 

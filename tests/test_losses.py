@@ -8,13 +8,13 @@ from torch import nn
 from torch.distributions import Categorical, Independent
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ganvas.distributions import BernoulliImage, CategoricalImage, DiagonalNormal, DiscretizedLogistic
-from ganvas.likelihoods import Bernoulli, Gaussian, Logistic, PixelScaleGaussian, SharedScaleGaussian
-from ganvas.likelihoods import Categorical as CategoricalHead
 from ganvas.losses import adversarial, penalties
 from ganvas.losses.reconstruction import optimal_scale, unit_scale
 from ganvas.models.vae import kl_per_dimension
-from ganvas.priors import Normal, Uniform
+from ganvas.probability.distributions import BernoulliImage, CategoricalImage, DiagonalNormal, DiscretizedLogistic
+from ganvas.probability.likelihoods import Bernoulli, Gaussian, Logistic, PixelScaleGaussian, SharedScaleGaussian
+from ganvas.probability.likelihoods import Categorical as CategoricalHead
+from ganvas.probability.priors import Normal, Uniform
 
 REAL, FAKE = torch.tensor([0.3, -1.2, 2.0]).double(), torch.tensor([0.7, -0.4, -1.5]).double()
 

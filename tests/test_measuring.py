@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 import ganvas
-from ganvas import GanvasError, checkpoint
-from ganvas.callbacks import Every, KeepBest, Measure
+from ganvas import GanvasError
 from ganvas.cli import main
+from ganvas.training import checkpoint
+from ganvas.training.callbacks import Every, KeepBest, Measure
 
 TINY = {"data": "digits", "images": 384, "batch_size": 32, "width": 4, "latent": 4, "quiet": True}
 MEASURED = {**TINY, "metrics": ["swd", "mse"], "metrics_every": 64, "checkpoint_every": 128}
@@ -150,7 +151,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
 def test_a_metric_that_fails_on_the_way_is_left_out_and_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from ganvas.evaluation import Evaluation
+    from ganvas.metrics.evaluation import Evaluation
 
     scores = Evaluation.scores
 

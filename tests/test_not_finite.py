@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 import ganvas
-from ganvas import checkpoint, listing, service
-from ganvas.batch import Batch
-from ganvas.failures import Norms, likely_cause
-from ganvas.model import Model, Player, Round, Terms
+from ganvas import service
+from ganvas.core.batch import Batch
+from ganvas.core.model import Model, Player, Round, Terms
 from ganvas.models.vae import VAE
-from ganvas.priors import Normal
-from ganvas.trainer import NotFinite, Trainer
+from ganvas.probability.priors import Normal
+from ganvas.runs import listing
+from ganvas.training import checkpoint
+from ganvas.training.failures import Norms, likely_cause
+from ganvas.training.trainer import NotFinite, Trainer
 
 TINY: dict[str, Any] = {"data": "digits", "batch_size": 32, "width": 4, "latent": 2, "quiet": True}
 
@@ -210,7 +212,7 @@ def test_a_run_killed_just_after_a_rewind_goes_on_the_same(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("ganvas.jobs.note_rewinds", killed)
+        patch.setattr("ganvas.jobs.job.note_rewinds", killed)
         ganvas.train("vae", out=tmp_path / "killed", **options)
     assert newest(tmp_path / "killed")[0]["step_factors"] == {"autoencoder": 0.5}
     ganvas.train(resume=tmp_path / "killed", quiet=True)

@@ -9,16 +9,17 @@ import torch
 from torch import nn
 
 import ganvas
-from ganvas import checkpoint, devices, service
 from ganvas.cli import main
+from ganvas.core.model import Terms
 from ganvas.data import batches, open_data
 from ganvas.errors import GanvasError
 from ganvas.losses.penalties import squared_slope
-from ganvas.machine import facts
-from ganvas.model import Terms
-from ganvas.precision import Precision
+from ganvas.machine import devices, facts
+from ganvas.machine.precision import Precision
 from ganvas.recipes import RECIPES
-from ganvas.trainer import Seat, Trainer
+from ganvas.training import checkpoint
+from ganvas.training.trainer import Seat, Trainer
+from ganvas.use.opening import seeded_build
 
 Found = dict[str, tuple[Terms, list[torch.Tensor | None]]]
 
@@ -26,7 +27,7 @@ Found = dict[str, tuple[Terms, list[torch.Tensor | None]]]
 def one_step(recipe: str, precision: Precision, monkeypatch: pytest.MonkeyPatch, **options: object) -> Found:
     """Each move's terms and gradients, which no optimiser takes."""
     data = open_data("digits")
-    built = service.seeded_build(RECIPES[recipe], data.info, options, seed=0)
+    built = seeded_build(RECIPES[recipe], data.info, options, seed=0)
     trainer = Trainer(built.model, built.optimizers, transform=built.transform, precision=precision)
     found: Found = {}
 

@@ -5,17 +5,18 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from ganvas import priors, rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.data import DataInfo
-from ganvas.distributions import DiagonalNormal
 from ganvas.errors import GanvasError
+from ganvas.machine import rng
 from ganvas.models.vae import VAE, divergence
 from ganvas.networks import Encoder, Mlp
-from ganvas.priors import Mixture, NormalMixture, VampPrior
-from ganvas.recipe import build
+from ganvas.probability import priors
+from ganvas.probability.distributions import DiagonalNormal
+from ganvas.probability.priors import Mixture, NormalMixture, VampPrior
 from ganvas.recipes.likelihood import mixture_vae, vamp_vae
-from ganvas.trainer import Trainer, gradient
+from ganvas.training.recipe import build
+from ganvas.training.trainer import Trainer, gradient
 
 
 def mixture() -> NormalMixture:

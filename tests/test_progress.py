@@ -6,7 +6,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from ganvas.progress import Progress
+from ganvas.jobs.progress import Progress
 
 TERMS = {"critic": {"adversarial": 1.20345, "gradient_penalty": 0.01}, "decoder": {"distortion": 93.12345}}
 
@@ -156,6 +156,6 @@ def test_values_that_are_not_finite_are_shown(clock: Clock) -> None:
 
 
 def test_importing_says_nothing_and_needs_no_torch() -> None:
-    code = "import sys, ganvas.progress, ganvas.report; sys.exit('torch' in sys.modules)"
+    code = "import sys, ganvas.jobs.progress, ganvas.report; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

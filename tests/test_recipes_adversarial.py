@@ -5,16 +5,16 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from ganvas import rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
 from ganvas.losses.adversarial import Relativistic
+from ganvas.machine import rng
 from ganvas.nn.clipping import WeightClipping
-from ganvas.recipe import build
 from ganvas.recipes import RECIPES
 from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, r3gan, sngan, wgan
-from ganvas.trainer import Trainer
+from ganvas.training.recipe import build
+from ganvas.training.trainer import Trainer
 
 POINTS = DataInfo(shape=(2,), num_train=100_000)
 IMAGES = DataInfo(shape=(1, 8, 8), num_train=64)

@@ -13,12 +13,14 @@ import pytest
 import torch
 
 import ganvas
-from ganvas import checkpoint, storage
 from ganvas.cli import main
 from ganvas.errors import GanvasError
-from ganvas.recipe import options
+from ganvas.machine import storage
 from ganvas.recipes import RECIPES
-from ganvas.runs import GROWING, Directory
+from ganvas.runs.directory import Directory
+from ganvas.runs.settings import GROWING
+from ganvas.training import checkpoint
+from ganvas.training.recipe import options
 
 TINY: dict[str, Any] = {"data": "digits", "batch_size": 32, "width": 4, "latent": 2, "quiet": True}
 COMMAND = ["train", "vae", "--data", "digits", "--batch-size", "32", "--width", "4", "--latent", "2", "--images", "256"]

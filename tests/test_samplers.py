@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import GanvasError
-from ganvas.samplers import PRIORS, Gaussian, GaussianMixture, SecondStage
+from ganvas.use.fitted_priors import PRIORS, Gaussian, GaussianMixture, SecondStage
 
 QUICK = SecondStage(width=64, epochs=1, steps=1_200)
 

@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 
 import ganvas
-from ganvas import GanvasError, checkpoint
+from ganvas import GanvasError
 from ganvas.cli import VERBS, main
 from ganvas.cli.verbs import COMMANDS
-from ganvas.pictures import save_picture, to_arrays
+from ganvas.data.domains.pictures import save_picture, to_arrays
+from ganvas.training import checkpoint
 
 TINY = {"data": "digits", "images": 256, "batch_size": 32, "quiet": True}
 
@@ -320,7 +321,7 @@ def test_resume_keeps_its_own_settings(vae: Path, capsys: pytest.CaptureFixture[
 
 OWN = '''
 from ganvas.data import DataInfo
-from ganvas.recipe import Recipe
+from ganvas.training.recipe import Recipe
 from ganvas.recipes.gan import gan
 
 

@@ -9,16 +9,17 @@ import pytest
 import torch
 from torch import nn
 
-from ganvas import checkpoint, rng
-from ganvas.batch import Batch
-from ganvas.callbacks import SECONDS_APART, TIMES_APART, Checkpoint, Every, OneTwoFive, Sparser
-from ganvas.ema import EMA
-from ganvas.model import Lazy, Model, Player, Round, Terms
+from ganvas.core.batch import Batch
+from ganvas.core.model import Lazy, Model, Player, Round, Terms
+from ganvas.core.schedules import Constant, Cosine, Linear, PowerPerEpoch, as_schedule
+from ganvas.machine import rng
 from ganvas.models.gan import GAN
 from ganvas.networks import Critic, Generator, Mlp
-from ganvas.priors import Normal
-from ganvas.schedules import Constant, Cosine, Linear, PowerPerEpoch, as_schedule
-from ganvas.trainer import NotFinite, Trainer
+from ganvas.probability.priors import Normal
+from ganvas.training import checkpoint
+from ganvas.training.callbacks import SECONDS_APART, TIMES_APART, Checkpoint, Every, OneTwoFive, Sparser
+from ganvas.training.ema import EMA
+from ganvas.training.trainer import NotFinite, Trainer
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 

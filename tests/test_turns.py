@@ -9,8 +9,8 @@ import torch
 from torch._dynamo.exc import BackendCompilerFailed
 
 import ganvas
-from ganvas import checkpoint, turns
 from ganvas.errors import GanvasError
+from ganvas.training import checkpoint, turns
 
 OPTIONS: dict[str, Any] = {
     "data": "ring8",

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ganvas import checkpoint, rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
+from ganvas.core.model import Model, Player, Round, Terms
 from ganvas.data import DataInfo
-from ganvas.model import Model, Player, Round, Terms
-from ganvas.recipe import build
+from ganvas.machine import rng
 from ganvas.recipes import RECIPES
-from ganvas.trainer import NotFinite, Trainer
+from ganvas.training import checkpoint
+from ganvas.training.recipe import build
+from ganvas.training.trainer import NotFinite, Trainer
 
 ADAM = partial(torch.optim.Adam, lr=0.05, fused=True)
 WAITS = {

@@ -13,8 +13,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ganvas.errors import GanvasError
-    from ganvas.service import open_run as open
-    from ganvas.service import train
+    from ganvas.jobs.start import train
+    from ganvas.use.opening import open_run as open
 
 __all__ = ["GanvasError", "__version__", "open", "train"]
 

@@ -4,16 +4,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganvas import rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.data import DataInfo
 from ganvas.data.augment import DiffAugment, InstanceNoise, Views, brightness, contrast, cutout, saturation, translation
 from ganvas.errors import GanvasError
 from ganvas.losses.penalties import R1
+from ganvas.machine import rng
 from ganvas.models.gan import GAN
-from ganvas.priors import Normal
-from ganvas.recipe import build
+from ganvas.probability.priors import Normal
 from ganvas.recipes.gan import gan
+from ganvas.training.recipe import build
 
 
 @pytest.fixture

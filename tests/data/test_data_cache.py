@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from ganvas.cli import main
-from ganvas.data import Data, ImageOptions, cache, folder, open_data
+from ganvas.data import Data, ImageOptions, open_data
+from ganvas.data.sources import cache, folder
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from ganvas.data import Data, ImageOptions, open_data
-from ganvas.data.splits import split_by_key
+from ganvas.data.sources.splits import split_by_key
 from ganvas.errors import GanvasError
 
 

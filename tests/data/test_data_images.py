@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from ganvas.data import ImageOptions, Split, read_image
-from ganvas.data.images import adapt, decode, measure
+from ganvas.data.domains.image_files import adapt, decode, measure
 from ganvas.errors import GanvasError
 
 RED = (255, 0, 0)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganvas import rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.data import (
     Binarize,
     Compose,
@@ -18,6 +17,7 @@ from ganvas.data import (
     to_uint8,
 )
 from ganvas.errors import GanvasError
+from ganvas.machine import rng
 
 
 def test_bytes_survive_the_way_to_floats_and_back() -> None:

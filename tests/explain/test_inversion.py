@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
-from ganvas.explain.inversion import Search
 from ganvas.models.gan import GAN
-from ganvas.priors import Normal
-from ganvas.recipe import build
+from ganvas.probability.priors import Normal
 from ganvas.recipes.conditional import cgan
+from ganvas.training.recipe import build
+from ganvas.use.inversion import Search
 
 
 class Linear(nn.Linear):

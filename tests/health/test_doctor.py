@@ -9,9 +9,10 @@ import histories
 import pytest
 
 import ganvas
-from ganvas import service, storage
+from ganvas import service
 from ganvas.cli import main
 from ganvas.cli.show import sparkline
+from ganvas.machine import storage
 from ganvas.report import write_report
 
 

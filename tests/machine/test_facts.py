@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganvas import arithmetic, memory
-from ganvas.machine import facts
+from ganvas.machine import arithmetic, facts, memory
 
 CPUINFO = """processor\t: 0
 vendor_id\t: AuthenticAMD

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 from torch.distributions import Independent, LowRankMultivariateNormal, MultivariateNormal, Normal
 
-from ganvas.model import LatentVariableModel
+from ganvas.core.model import LatentVariableModel
 
 
 class StandardNormal(torch.nn.Module):

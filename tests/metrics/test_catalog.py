@@ -5,7 +5,7 @@ import pytest
 import torch
 from linear_vae import LinearVAE, StandardNormal
 
-from ganvas.distributions import BernoulliImage, DiscretizedLogistic
+from ganvas.core.model import Model
 from ganvas.errors import GanvasError
 from ganvas.metrics.card import comparable
 from ganvas.metrics.catalog import METRICS, evaluate, metric
@@ -14,7 +14,7 @@ from ganvas.metrics.cost import multiply_adds, num_parameters, peak_memory
 from ganvas.metrics.coverage import Mixture
 from ganvas.metrics.features import Classifier, ModuleFeatures
 from ganvas.metrics.reconstruction import sharpness
-from ganvas.model import Model
+from ganvas.probability.distributions import BernoulliImage, DiscretizedLogistic
 
 
 @dataclass

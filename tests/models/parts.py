@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ganvas import rng
-from ganvas.batch import Batch
-from ganvas.likelihoods import Gaussian
-from ganvas.model import Model, Terms
+from ganvas.core.batch import Batch
+from ganvas.core.model import Model, Terms
+from ganvas.machine import rng
 from ganvas.networks import CodeCritic, Critic, Decoder, Encoder, Generator, JointCritic, Mlp
-from ganvas.trainer import total
+from ganvas.probability.likelihoods import Gaussian
+from ganvas.training.trainer import total
 
 BODY = Mlp(width=16, depth=1)
 D, L = 3, 2

@@ -5,18 +5,18 @@ import torch
 from parts import D, L, Told, batch, code_critic, decoder, encoder, losses, reaches
 from torch.nn import functional as F
 
-from ganvas import rng
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
 from ganvas.losses.adversarial import Relativistic
 from ganvas.losses.penalties import R1
+from ganvas.machine import rng
 from ganvas.models.aae import AAE
 from ganvas.models.aae_semi import SemiSupervisedAAE
 from ganvas.networks import ClassifyingEncoder, Mlp
-from ganvas.priors import Normal
-from ganvas.recipe import build
+from ganvas.probability.priors import Normal
 from ganvas.recipes.hybrids import aae, aae_semi
-from ganvas.trainer import Trainer
+from ganvas.training.recipe import build
+from ganvas.training.trainer import Trainer
 
 K = 4
 

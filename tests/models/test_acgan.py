@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ganvas import rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
 from ganvas.losses.adversarial import NonSaturating, Relativistic
+from ganvas.machine import rng
 from ganvas.models.acgan import ACGAN, cross_entropy
 from ganvas.nn.conditioning import ConditionalNorm, ScoreHead
-from ganvas.recipe import build
 from ganvas.recipes.conditional import acgan, cgan, cvae
-from ganvas.trainer import Trainer
+from ganvas.training.recipe import build
+from ganvas.training.trainer import Trainer
 
 POINTS = DataInfo(shape=(2,), classes=("left", "right"), num_train=512)
 IMAGES = DataInfo(shape=(1, 8, 8), classes=("a", "b", "c"), num_train=64)

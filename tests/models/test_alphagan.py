@@ -3,7 +3,7 @@ from parts import L, Told, batch, code_critic, critic, encoder, generator, losse
 from torch.nn import functional as F
 
 from ganvas.models.alphagan import AlphaGAN
-from ganvas.priors import Normal
+from ganvas.probability.priors import Normal
 
 
 def model(image=None, code=None, weight: float = 3.0) -> AlphaGAN:

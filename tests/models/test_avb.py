@@ -5,13 +5,13 @@ from parts import BODY, D, L, Told, batch, decoder, joint_critic, losses, reache
 from torch import nn
 from torch.nn import functional as F
 
-from ganvas import rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
+from ganvas.machine import rng
 from ganvas.metrics.likelihood import negative_log_likelihood
 from ganvas.models.avb import AVB
 from ganvas.networks import ImplicitEncoder
-from ganvas.priors import Normal
-from ganvas.trainer import Trainer
+from ganvas.probability.priors import Normal
+from ganvas.training.trainer import Trainer
 
 
 def model(critic=None) -> AVB:

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 from ganvas.losses.adversarial import Wasserstein
 from ganvas.losses.penalties import R1
 from ganvas.models.bigan import BiGAN
-from ganvas.priors import Normal
+from ganvas.probability.priors import Normal
 
 
 def model(critic=None, loss=None) -> BiGAN:

@@ -3,9 +3,9 @@ from parts import L, Told, batch, code_critic, decoder, encoder, losses, reaches
 from torch.distributions import kl_divergence
 from torch.nn import functional as F
 
-from ganvas import rng
+from ganvas.machine import rng
 from ganvas.models.factorvae import FactorVAE, permute_dims
-from ganvas.priors import Normal
+from ganvas.probability.priors import Normal
 
 
 def model(critic=None, gamma: float = 5.0) -> FactorVAE:

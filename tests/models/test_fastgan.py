@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from ganvas import rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
+from ganvas.machine import rng
 from ganvas.networks.fast_critic import FastCritic, quadrants
-from ganvas.recipe import build
 from ganvas.recipes import RECIPES
-from ganvas.trainer import gradient
+from ganvas.training.recipe import build
+from ganvas.training.trainer import gradient
 
 
 def model_of(side: int, **given):

@@ -6,13 +6,13 @@ from parts import D, L, batch, encoder, generator, losses, reaches, slopes
 from torch import Tensor, nn
 from torch.distributions import kl_divergence
 
-from ganvas import rng
-from ganvas.batch import Batch
-from ganvas.distributions import DiagonalNormal
+from ganvas.core.batch import Batch
+from ganvas.core.schedules import Linear
+from ganvas.machine import rng
 from ganvas.models.introvae import IntroVAE, SoftIntroVAE
-from ganvas.priors import Normal
-from ganvas.schedules import Linear
-from ganvas.trainer import total
+from ganvas.probability.distributions import DiagonalNormal
+from ganvas.probability.priors import Normal
+from ganvas.training.trainer import total
 
 BETA = {"beta_rec": 0.7, "beta_kl": 0.3, "beta_neg": 0.9, "gamma": 0.2}
 

@@ -6,16 +6,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganvas import priors, rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.data import DataInfo
-from ganvas.distributions import DiagonalNormal
 from ganvas.errors import GanvasError
+from ganvas.machine import rng
 from ganvas.models.iwae import IWAE, doubly_reparameterised, reparameterised, sticking_the_landing
 from ganvas.models.vae import VAE
-from ganvas.recipe import build
+from ganvas.probability import priors
+from ganvas.probability.distributions import DiagonalNormal
 from ganvas.recipes.likelihood import iwae
 from ganvas.recipes.vae import iwae_mnist
+from ganvas.training.recipe import build
 
 LATENT, DIM = 2, 3
 

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from ganvas import checkpoint, rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
-from ganvas.recipe import build
+from ganvas.machine import rng
 from ganvas.recipes import RECIPES
-from ganvas.trainer import Trainer, gradient
+from ganvas.training import checkpoint
+from ganvas.training.recipe import build
+from ganvas.training.trainer import Trainer, gradient
 
 INFO = DataInfo(shape=(3, 32, 32), classes=(), num_train=512, mean=torch.zeros(3, 32, 32))
 SMALL = {"width": 4, "critic_width": 8, "latent": 8, "features": "random", "projection_width": 8}

@@ -7,14 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
-from ganvas import priors, rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.data import DataInfo
-from ganvas.distributions import DiagonalNormal
+from ganvas.machine import rng
 from ganvas.models.tcvae import TCVAE, MinibatchStratified, MinibatchWeighted
 from ganvas.models.vae import VAE
-from ganvas.recipe import build
+from ganvas.probability import priors
+from ganvas.probability.distributions import DiagonalNormal
 from ganvas.recipes.likelihood import tc_vae
+from ganvas.training.recipe import build
 
 
 class Copy(nn.Module):

@@ -4,7 +4,7 @@ from torch.nn import functional as F
 
 from ganvas.models.veegan import VEEGAN
 from ganvas.networks import PointEncoder
-from ganvas.priors import Normal
+from ganvas.probability.priors import Normal
 
 
 def model(critic=None) -> VEEGAN:

@@ -3,13 +3,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganvas import rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.losses.perceptual import RandomPerceptual
+from ganvas.machine import rng
 from ganvas.models.vqgan import VQGAN, balance
 from ganvas.networks import Critic, Dcgan, Generator, GridEncoder
 from ganvas.nn.quantize import EMAQuantizer, GradientQuantizer
-from ganvas.trainer import Trainer, total
+from ganvas.training.trainer import Trainer, total
 
 BODY = Dcgan(width=8)
 SHAPE, GRID = (1, 8, 8), (3, 4, 4)

@@ -5,20 +5,20 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import kl_divergence
 
-from ganvas import rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.data import DataInfo
-from ganvas.distributions import Certain
 from ganvas.errors import GanvasError
-from ganvas.likelihoods import Gaussian
+from ganvas.machine import rng
 from ganvas.metrics.likelihood import negative_elbo, negative_log_likelihood
 from ganvas.models.code_prior import CodeGrid, CodePrior
 from ganvas.models.vqvae import VQVAE
 from ganvas.networks import Dcgan, Decoder, GridEncoder
 from ganvas.nn.quantize import EMAQuantizer, GradientQuantizer
-from ganvas.recipe import build
+from ganvas.probability.distributions import Certain
+from ganvas.probability.likelihoods import Gaussian
 from ganvas.recipes.quantized import vq_vae
-from ganvas.trainer import Trainer
+from ganvas.training.recipe import build
+from ganvas.training.trainer import Trainer
 
 BODY = Dcgan(width=8)
 SHAPE, GRID = (1, 8, 8), (3, 4, 4)

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ganvas import rng
+from ganvas.machine import rng
 
 
 @pytest.fixture(autouse=True)

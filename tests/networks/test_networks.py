@@ -2,9 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganvas.distributions import DiagonalNormal
 from ganvas.errors import GanvasError
-from ganvas.likelihoods import Bernoulli, PixelScaleGaussian
 from ganvas.networks import (
     CodeCritic,
     Critic,
@@ -21,6 +19,8 @@ from ganvas.networks import (
     WithStddev,
 )
 from ganvas.nn.conditioning import ScoreHead
+from ganvas.probability.distributions import DiagonalNormal
+from ganvas.probability.likelihoods import Bernoulli, PixelScaleGaussian
 
 BODIES = [Mlp(width=16), Dcgan(width=4), Resnet(width=4)]
 SHAPE = (3, 16, 16)

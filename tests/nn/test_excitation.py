@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganvas import rng
+from ganvas.machine import rng
 from ganvas.networks.fastgan import FastSynthesis
 from ganvas.nn.excitation import Blur, GatedLinearUnit, NoiseInjection, SkipLayerExcitation
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from ganvas import rng
 from ganvas.errors import GanvasError
+from ganvas.machine import rng
 from ganvas.nn import frozen
 from ganvas.nn.efficientnet import STAGE_ENDS, efficientnet_lite0, scaled
 from ganvas.nn.frozen import RandomStages, frozen_features

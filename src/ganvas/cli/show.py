@@ -14,12 +14,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ganvas.contract import Facts
 from ganvas.errors import printable
-from ganvas.evaluation import rounded, to_json
-from ganvas.listing import RunFacts
 from ganvas.metrics.catalog import Row
-from ganvas.service import Checkup, RecipeFacts
+from ganvas.runs.listing import RunFacts
+from ganvas.runs.scores import rounded, to_json
+from ganvas.service.looking import Checkup, RecipeFacts
+from ganvas.training.contract import Facts
 
 
 def show_recipes(facts: Sequence[RecipeFacts], as_json: bool) -> None:

@@ -12,18 +12,23 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import DisallowNone, Positional, arg
 
-from ganvas import distributed, listing, service
-from ganvas import recipe as recipe_module
+from ganvas import service
 from ganvas.cli import fail
 from ganvas.cli.show import show_check, show_data, show_diagnosis, show_metrics, show_recipes, show_runs, show_scores
-from ganvas.continuum import continuum as sweep
 from ganvas.data import ImageOptions
 from ganvas.errors import GanvasError, printable
-from ganvas.evaluation import NEIGHBOURS, FeaturesName, Protocol
-from ganvas.explain.inversion import Search
-from ganvas.export import Format
-from ganvas.precision import Precision
-from ganvas.samplers import Gaussian, GaussianMixture, PostHocPrior, SecondStage
+from ganvas.machine import distributed
+from ganvas.machine.precision import Precision
+from ganvas.metrics.evaluation import FeaturesName, Protocol
+from ganvas.runs import listing
+from ganvas.runs.settings import GROWING, slug
+from ganvas.studies.continuum import continuum as sweep
+from ganvas.studies.measuring import NEIGHBOURS
+from ganvas.training import recipe as recipe_module
+from ganvas.use.export import Format
+from ganvas.use.fitted_priors import Gaussian, GaussianMixture, PostHocPrior, SecondStage
+from ganvas.use.inversion import Search
+from ganvas.use.opening import find_recipe
 
 Json = Annotated[bool, arg(help="print JSON", help_behavior_hint="")]
 Size = Annotated[int | None, arg(help="side of a square in pixels, to which images are scaled")]
@@ -257,7 +262,7 @@ def continuum(
     """Train the same networks from VAE to GAN, and draw what is bought and what is paid. It goes on where it was stopped."""
     page = sweep(
         data,
-        out or Path("runs") / f"continuum-{service.slug(data)}",
+        out or Path("runs") / f"continuum-{slug(data)}",
         weights=numbers(weights),
         seeds=seeds,
         images=images,
@@ -316,7 +321,7 @@ def report(run: RunPath) -> None:
 
 def grows(period: str) -> str:
     """What is said of a period that need not be given."""
-    how = service.GROWING[period]
+    how = GROWING[period]
     return f"if not given, {how.first:,} at first, and up to {1 << how.doublings} times as many later"
 
 
@@ -398,7 +403,7 @@ def train(arguments: Sequence[str]) -> None:
             return
         fail("What should be trained?", "Name a recipe, or your own file: ganvas train vae --data glyphs")
     assert name is not None
-    function, _ = service.find_recipe(name)
+    function, _ = find_recipe(name)
     known = recipe_module.options(function)
     kind = dataclasses.make_dataclass("Options", fields_of(function), bases=(Training,), kw_only=True)
     about = recipe_module.card(function)

@@ -2,10 +2,10 @@
 
 from ganvas.data.batches import batches
 from ganvas.data.dataset import Data, DataInfo, Modes, Skipped, Split
-from ganvas.data.grid import image_grid, picture, points_picture, to_uint8
-from ganvas.data.images import ImageOptions, read_image
+from ganvas.data.domains.drawing import image_grid, picture, points_picture, to_uint8
+from ganvas.data.domains.image_files import ImageOptions, read_image
 from ganvas.data.labels import keep_labels
-from ganvas.data.sources import open_data, source_names
+from ganvas.data.sources.by_name import open_data, source_names
 from ganvas.data.summary import summary
 from ganvas.data.transforms import Binarize, Compose, HorizontalFlip
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganvas import rng
 from ganvas.errors import GanvasError, did_you_mean
+from ganvas.machine import rng
 
 View = Callable[[Tensor, int], Tensor]
 

@@ -7,10 +7,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.data.dataset import Split
 from ganvas.errors import GanvasError
-from ganvas.rng import generator
+from ganvas.machine.rng import generator
 
 
 def batches(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
 from ganvas.errors import GanvasError
 
 

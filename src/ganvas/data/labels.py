@@ -6,7 +6,7 @@ import torch
 
 from ganvas.data.dataset import DataInfo, Split
 from ganvas.errors import GanvasError
-from ganvas.rng import generator
+from ganvas.machine.rng import generator
 
 
 def keep_labels(split: Split, info: DataInfo, num: int, seed: int) -> Split:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ganvas import rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
+from ganvas.machine import rng
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganvas import rng
-from ganvas.precision import full, unmixed
+from ganvas.machine import rng
+from ganvas.machine.precision import full, unmixed
 
 Score = Callable[[Tensor, Tensor | None], Tensor]
 """A critic: (x, y) to scores."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganvas.precision import full
+from ganvas.machine.precision import full
 
 
 class RandomPerceptual(nn.Module):

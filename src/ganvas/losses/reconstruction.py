@@ -6,7 +6,7 @@ Each takes two tensors (N, ...), sums over dimensions and averages over the batc
 import torch
 from torch import Tensor
 
-from ganvas.precision import full
+from ganvas.machine.precision import full
 
 
 def unit_scale(x: Tensor, x_hat: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganvas.core.model import Classifies
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.metrics import codes, disentanglement, reconstruction, representation
 from ganvas.metrics.card import Better, Card, Score
@@ -23,7 +24,6 @@ from ganvas.metrics.lenet import LeNet
 from ganvas.metrics.likelihood import bits_per_dimension
 from ganvas.metrics.prdc import prdc
 from ganvas.metrics.sliced_wasserstein import PROJECTIONS, sliced_wasserstein
-from ganvas.model import Classifies
 
 Value = float | tuple[float, float]
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from ganvas.core.model import Autoencoder, Classifies
 from ganvas.metrics.images import as_float
-from ganvas.model import Autoencoder, Classifies
 
 BATCH = 250
 

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ganvas import rng
+from ganvas.core.model import Autoencoder, Classifies, LatentVariableModel, Model
+from ganvas.machine import rng
+from ganvas.machine.rng import generator, seeded
 from ganvas.metrics import codes
 from ganvas.metrics.coverage import Mixture
 from ganvas.metrics.features import Classifier, FeatureNetwork, extract
 from ganvas.metrics.images import as_float
 from ganvas.metrics.likelihood import Bound, Kind, kind_of, negative_elbo, negative_log_likelihood
 from ganvas.metrics.memorisation import Memorisation, memorisation
-from ganvas.model import Autoencoder, Classifies, LatentVariableModel, Model
-from ganvas.rng import generator, seeded
 
 SAMPLE_BATCH = 250
 

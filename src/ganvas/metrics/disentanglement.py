@@ -17,7 +17,7 @@ from sklearn.metrics import mutual_info_score
 from sklearn.svm import LinearSVC
 
 from ganvas.errors import GanvasError
-from ganvas.rng import derive
+from ganvas.machine.rng import derive
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ganvas.errors import GanvasError
+from ganvas.machine.rng import seeded
 from ganvas.metrics.images import as_float
-from ganvas.rng import seeded
 
 
 class FeatureNetwork(nn.Module, ABC):

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import GanvasError, needs_extra
+from ganvas.machine.rng import seeded
 from ganvas.metrics.features import Classifier
 from ganvas.metrics.images import as_levels
-from ganvas.rng import seeded
 
 WEIGHTS_HASH = "6726825d"
 """First digits of the sha256 of weights-inception-2015-12-05, TensorFlow's network of the FID paper."""

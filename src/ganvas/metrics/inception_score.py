@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import GanvasError
-from ganvas.rng import generator
+from ganvas.machine.rng import generator
 
 
 def inception_score(probabilities: Tensor, seed: int, splits: int = 10) -> tuple[float, float]:

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from ganvas.errors import GanvasError
+from ganvas.machine.rng import seeded
 from ganvas.metrics.features import finite
-from ganvas.rng import seeded
 
 SUBSETS = 100
 SUBSET_SIZE = 1_000

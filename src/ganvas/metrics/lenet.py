@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.errors import GanvasError
+from ganvas.machine.rng import generator, seeded
+from ganvas.machine.storage import cache_folder
 from ganvas.metrics.features import BATCH, Classifier
 from ganvas.metrics.images import as_float
-from ganvas.rng import generator, seeded
-from ganvas.storage import cache_folder
 
 VERSION = 1
 """To be raised with any change of architecture or training: it is part of the cache's key."""

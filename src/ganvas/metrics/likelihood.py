@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from ganvas.distributions import BernoulliImage
+from ganvas.core.model import LatentVariableModel
 from ganvas.errors import GanvasError
+from ganvas.machine.rng import seeded
 from ganvas.metrics.codes import batches, evaluating
 from ganvas.metrics.images import as_float
-from ganvas.model import LatentVariableModel
-from ganvas.rng import seeded
+from ganvas.probability.distributions import BernoulliImage
 
 CODES_AT_ONCE = 1_000
 """Codes decoded at once: small enough that a layer of 28x28 likelihoods stays in the processor's cache."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from torch import nn
 
 from ganvas.errors import GanvasError
+from ganvas.machine.own_code import executed, own_error
+from ganvas.machine.rng import seeded
 from ganvas.metrics.features import FeatureNetwork, ModuleFeatures
-from ganvas.own_code import executed, own_error
-from ganvas.rng import seeded
 
 HINT = "Write `def my_features() -> nn.Module:` in it; the module takes images (N, C, H, W) in [-1, 1]."
 

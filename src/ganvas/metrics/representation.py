@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ganvas.errors import GanvasError
+from ganvas.machine.rng import derive, seeded
 from ganvas.metrics.likelihood import divergence
-from ganvas.rng import derive, seeded
 
 ACTIVE_THRESHOLD = 0.01
 

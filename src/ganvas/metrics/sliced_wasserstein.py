@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import GanvasError
-from ganvas.rng import generator
+from ganvas.machine.rng import generator
 
 PROJECTIONS = 512
 

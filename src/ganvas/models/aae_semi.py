@@ -7,12 +7,12 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional as F
 
-from ganvas import rng
-from ganvas.batch import Batch
-from ganvas.distributions import DiagonalNormal, Size, Unchecked
+from ganvas.core.batch import Batch
+from ganvas.core.model import Autoencoder, Player, Round, Terms
 from ganvas.errors import GanvasError
 from ganvas.losses.adversarial import Adversarial, NonSaturating
-from ganvas.model import Autoencoder, Player, Round, Terms
+from ganvas.machine import rng
+from ganvas.probability.distributions import DiagonalNormal, Size, Unchecked
 
 
 class SemiSupervisedAAE(Autoencoder):

@@ -6,9 +6,9 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
+from ganvas.core.model import FeatureCritic, Model, Player, Round, Terms
 from ganvas.losses.adversarial import Adversarial, NonSaturating
-from ganvas.model import FeatureCritic, Model, Player, Round, Terms
 
 
 class ACGAN(Model):

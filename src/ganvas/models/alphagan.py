@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
+from ganvas.core.model import Autoencoder, Lazy, Player, Round, Terms
 from ganvas.losses.adversarial import NonSaturating
 from ganvas.losses.penalties import Penalty
-from ganvas.model import Autoencoder, Lazy, Player, Round, Terms
 
 
 class AlphaGAN(Autoencoder):

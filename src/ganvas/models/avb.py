@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ganvas import rng
-from ganvas.batch import Batch
-from ganvas.distributions import DiagonalNormal
+from ganvas.core.batch import Batch
+from ganvas.core.model import LatentVariableModel, Player, Round, Terms
 from ganvas.losses.adversarial import NonSaturating
-from ganvas.model import LatentVariableModel, Player, Round, Terms
+from ganvas.machine import rng
+from ganvas.probability.distributions import DiagonalNormal
 
 
 class NoisyEncoder(Protocol):

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
+from ganvas.core.model import Autoencoder, Lazy, Player, Round, Terms
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.losses.penalties import Penalty
-from ganvas.model import Autoencoder, Lazy, Player, Round, Terms
 from ganvas.models.pairs import pair_penalty
 
 

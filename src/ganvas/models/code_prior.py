@@ -7,9 +7,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributions import register_kl
 
-from ganvas import rng
-from ganvas.distributions import Certain, Size, Unchecked
+from ganvas.machine import rng
 from ganvas.nn.quantize import VectorQuantizer, nearest
+from ganvas.probability.distributions import Certain, Size, Unchecked
 
 
 class CodePrior(nn.Module):

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
+from ganvas.core.model import Lazy, Model, Player, Round, Terms
 from ganvas.losses.adversarial import Adversarial, NonSaturating
-from ganvas.model import Lazy, Model, Player, Round, Terms
-from ganvas.precision import full
+from ganvas.machine.precision import full
 
 
 class ConsensusGAN(Model):

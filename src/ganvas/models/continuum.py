@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
+from ganvas.core.model import Autoencoder, Lazy, Player, Round, Terms
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.losses.penalties import Penalty
 from ganvas.losses.reconstruction import optimal_scale
-from ganvas.model import Autoencoder, Lazy, Player, Round, Terms
 from ganvas.models.vaegan import repeated
 
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
-from ganvas import rng
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
+from ganvas.core.model import LatentVariableModel, Player, Round, Terms
 from ganvas.losses.adversarial import NonSaturating
-from ganvas.model import LatentVariableModel, Player, Round, Terms
+from ganvas.machine import rng
 
 
 class FactorVAE(LatentVariableModel):

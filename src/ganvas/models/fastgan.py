@@ -5,8 +5,8 @@ from typing import Protocol, cast
 
 from torch import Tensor, nn
 
+from ganvas.core.model import Player, Round, Terms
 from ganvas.losses.adversarial import Adversarial, Hinge
-from ganvas.model import Player, Round, Terms
 from ganvas.models.gan import GAN
 
 

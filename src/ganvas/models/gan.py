@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
+from ganvas.core.model import Lazy, Model, Player, Round, Terms
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.losses.penalties import Penalty
-from ganvas.model import Lazy, Model, Player, Round, Terms
 
 
 class GAN(Model):

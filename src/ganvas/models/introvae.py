@@ -8,10 +8,10 @@ from typing import final
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
-from ganvas.batch import Batch
-from ganvas.model import Autoencoder, Player, Round, Terms
-from ganvas.precision import full
-from ganvas.schedules import Schedule, as_schedule
+from ganvas.core.batch import Batch
+from ganvas.core.model import Autoencoder, Player, Round, Terms
+from ganvas.core.schedules import Schedule, as_schedule
+from ganvas.machine.precision import full
 
 
 class Introspective(Autoencoder):

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ganvas.batch import Batch
-from ganvas.distributions import DiagonalNormal
+from ganvas.core.batch import Batch
+from ganvas.core.model import LatentVariableModel, Player, Round, Terms
 from ganvas.errors import GanvasError
-from ganvas.model import LatentVariableModel, Player, Round, Terms
+from ganvas.probability.distributions import DiagonalNormal
 
 Estimator = Callable[[Tensor, DiagonalNormal, Tensor], Tensor]
 """From log p(x, z) (k, N), q(z|x) and codes z ~ q (k, N, L) to log 1/k Σᵢ wᵢ, (N,), wᵢ = p(x, zᵢ) / q(zᵢ|x).

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
+from ganvas.core.model import Model, Player, Round, Terms
 from ganvas.losses.adversarial import Adversarial, Hinge
-from ganvas.model import Model, Player, Round, Terms
 
 
 class ProjectedGAN(Model):

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ganvas.batch import Batch
-from ganvas.distributions import DiagonalNormal
-from ganvas.model import LatentVariableModel, Player, Round, Terms
-from ganvas.schedules import Schedule, as_schedule
+from ganvas.core.batch import Batch
+from ganvas.core.model import LatentVariableModel, Player, Round, Terms
+from ganvas.core.schedules import Schedule, as_schedule
+from ganvas.probability.distributions import DiagonalNormal
 
 
 class MinibatchWeights(ABC):

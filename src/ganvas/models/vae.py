@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
-from ganvas.batch import Batch
-from ganvas.model import LatentVariableModel, Player, Round, Terms
-from ganvas.schedules import Schedule, as_schedule
+from ganvas.core.batch import Batch
+from ganvas.core.model import LatentVariableModel, Player, Round, Terms
+from ganvas.core.schedules import Schedule, as_schedule
 
 
 class VAE(LatentVariableModel):

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
-from ganvas.batch import Batch
+from ganvas.core.batch import Batch
+from ganvas.core.model import Autoencoder, FeatureCritic, Lazy, Player, Round, Terms
+from ganvas.core.schedules import Schedule, as_schedule
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.losses.penalties import Penalty
 from ganvas.losses.reconstruction import unit_scale
-from ganvas.model import Autoencoder, FeatureCritic, Lazy, Player, Round, Terms
-from ganvas.schedules import Schedule, as_schedule
 
 
 class VAEGAN(Autoencoder):

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ganvas.batch import Batch
-from ganvas.distributions import DiagonalNormal
+from ganvas.core.batch import Batch
+from ganvas.core.model import Autoencoder, Lazy, Player, Round, Terms
 from ganvas.losses.adversarial import NonSaturating
 from ganvas.losses.penalties import Penalty
-from ganvas.model import Autoencoder, Lazy, Player, Round, Terms
 from ganvas.models.pairs import pair_penalty
+from ganvas.probability.distributions import DiagonalNormal
 
 
 class VEEGAN(Autoencoder):

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ganvas.batch import Batch
-from ganvas.distributions import Certain
+from ganvas.core.batch import Batch
+from ganvas.core.model import Autoencoder, Player, Round, Terms
 from ganvas.losses.adversarial import Adversarial, Hinge
-from ganvas.model import Autoencoder, Player, Round, Terms
 from ganvas.models.code_prior import CodePrior
 from ganvas.models.vqvae import rounded
+from ganvas.probability.distributions import Certain
 
 
 class VQGAN(Autoencoder):

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ganvas.batch import Batch
-from ganvas.distributions import Certain
-from ganvas.model import LatentVariableModel, Player, Round, Terms
+from ganvas.core.batch import Batch
+from ganvas.core.model import LatentVariableModel, Player, Round, Terms
 from ganvas.models.code_prior import CodePrior, indices_of
 from ganvas.nn.quantize import VectorQuantizer
+from ganvas.probability.distributions import Certain
 
 
 class VQVAE(LatentVariableModel):

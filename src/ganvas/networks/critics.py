@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+from ganvas.machine.precision import full
 from ganvas.networks.body import Analysis
 from ganvas.networks.mlp import DenseStack
 from ganvas.nn.blocks import MinibatchStddev
 from ganvas.nn.conditioning import Concatenation, ScoreHead
-from ganvas.precision import full
 
 
 class Critic(nn.Module):

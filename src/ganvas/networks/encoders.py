@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from ganvas.distributions import DiagonalNormal
+from ganvas.machine.precision import full
 from ganvas.networks.body import Analysis
 from ganvas.networks.mlp import DenseStack
-from ganvas.precision import full
+from ganvas.probability.distributions import DiagonalNormal
 
 
 class Encoder(nn.Module):

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganvas.machine.precision import full
 from ganvas.networks.body import Shape, resolutions
 from ganvas.nn.excitation import GatedLinearUnit
 from ganvas.nn.resampled import enlarged
 from ganvas.nn.spectral import spectral
-from ganvas.precision import full
 
 DOUBLINGS = 2
 """How often a decoder enlarges its map, as long as the drawing is no larger than the image."""

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ganvas.likelihoods import Likelihood
 from ganvas.networks.body import Synthesis
+from ganvas.probability.likelihoods import Likelihood
 
 
 class Generator(nn.Module):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ganvas.machine.precision import full
 from ganvas.nn.spectral import spectral
-from ganvas.precision import full
 
 
 class MapCritics(nn.Module):

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from ganvas.errors import GanvasError
+from ganvas.machine.precision import full
 from ganvas.nn.norms import Norm, batch_norm
-from ganvas.precision import full
 
 
 class ClassEmbedding(nn.Module):

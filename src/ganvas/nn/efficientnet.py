@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.errors import GanvasError, needs_extra
-from ganvas.rng import seeded
+from ganvas.machine.rng import seeded
 
 WEIGHTS_HASH = "57934424"
 """First digits of the SHA-256 of the package's weights."""

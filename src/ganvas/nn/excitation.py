@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ganvas import rng
+from ganvas.machine import rng
 
 
 class GatedLinearUnit(nn.Module):

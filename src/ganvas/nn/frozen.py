@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganvas import rng
 from ganvas.errors import GanvasError
+from ganvas.machine import rng
 from ganvas.nn.efficientnet import STAGE_CHANNELS, FoldedEfficientNet, efficientnet_lite0
 
 FrozenName = Literal["auto", "efficientnet", "random"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganvas import rng
+from ganvas.machine import rng
 
 
 class RandomProjection(nn.Module):

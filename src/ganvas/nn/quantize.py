@@ -9,8 +9,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganvas import rng
-from ganvas.precision import full, unmixed
+from ganvas.machine import rng
+from ganvas.machine.precision import full, unmixed
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ import inspect
 from pathlib import Path
 
 from ganvas.errors import GanvasError
-from ganvas.own_code import executed
-from ganvas.recipe import Recipe, RecipeFunction, recipe_name
+from ganvas.machine.own_code import executed
 from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, pacgan_stacked, r3gan, sngan, wgan
 from ganvas.recipes.article import article_gan, article_vae
 from ganvas.recipes.conditional import acgan, cgan, cvae
@@ -17,6 +16,7 @@ from ganvas.recipes.likelihood import iwae, mixture_vae, tc_vae, vamp_vae
 from ganvas.recipes.quantized import vq_vae, vqgan
 from ganvas.recipes.vae import iwae_mnist, vae
 from ganvas.recipes.vaegan import vaegan
+from ganvas.training.recipe import Recipe, RecipeFunction, recipe_name
 
 _ALL: tuple[RecipeFunction, ...] = (
     vae,

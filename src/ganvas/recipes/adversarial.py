@@ -17,8 +17,7 @@ from ganvas.nn.clipping import WeightClipping
 from ganvas.nn.init import dcgan_init, xavier_init
 from ganvas.nn.norms import Norm, batch_norm, no_norm
 from ganvas.nn.spectral import spectral
-from ganvas.priors import Normal
-from ganvas.recipe import Recipe
+from ganvas.probability.priors import Normal
 from ganvas.recipes.choices import (
     NetworkName,
     adam,
@@ -29,7 +28,8 @@ from ganvas.recipes.choices import (
     norm_for,
     slope_weight,
 )
-from ganvas.trainer import OptimizerFactory
+from ganvas.training.recipe import Recipe
+from ganvas.training.trainer import OptimizerFactory
 
 M = TypeVar("M", bound=nn.Module)
 

@@ -6,15 +6,15 @@ import torch
 from torch import nn
 
 from ganvas.data import DataInfo
-from ganvas.likelihoods import Bernoulli
 from ganvas.models.gan import GAN
 from ganvas.models.vae import VAE
 from ganvas.networks import Critic, Decoder, Encoder, Generator
 from ganvas.networks.mlp import MlpAnalysis, MlpSynthesis
 from ganvas.nn.norms import batch_norm
-from ganvas.priors import Normal
-from ganvas.recipe import Recipe
+from ganvas.probability.likelihoods import Bernoulli
+from ganvas.probability.priors import Normal
 from ganvas.recipes.choices import adam, latent_length
+from ganvas.training.recipe import Recipe
 
 
 def article_gan(data: DataInfo, *, latent: int = 100, learning_rate: float = 2e-4) -> Recipe:

@@ -6,7 +6,6 @@ from typing import Literal
 import torch
 from torch import nn
 
-from ganvas import likelihoods
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
 from ganvas.losses import adversarial
@@ -15,7 +14,8 @@ from ganvas.networks import Body, Dcgan, Mlp, Resnet
 from ganvas.networks.generators import Decoder
 from ganvas.nn.init import dcgan_init
 from ganvas.nn.norms import Norm, batch_norm, no_norm
-from ganvas.trainer import OptimizerFactory
+from ganvas.probability import likelihoods
+from ganvas.training.trainer import OptimizerFactory
 
 NetworkName = Literal["auto", "mlp", "dcgan", "resnet"]
 LikelihoodName = Literal[

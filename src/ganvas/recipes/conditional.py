@@ -7,8 +7,7 @@ from ganvas.models.vae import VAE
 from ganvas.networks import Critic, Encoder, Generator
 from ganvas.nn.conditioning import ClassHead, ScoreHead, conditional_batch_norm
 from ganvas.nn.spectral import spectral
-from ganvas.priors import Normal
-from ganvas.recipe import Recipe
+from ganvas.probability.priors import Normal
 from ganvas.recipes import choices
 from ganvas.recipes.choices import (
     LOSSES,
@@ -22,6 +21,7 @@ from ganvas.recipes.choices import (
     initialised,
     latent_length,
 )
+from ganvas.training.recipe import Recipe
 
 
 def cvae(

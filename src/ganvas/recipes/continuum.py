@@ -6,9 +6,9 @@ from ganvas.losses.penalties import R1
 from ganvas.models.continuum import Continuum
 from ganvas.networks import Critic, Encoder, Generator
 from ganvas.nn.norms import batch_norm, layer_norm
-from ganvas.priors import Normal
-from ganvas.recipe import Recipe
+from ganvas.probability.priors import Normal
 from ganvas.recipes.choices import NetworkName, adam, batch_for, body, initialised, latent_length
+from ganvas.training.recipe import Recipe
 
 
 def continuum(

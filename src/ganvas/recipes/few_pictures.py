@@ -11,10 +11,10 @@ from ganvas.networks.fastgan import FastSynthesis
 from ganvas.networks.projected import MapCritics
 from ganvas.nn.frozen import FrozenName, frozen_features
 from ganvas.nn.projection import RandomProjection
-from ganvas.priors import Normal
-from ganvas.recipe import Recipe
+from ganvas.probability.priors import Normal
 from ganvas.recipes.choices import LOSSES, LossName, adam, latent_length
 from ganvas.recipes.gan import view
+from ganvas.training.recipe import Recipe
 
 
 def projected_gan(

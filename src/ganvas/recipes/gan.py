@@ -1,5 +1,6 @@
 """Recipes of plain adversarial models."""
 
+from ganvas.core.schedules import Linear
 from ganvas.data import DataInfo
 from ganvas.data.augment import DiffAugment, InstanceNoise, View, Views
 from ganvas.errors import GanvasError
@@ -10,8 +11,7 @@ from ganvas.models.gan import GAN
 from ganvas.networks import Critic, Generator
 from ganvas.nn.norms import batch_norm, layer_norm, no_norm
 from ganvas.nn.spectral import spectral
-from ganvas.priors import Normal
-from ganvas.recipe import Recipe
+from ganvas.probability.priors import Normal
 from ganvas.recipes.adversarial import rmsprop
 from ganvas.recipes.choices import (
     LOSSES,
@@ -24,7 +24,7 @@ from ganvas.recipes.choices import (
     latent_length,
     norm_for,
 )
-from ganvas.schedules import Linear
+from ganvas.training.recipe import Recipe
 
 
 def gan(

@@ -1,5 +1,6 @@
 """Recipes of the models between VAE and GAN, but for the VAE-GAN, which has a file of its own."""
 
+from ganvas.core.schedules import Linear
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
 from ganvas.models.aae import AAE
@@ -20,8 +21,7 @@ from ganvas.networks import (
     JointCritic,
     PointEncoder,
 )
-from ganvas.priors import Normal
-from ganvas.recipe import Recipe
+from ganvas.probability.priors import Normal
 from ganvas.recipes import choices
 from ganvas.recipes.choices import (
     LOSSES,
@@ -38,7 +38,7 @@ from ganvas.recipes.choices import (
     norm_for,
     slope_penalties,
 )
-from ganvas.schedules import Linear
+from ganvas.training.recipe import Recipe
 
 
 def aae(

@@ -5,17 +5,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ganvas.core.schedules import Linear
 from ganvas.data import Binarize, DataInfo
 from ganvas.errors import GanvasError
 from ganvas.models.iwae import IWAE, Estimator, doubly_reparameterised, reparameterised, sticking_the_landing
 from ganvas.models.tcvae import TCVAE, MinibatchStratified, MinibatchWeighted, MinibatchWeights
 from ganvas.models.vae import VAE
 from ganvas.networks import Encoder
-from ganvas.priors import Mixture, Normal, VampPrior
-from ganvas.recipe import Recipe
+from ganvas.probability.priors import Mixture, Normal, VampPrior
 from ganvas.recipes import choices
 from ganvas.recipes.choices import LikelihoodName, NetworkName, adam, batch_for, body, code_length, decoder
-from ganvas.schedules import Linear
+from ganvas.training.recipe import Recipe
 
 EstimatorName = Literal["plain", "stl", "dreg"]
 ESTIMATORS: dict[str, Estimator] = {

@@ -10,9 +10,9 @@ from ganvas.models.vqvae import VQVAE
 from ganvas.networks import Analysis, Body, Critic, Generator, GridEncoder
 from ganvas.nn.norms import batch_norm
 from ganvas.nn.quantize import EMAQuantizer
-from ganvas.recipe import Recipe
 from ganvas.recipes import choices
 from ganvas.recipes.choices import LikelihoodName, NetworkName, adam, body, decoder
+from ganvas.training.recipe import Recipe
 
 
 def vq_vae(

@@ -5,14 +5,14 @@ import functools
 import torch
 from torch import nn
 
+from ganvas.core.schedules import Linear, PowerPerEpoch
 from ganvas.data import Binarize, DataInfo
-from ganvas.likelihoods import Bernoulli
 from ganvas.models.iwae import IWAE
 from ganvas.models.vae import VAE
 from ganvas.networks import Decoder, Encoder, Mlp, UnitInterval
 from ganvas.nn.init import xavier_init
-from ganvas.priors import Normal
-from ganvas.recipe import Recipe
+from ganvas.probability.likelihoods import Bernoulli
+from ganvas.probability.priors import Normal
 from ganvas.recipes import choices
 from ganvas.recipes.choices import (
     LikelihoodName,
@@ -24,7 +24,7 @@ from ganvas.recipes.choices import (
     decoder,
     latent_length,
 )
-from ganvas.schedules import Linear, PowerPerEpoch
+from ganvas.training.recipe import Recipe
 
 
 def vae(

@@ -8,9 +8,9 @@ from ganvas.losses.reconstruction import optimal_scale, unit_scale
 from ganvas.models.vaegan import VAEGAN
 from ganvas.networks import Critic, Encoder, Generator
 from ganvas.nn.norms import layer_norm
-from ganvas.priors import Normal
-from ganvas.recipe import Recipe
+from ganvas.probability.priors import Normal
 from ganvas.recipes.choices import NetworkName, adam, batch_for, body, initialised, latent_length
+from ganvas.training.recipe import Recipe
 
 
 def vaegan(

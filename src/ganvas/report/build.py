@@ -11,12 +11,12 @@ import jinja2
 from markupsafe import Markup
 
 from ganvas.health import Finding
+from ganvas.machine.storage import atomically
 from ganvas.report import commands, glossary
 from ganvas.report.charts import Chart, line_chart
 from ganvas.report.figures import count, duration, plain
 from ganvas.report.reader import History, Picture, Points, Run, mapping, number, read_run
 from ganvas.report.scores import scored
-from ganvas.storage import atomically
 
 HERE = Path(__file__).parent
 

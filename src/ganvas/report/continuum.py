@@ -9,9 +9,9 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from ganvas.machine.storage import atomically
 from ganvas.report.charts import Scale, Tick, log_ticks, nice_ticks, wants_logarithm
 from ganvas.report.figures import count, plain, short
-from ganvas.storage import atomically
 
 HERE = Path(__file__).parent
 

@@ -13,7 +13,7 @@ from PIL import Image
 from ganvas.errors import GanvasError
 from ganvas.health import Diagnosis, diagnose
 from ganvas.health.course import mapping, number
-from ganvas.storage import read_list
+from ganvas.machine.storage import read_list
 
 Points = list[tuple[float, float]]
 """(images seen, value), in the order of images; a value that is not finite is a gap."""

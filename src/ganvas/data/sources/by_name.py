@@ -1,0 +1,94 @@
+"""Data by the name a user gives it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ganvas.data.dataset import Data, check_limit, renamed
+from ganvas.data.domains.image_files import ImageOptions
+from ganvas.data.sources.digits import digits
+from ganvas.data.sources.folder import EXTENSIONS, folder
+from ganvas.data.sources.glyphs import glyphs
+from ganvas.data.sources.hub import hub
+from ganvas.data.sources.idx import idx
+from ganvas.data.sources.mixtures import GRID25, RING8, mixture
+from ganvas.data.sources.npz import npz
+from ganvas.data.sources.points import no_image_options
+from ganvas.data.sources.sprites import sprites
+from ganvas.data.sources.stacked import stacked
+from ganvas.errors import GanvasError, did_you_mean
+
+
+def _ring8(options: ImageOptions, limit: int | None) -> Data:
+    no_image_options("ring8", options)
+    return mixture("ring8", RING8, limit)
+
+
+def _grid25(options: ImageOptions, limit: int | None) -> Data:
+    no_image_options("grid25", options)
+    return mixture("grid25", GRID25, limit)
+
+
+_NAMED: dict[str, Callable[[ImageOptions, int | None], Data]] = {
+    "glyphs": glyphs,
+    "digits": digits,
+    "sprites": sprites,
+    "ring8": _ring8,
+    "grid25": _grid25,
+}
+
+_PREFIXED: dict[str, Callable[[str, ImageOptions, int | None], Data]] = {
+    "idx": idx,
+    "stacked": stacked,
+    "npz": npz,
+    "hf": hub,
+}
+
+
+def source_names() -> tuple[str, ...]:
+    """What can stand for data, besides a folder of images."""
+    return (*_NAMED, "idx:DIR", "stacked:DIR", "npz:FILE", "hf:NAME")
+
+
+def open_data(source: str, options: ImageOptions | None = None, *, limit: int | None = None) -> Data:
+    """The data called `source`: one of `source_names()`, or a folder of images.
+
+    A name goes before a folder that is called the same: write ./glyphs for the folder. limit: at most so many examples
+    of each split, always the same ones. Raises GanvasError when there is no such source, or nothing in it to use.
+    """
+    options = options or ImageOptions()
+    check_limit(limit)
+    prefix, colon, rest = source.partition(":")
+    if source in _NAMED:
+        data = _NAMED[source](options, limit)
+    elif colon and rest and prefix in _PREFIXED:
+        data = _PREFIXED[prefix](rest, options, limit)
+    elif _is_folder(source):
+        data = folder(source, options, limit)
+    else:
+        raise _unknown(source)
+    return renamed(data, source)
+
+
+def _is_folder(source: str) -> bool:
+    try:
+        return bool(source) and Path(source).expanduser().is_dir()
+    except (OSError, ValueError, RuntimeError):  # too long; a null character; no such ~user
+        return False
+
+
+def _unknown(source: str) -> GanvasError:
+    path = Path(source)
+    prefix, colon, rest = source.partition(":")
+    if colon and prefix in _PREFIXED:
+        return GanvasError(f"{source!r} lacks what comes after the colon.", f"There is: {', '.join(source_names())}.")
+    if colon and rest and "/" not in prefix:
+        return GanvasError(f"There is no kind of data source {prefix!r}.", did_you_mean(prefix, _PREFIXED))
+    if path.suffix == ".npz":
+        return GanvasError(f"{source!r} is not a folder of images.", f"Write npz:{source}.")
+    if path.suffix.lower() in EXTENSIONS:
+        return GanvasError(f"{source!r} is not a folder of images.", "Give the folder that holds the pictures.")
+    if "/" in source or source.startswith((".", "~")):
+        return GanvasError(f"There is no folder {source}.", f"Besides folders there is: {', '.join(source_names())}.")
+    return GanvasError(
+        f"There is no data source {source!r}, and no folder of that name.", did_you_mean(source, source_names())
+    )

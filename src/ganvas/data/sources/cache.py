@@ -1,0 +1,140 @@
+"""Pictures that were decoded once are kept, as bytes that are mapped into memory, so that the next run starts at once."""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganvas.data.dataset import Data, DataInfo, Skipped, Split
+from ganvas.errors import printable
+from ganvas.machine.storage import cache_folder, read_object
+
+PAYS_FROM = 1_000
+"""Fewer pictures are decoded in no time."""
+
+CHECKED_BYTES = 2**30
+"""Larger files are not read through to see whether they are whole: a run would wait for that."""
+
+FORMAT = 1
+
+
+def home() -> Path:
+    """Where decoded pictures are kept."""
+    return cache_folder() / "data"
+
+
+def key_of(*parts: object) -> str:
+    """The name of an entry: a hash of all that the pictures follow from. parts: with a `repr` that says everything."""
+    return hashlib.blake2b(repr((FORMAT, parts)).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+def clear() -> tuple[int, int]:
+    """Removes everything that is kept. Returns how many entries and bytes there were. Runs that read them go on."""
+    entries = [entry for entry in home().glob("*") if entry.is_dir() and not entry.is_symlink()]
+    size = sum(file.stat().st_size for entry in entries for file in entry.glob("*") if file.is_file())
+    for entry in entries:
+        shutil.rmtree(entry, ignore_errors=True)
+    return len(entries), size
+
+
+def load(key: str, source: str) -> Data | None:
+    """What was kept under a key, its pictures mapped into memory; None where there is nothing, or nothing whole."""
+    entry = home() / key
+    if not entry.is_dir():
+        return None
+    try:
+        facts = read_object(entry / "facts.json")
+        for name, checksum in facts["checksums"].items():
+            check_whole(entry / name, checksum)
+        x = torch.from_numpy(np.load(entry / "images.npy", mmap_mode="c"))
+        y = torch.from_numpy(np.load(entry / "labels.npy")) if facts["labelled"] else None
+        mean = torch.from_numpy(np.load(entry / "mean.npy"))
+        text = None if facts["text"] is None else tuple(str(t) for t in facts["text"])
+        num, classes = int(facts["num_train"]), tuple(str(name) for name in facts["classes"])
+        info = DataInfo(tuple(x.shape[1:]), classes, captions=text is not None, num_train=num, mean=mean)
+        skipped = tuple(Skipped(str(path), str(reason)) for path, reason in facts["skipped"])
+        return Data(source, rows(x, y, text, slice(0, num)), rows(x, y, text, slice(num, None)), info, skipped)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, EOFError) as error:
+        print(f"What was kept of {printable(source)} is damaged ({error}), and is made anew.", file=sys.stderr)
+        shutil.rmtree(entry, ignore_errors=True)
+        return None
+
+
+def save(key: str, data: Data) -> Data:
+    """Keeps what was decoded. Returns the same, mapped into memory; as it was, where it cannot be kept.
+
+    Everything is written under a name of this process's own, which is then renamed: readers see all of it or nothing, and
+    of several writers of one key the first wins.
+    """
+    entry, part = home() / key, home() / f"{key}.{os.getpid()}.part"
+    try:
+        part.mkdir(parents=True)
+        write(part, data)
+        part.rename(entry)
+    except OSError as error:
+        if not entry.is_dir():
+            print(f"The decoded pictures could not be kept for the next run: {error}.", file=sys.stderr)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return load(key, data.source) or data
+
+
+def write(folder: Path, data: Data) -> None:
+    """An entry's files, the facts last."""
+    splits = (data.train, data.held_out)
+    assert data.info.mean is not None
+    np.save(folder / "mean.npy", data.info.mean.numpy())
+    end_to_end(folder / "images.npy", [s.x for s in splits])
+    labels = [s.y for s in splits if s.y is not None]
+    if labels:
+        end_to_end(folder / "labels.npy", labels)
+    facts = {
+        "num_train": len(data.train),
+        "labelled": bool(labels),
+        "classes": data.info.classes,
+        "text": None if data.train.text is None else [*data.train.text, *(data.held_out.text or ())],
+        "skipped": [(s.path, s.reason) for s in data.skipped],
+        "checksums": {file.name: checksum_of(file) for file in sorted(folder.glob("*.npy"))},
+    }
+    (folder / "facts.json").write_text(json.dumps(facts))
+
+
+def end_to_end(file: Path, parts: Sequence[Tensor]) -> None:
+    """Writes tensors one after the other as one array, without another copy of them in memory."""
+    shape = (sum(map(len, parts)), *parts[0].shape[1:])
+    array = np.lib.format.open_memmap(file, "w+", parts[0].numpy().dtype, shape)
+    start = 0
+    for part in parts:
+        array[start : start + len(part)] = part.numpy()
+        start += len(part)
+    array.flush()
+
+
+def rows(x: Tensor, y: Tensor | None, text: tuple[str, ...] | None, part: slice) -> Split:
+    return Split(x[part], None if y is None else y[part], None if text is None else text[part])
+
+
+def check_whole(file: Path, checksum: Sequence[int]) -> None:
+    """Raises ValueError unless the file is as it was written."""
+    size, crc = checksum
+    if file.stat().st_size != size:
+        raise ValueError(f"{file.name} has {file.stat().st_size} bytes, not {size}")
+    if size <= CHECKED_BYTES and checksum_of(file)[1] != crc:
+        raise ValueError(f"{file.name} is not what was written")
+
+
+def checksum_of(file: Path) -> tuple[int, int]:
+    """Size and CRC-32."""
+    crc = 0
+    with file.open("rb") as stream:
+        while block := stream.read(2**24):
+            crc = zlib.crc32(block, crc)
+    return file.stat().st_size, crc

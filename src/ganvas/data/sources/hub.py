@@ -1,0 +1,136 @@
+"""`hf:NAME`: a data set of the Hugging Face hub, or a local one in its format."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganvas.data.dataset import Data, Skipped, Split, gather
+from ganvas.data.domains.image_files import ImageOptions, Pixels, check_one_size, decode, reason, stack
+from ganvas.data.sources.splits import keep, split_by_key
+from ganvas.errors import GanvasError, needs_extra
+
+_HELD_OUT = ("validation", "valid", "val", "dev", "test")
+_CAPTIONS = ("text", "caption")
+
+
+def hub(name: str, options: ImageOptions, limit: int | None = None) -> Data:
+    """The train split, and validation or test held out (else a fixed tenth of train).
+
+    Images are the first column of images, labels the first of class labels, captions the column text or caption.
+    Needs the extra `hub`. Raises GanvasError when it is not installed, or the data set is not there or has no images.
+    """
+    tables = _tables(name, _load(name))
+    columns = _columns(name, tables[0])
+    parts = [_Part("train"), _Part("held out")]
+    for part, table, rows in zip(parts, *_rows(tables), strict=True):
+        part.read(table, [rows[i] for i in keep([str(row) for row in rows], limit)], columns, options)
+    skipped = [s for part in parts for s in part.skipped]
+    if not parts[0].pictures:
+        raise GanvasError(
+            f"hf:{name} has no image that can be read.", f"The first: {skipped[0].reason}." if skipped else ""
+        )
+    pictures = [p for part in parts for p in part.pictures]
+    check_one_size(f"hf:{name}", [(p.shape[2], p.shape[1]) for p in pictures])
+    x = stack(pictures).split([len(part.pictures) for part in parts])
+    splits = [
+        Split(
+            x[i],
+            torch.tensor(part.labels, dtype=torch.int64) if columns.label else None,
+            tuple(part.texts) if columns.text else None,
+        )
+        for i, part in enumerate(parts)
+    ]
+    classes = tables[0].features[columns.label].names if columns.label else ()
+    return gather(f"hf:{name}", splits[0], splits[1], classes=classes, skipped=skipped)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    image: str
+    label: str | None
+    text: str | None
+
+
+@dataclass
+class _Part:
+    """What was read of one split."""
+
+    name: str
+    pictures: list[Pixels] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def read(self, table: Any, rows: Sequence[int], columns: _Columns, options: ImageOptions) -> None:
+        import datasets  # pyright: ignore[reportMissingImports]
+
+        # Undecoded: one broken image then costs one example, not all.
+        table = table.cast_column(columns.image, datasets.Image(decode=False))
+        for row in rows:
+            example = table[row]
+            try:
+                self.pictures.append(decode(_file(example[columns.image]), options))
+            except Exception as error:  # what a decoder raises on a hostile file has no end
+                self.skipped.append(Skipped(f"{self.name}[{row}]", reason(error)))
+                continue
+            label = example[columns.label] if columns.label else None
+            self.labels.append(-1 if label is None else int(label))
+            self.texts.append((example[columns.text] if columns.text else None) or "")
+
+
+def _file(stored: Any) -> Path | io.BytesIO:
+    if stored is None:
+        raise ValueError("there is no image")
+    return io.BytesIO(stored["bytes"]) if stored["bytes"] is not None else Path(stored["path"])
+
+
+def _load(name: str) -> Any:
+    try:
+        import datasets  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise needs_extra(f"hf:{name}", "hub") from error
+    path = Path(name).expanduser()
+    saved = any((path / marker).is_file() for marker in ("dataset_dict.json", "state.json"))
+    try:
+        return (
+            datasets.load_from_disk(str(path)) if saved else datasets.load_dataset(str(path) if path.exists() else name)
+        )
+    except Exception as error:  # datasets raises what its many readers and the network raise
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise GanvasError(
+            f"hf:{name} cannot be loaded: {first}", "Is the name right, and is there a network?"
+        ) from error
+
+
+def _tables(name: str, loaded: Any) -> list[Any]:
+    """The training table, and the held-out one if there is one."""
+    if not hasattr(loaded, "keys"):
+        return [loaded]
+    names = list(loaded.keys())
+    if "train" not in names:
+        if len(names) == 1:
+            return [loaded[names[0]]]
+        raise GanvasError(f"hf:{name} has no split called train; it has {', '.join(names)}.")
+    second = next((n for n in _HELD_OUT if n in names), None)
+    return [loaded["train"]] + ([loaded[second]] if second else [])
+
+
+def _columns(name: str, table: Any) -> _Columns:
+    kinds = {column: type(feature).__name__ for column, feature in table.features.items()}
+    images = [column for column, kind in kinds.items() if kind == "Image"]
+    if not images:
+        raise GanvasError(f"hf:{name} has no column of images.", f"Its columns are {', '.join(kinds)}.")
+    labels = [column for column, kind in kinds.items() if kind == "ClassLabel"]
+    texts = [c for c in _CAPTIONS if c in kinds and getattr(table.features[c], "dtype", None) == "string"]
+    return _Columns(images[0], labels[0] if labels else None, texts[0] if texts else None)
+
+
+def _rows(tables: Sequence[Any]) -> tuple[list[Any], list[list[int]]]:
+    """The tables of the training and of the held-out examples, and which of their rows these are."""
+    if len(tables) == 2:
+        return list(tables), [list(range(len(table))) for table in tables]
+    return [tables[0], tables[0]], list(split_by_key([str(i) for i in range(len(tables[0]))]))

@@ -1,0 +1,93 @@
+"""`idx:DIR`: MNIST's four files, and what is distributed in the same form."""
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganvas.data.dataset import Data, Split, gather
+from ganvas.data.domains.image_files import ImageOptions, adapt
+from ganvas.data.sources.splits import keep_rows
+from ganvas.errors import GanvasError
+from ganvas.machine.memory import must_fit
+
+_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+def idx(directory: str, options: ImageOptions, limit: int | None = None) -> Data:
+    """The train files for training and the t10k files held out; images uint8 (N, 1, H, W), the classes numbered.
+
+    The files may end in .gz. LeCun, Cortes & Burges, "The MNIST database of handwritten digits". Raises GanvasError
+    when a file is missing or damaged.
+    """
+    folder = Path(directory).expanduser()
+    if not folder.is_dir():
+        raise GanvasError(f"There is no folder {folder}.", f"`idx:` reads a folder that holds {', '.join(_FILES)}.")
+    parts = [read_idx(_find(folder, name)) for name in _FILES]
+    train, held_out = (
+        _split(folder, images, labels, options, limit)
+        for images, labels in ((parts[0], parts[1]), (parts[2], parts[3]))
+    )
+    num_classes = int(max(parts[1].max(), parts[3].max())) + 1
+    return gather(f"idx:{directory}", train, held_out, classes=[str(i) for i in range(num_classes)])
+
+
+def read_idx(path: Path) -> Tensor:
+    """The array in an IDX file of unsigned bytes. Raises GanvasError when it is anything else, or not all there."""
+    try:
+        with cast(IO[bytes], gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as stream:
+            return _read(path, stream)
+    except (OSError, EOFError, zlib.error) as error:
+        raise GanvasError(f"{path} cannot be read: {error}.", "Is the download complete?") from error
+
+
+def _read(path: Path, stream: IO[bytes]) -> Tensor:
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:3] != b"\0\0\x08" or not 1 <= magic[3] <= 4:
+        raise GanvasError(f"{path} is not an IDX file of unsigned bytes.", "Such a file starts with the bytes 0, 0, 8.")
+    header = stream.read(4 * magic[3])
+    if len(header) < 4 * magic[3]:
+        raise GanvasError(f"{path} ends within its header.", "Is the download complete?")
+    shape = [int(n) for n in np.frombuffer(header, dtype=">u4")]
+    size = math.prod(shape)
+    if not size:
+        raise GanvasError(f"{path} is empty: its header says {'x'.join(map(str, shape))}.")
+    # Deflate shrinks to no less than 1/1032: a header that claims more is damaged, and is not given the memory.
+    possible = size <= 1032 * path.stat().st_size
+    if possible:
+        must_fit(2 * size, f"{path}")
+    content = stream.read(size + 1) if possible else b""
+    if len(content) != size:
+        found = "more" if len(content) > size else "less"
+        raise GanvasError(
+            f"{path} is damaged: its header says {'x'.join(map(str, shape))} bytes, and it holds {found}.",
+            "Is the download complete?",
+        )
+    return torch.from_numpy(np.frombuffer(content, dtype=np.uint8).reshape(shape).copy())
+
+
+def _find(folder: Path, name: str) -> Path:
+    candidates = [folder / name, folder / f"{name}.gz"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise GanvasError(f"{folder} lacks {name} (or {name}.gz).", f"`idx:` reads {', '.join(_FILES)}.")
+
+
+def _split(folder: Path, images: Tensor, labels: Tensor, options: ImageOptions, limit: int | None) -> Split:
+    if images.dim() != 3 or labels.dim() != 1 or len(images) != len(labels):
+        raise GanvasError(
+            f"The files in {folder} do not belong together: images {tuple(images.shape)}, labels {tuple(labels.shape)}."
+        )
+    rows = keep_rows(len(images), limit)
+    return adapt(Split(images[rows][:, None], labels[rows].long()), options)

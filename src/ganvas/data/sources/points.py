@@ -1,0 +1,10 @@
+"""Points are not pictures."""
+
+from ganvas.data.domains.image_files import ImageOptions
+from ganvas.errors import GanvasError
+
+
+def no_image_options(source: str, options: ImageOptions) -> None:
+    """Raises GanvasError when pictures' options are given for a source of points."""
+    if options != ImageOptions():
+        raise GanvasError(f"{source} holds points, not pictures.", "Leave --size, --crop and --channels away.")

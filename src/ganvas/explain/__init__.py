@@ -1,1 +1,0 @@
-"""Looking into trained models."""

@@ -1,0 +1,1 @@
+"""A training run in progress: started, watched, recorded, finished."""

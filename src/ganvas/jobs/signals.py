@@ -1,0 +1,186 @@
+"""Vital signs: a few cheap numbers about a model in training, from which `health` tells what ails it."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganvas.core.batch import Batch
+from ganvas.core.model import Autoencoder, Judged, Model
+from ganvas.data import Data
+from ganvas.machine import rng
+from ganvas.metrics.distances import squared_distances
+from ganvas.nn.quantize import k_means
+
+Signs = dict[str, float | list[float]]
+
+NUM = 256
+"""Samples, and held-out examples, that are compared."""
+
+NUM_CODED = 128
+"""So many of the held-out examples, and of training examples, go through the networks each time, which is what costs."""
+
+NUM_KNOWN = 2_000
+"""Training examples that bins are made of, and that copies are looked for among."""
+
+SEARCHED = 10_000
+"""In larger training sets copies are not looked for: those that are known are too few to find them."""
+
+LEAST = 16
+"""With fewer held-out examples nothing can be said."""
+
+SIDE = 16
+"""Images are compared after they were averaged down to so many pixels a side: what ails a model shows coarsely."""
+
+FEW_DIMENSIONS = 16
+"""Neighbours among points of no more dimensions are so near that distances are computed in float64, and else in float32."""
+
+NUM_BINS = 10
+
+ACTIVE = 0.01
+"""A dimension of the code is active where the variance of its posterior mean is above this. Burda et al. 2016, section 5."""
+
+FAR = 1e3
+"""What is not finite, or farther than this from data in [-1, 1], counts as so far away."""
+
+
+class Examination:
+    """Takes the signs of a model. The examples it compares with are chosen once, by the data and the seed alone.
+
+    Of the model that samples come from:
+        spread: mean distance between two samples, in units of that between two held-out examples.
+        distance: energy distance between samples and held-out examples, in units of the latter's spread; 0 where they agree.
+            Székely & Rizzo 2013, "Energy statistics".
+        bins: share of the samples in each bin; bins are the cells of k-means centres of the data.
+            Richardson & Weiss 2018, "On GANs and GMMs", section 3.
+        bins_in_common: Σ min(sample's share, data's share) over bins, 1 where all modes are as frequent as in the data.
+        copies: share of samples whose nearest training example is three times as near as the second nearest, less the same
+            share of held-out examples. Of training sets that are not too large.
+            Yoon et al. 2023, "Diffusion models generalize when they fail to memorize".
+        nearer_train: share of samples nearer to training examples than to equally many held-out ones; 0.5 without copying.
+    Of an `Autoencoder`, besides:
+        active_units: share of the code's dimensions whose posterior mean varies with x. unexplained: squared error of
+        held-out reconstructions, in units of the data's variance. overfit: the same error over that of training examples.
+    Of a model that is `Judged`, with the weights that train:
+        critic_auc: how often the critic scores a held-out example above a generated one; 0.5 where it cannot tell.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        seed: int,
+        device: str,
+        num_classes: int = 0,
+        transform: Callable[[Batch], Batch] | None = None,
+    ) -> None:
+        self.seed, self.num_classes, self.transform = seed, num_classes, transform
+        with rng.seeded(seed, "examination"):
+            order = rng.permutation(len(data.train), "cpu")[:NUM_KNOWN]
+            least = min(len(data.held_out), NUM)
+            rows = rng.permutation(len(data.held_out), "cpu")[: 1 << max(least.bit_length() - 1, 0)]
+            self.held_out = data.held_out.batch(rows[:NUM_CODED], device)
+            self.train = data.train.batch(order[: len(self.held_out)], device)
+            self.known = view(data.train.batch(order, device).x)
+            self.seen = view(data.held_out.batch(rows, device).x)
+            centres = k_means(self.known, min(NUM_BINS, len(order)))[0]
+        self.num, self.num_bins = len(rows), len(centres)
+        self.usual = self.shares(squared(self.known, centres))
+        self.searched = len(data.train) <= SEARCHED
+        if self.searched:
+            self.alike = copies(squared(self.seen, self.known))
+        else:
+            self.known = self.known[: self.num]
+        self.references = torch.cat([self.known, self.seen, centres])
+        self.spread = apart(self.seen)
+
+    @property
+    def possible(self) -> bool:
+        """Whether there are enough examples, and different ones, to compare with."""
+        return self.num >= LEAST and self.spread > 0
+
+    def __call__(self, model: Model, best: Model) -> Signs:
+        """model: with the weights that train. best: what samples come from. Both in evaluation mode, without gradients."""
+        with rng.seeded(self.seed, "signs"):
+            y = (
+                rng.integers(self.num_classes, self.num, device="cpu").to(self.held_out.x.device)
+                if self.num_classes
+                else None
+            )
+            signs = self.of_samples(view(best.sample(self.num, y)))
+            held_out, train = (self.transform(b) if self.transform else b for b in (self.held_out, self.train))
+            if isinstance(best, Autoencoder):
+                signs |= self.of_codes(best, held_out, train)
+            if isinstance(model, Judged):
+                real, fake = model.judged(model(held_out))
+                signs["critic_auc"] = auc(real, fake)
+        return signs
+
+    def of_samples(self, samples: Tensor) -> Signs:
+        sizes = [len(self.known), self.num, self.num_bins]
+        to_known, to_seen, to_centres = squared(samples, self.references).split(sizes, 1)
+        bins, between, within = self.shares(to_centres), mean(to_seen.sqrt()), apart(samples)
+        equally = min(self.num, len(self.known))
+        near, near_too = (to[:, :equally].amin(1) for to in (to_known, to_seen))
+        nearer = (near < near_too).double() + 0.5 * (near == near_too)
+        signs: Signs = {
+            "spread": within / self.spread,
+            "distance": max(0.0, 2 * between - within - self.spread) / self.spread,
+            "bins": bins.tolist(),
+            "bins_in_common": float(torch.minimum(bins, self.usual).sum()),
+            "nearer_train": float(nearer.mean()),
+        }
+        return signs | {"copies": copies(to_known) - self.alike} if self.searched else signs
+
+    def of_codes(self, model: Autoencoder, held_out: Batch, train: Batch) -> Signs:
+        x = torch.cat([held_out.x, train.x])
+        y = None if held_out.y is None or train.y is None else torch.cat([held_out.y, train.y])
+        codes = model.encode(x, y).mean
+        difference = (model.generate(codes, y) - x).nan_to_num(FAR, FAR, -FAR)
+        num = len(held_out)
+        error, error_train = (float(part.square().mean()) for part in (difference[:num], difference[num:]))
+        variance = float((held_out.x - held_out.x.mean(0)).square().mean())
+        signs: Signs = {"unexplained": error / max(variance, 1e-12), "overfit": error / max(error_train, 1e-12)}
+        if codes.dim() == 2:
+            signs["active_units"] = float((codes[:num].var(0) > ACTIVE).float().mean())
+        return signs
+
+    def shares(self, to_centres: Tensor) -> Tensor:
+        """How much of some examples lies in each bin, (K,), by their squared distances from the bins' centres, (N, K)."""
+        bins = to_centres.argmin(1)
+        return torch.bincount(bins, minlength=self.num_bins).double() / len(bins)
+
+
+def view(x: Tensor) -> Tensor:
+    """Examples as they are compared: coarse and flat, (N, F), within bounds."""
+    x = x.float().nan_to_num(FAR, FAR, -FAR).clamp(-FAR, FAR)
+    if x.dim() == 4 and x.shape[-1] > SIDE:
+        x = F.adaptive_avg_pool2d(x, SIDE)
+    return x.flatten(1)
+
+
+def squared(a: Tensor, b: Tensor) -> Tensor:
+    """|aᵢ − bⱼ|² of examples that were viewed, (N, M)."""
+    dtype = torch.float64 if a.shape[1] <= FEW_DIMENSIONS else torch.float32
+    return torch.cat([part for _, part in squared_distances(a, b, dtype)])
+
+
+def apart(x: Tensor) -> float:
+    """Mean distance of all pairs of two different rows of x (N, F)."""
+    return mean(squared(x, x).fill_diagonal_(0).sqrt()) * len(x) / max(1, len(x) - 1)
+
+
+def mean(x: Tensor) -> float:
+    return float(x.mean(dtype=torch.float64))
+
+
+def copies(to_known: Tensor) -> float:
+    """Share of examples whose nearest neighbour is three times as near as the second nearest, by squared distances (N, M)."""
+    nearby = to_known <= 9 * to_known.amin(1, keepdim=True)
+    return float((nearby.sum(1, dtype=torch.int32) == 1).double().mean())
+
+
+def auc(above: Tensor, below: Tensor) -> float:
+    """P(a > b) + ½ P(a = b) for scores a of `above` (N,) and b of `below` (M,)."""
+    a, b = above.double().view(-1, 1), below.double().view(1, -1)
+    return float(((a > b).double() + 0.5 * (a == b)).mean())

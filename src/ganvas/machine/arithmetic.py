@@ -1,0 +1,148 @@
+"""What the machine can do faster than torch asks it to: matrix products, numbers next to nothing, and memory."""
+
+import functools
+import os
+import threading
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganvas.machine import facts
+from ganvas.machine.convolutions import Convolutions
+
+_lock = threading.Lock()
+_inside = 0
+_kernels: torch.library.Library | None = None
+_flushed_before = False
+
+
+@contextmanager
+def fast_arithmetic() -> Generator[None]:
+    """Inside, arithmetic on the CPU is done as fast as it can be, in the whole process; several may be inside at once.
+
+    Products of float32 matrices, also those of backward passes, go to oneDNN where that `helps`; convolutions with few
+    positions become products (`convolutions.py`). GANVAS_PRODUCTS=torch in the environment prevents both. Numbers below
+    1.2e-38 count as 0: where a discriminator is certain, gradients sink that low, and each costs a hundred ordinary ones.
+    Memory that a step gives up is kept for the next one, for which the system would have to clear it again, page by page.
+    """
+    global _inside
+    with _lock:
+        _inside += 1
+        if _inside == 1:
+            _begin()
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _end()
+
+
+def _begin() -> None:
+    global _kernels, _flushed_before
+    _kernels = _registered()
+    _flushed_before = float(torch.tensor(1e-40) * 1) == 0
+    torch.set_flush_denormal(True)
+    _hold_memory(2**30, 2**30)
+
+
+def _end() -> None:
+    global _kernels
+    if _kernels is not None:
+        _kernels._destroy()  # pyright: ignore[reportPrivateUsage]
+        _kernels = None
+    torch.set_flush_denormal(_flushed_before)
+    _hold_memory(*LEARNT)
+
+
+LEARNT = (2**25, 2**26)
+"""What glibc's allocator raises its two thresholds to by itself, in a process that frees large blocks."""
+
+
+def _hold_memory(single: int, free: int) -> None:
+    """Blocks below `single` bytes come from the heap, which keeps up to `free` unused bytes. Only glibc's can be told so."""
+    library = facts.glibc()
+    if library is not None:
+        library.mallopt(-3, single)  # M_MMAP_THRESHOLD
+        library.mallopt(-1, free)  # M_TRIM_THRESHOLD
+
+
+@functools.cache
+def helps() -> bool:
+    """Whether oneDNN multiplies much faster here than MKL does.
+
+    MKL takes its 256-bit path on processors that are not Intel's, even where they have units of 512 bits; oneDNN asks the
+    processor itself. On one core of an AMD EPYC of family 26 that is 230 against 107 billion operations a second. On family
+    25, which has AVX-512 on units of 256 bits, it is 105 against 93, less than to go another way costs dense networks.
+    A fixed rule and no measurement, so that a resumed run computes what it would have.
+    """
+    maker, family = facts.maker_and_family()
+    return (
+        hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and torch.backends.mkl.is_available()
+        and torch.backends.mkldnn.is_available()
+        and facts.vector_instructions() == "AVX512"
+        and maker == "AuthenticAMD"
+        and family >= 26
+    )
+
+
+def _registered() -> torch.library.Library | None:
+    """None where torch does not give its own kernels away (before 2.9), and where the environment says so."""
+    find = getattr(torch.library, "get_kernel", None)
+    if find is None or os.environ.get("GANVAS_PRODUCTS") == "torch":
+        return None
+    library = torch.library.Library("aten", "IMPL")
+    convolutions = Convolutions(find("aten::convolution", "CPU"), find("aten::convolution_backward", "CPU"))
+    ours = {"convolution": convolutions.forward, "convolution_backward": convolutions.backward}
+    if helps():
+        products = Products(find("aten::mm", "CPU"), find("aten::addmm", "CPU"))
+        ours |= {"mm": products.mm, "addmm": products.addmm}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that torch's own kernels are set aside is the purpose
+        for name, kernel in ours.items():
+            library.impl(name, kernel, "CPU", with_keyset=True)
+    return library
+
+
+class Products:
+    """The operators `mm` and `addmm` on the CPU: large ones by oneDNN. usual: torch's own kernels of both."""
+
+    WORTH_IT = 1_000_000
+    """Multiply-adds from which on a product is handed to oneDNN; to prepare one costs as much as MKL takes for this."""
+
+    def __init__(self, usual_mm: Any, usual_addmm: Any) -> None:
+        self.usual_mm, self.usual_addmm = usual_mm, usual_addmm
+
+    def mm(self, keys: Any, a: Tensor, b: Tensor) -> Tensor:
+        return _product(a, b, None) if self._large(a, b) else self.usual_mm.call_boxed(keys, a, b)
+
+    def addmm(self, keys: Any, bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+        simple = beta == 1 and alpha == 1 and bias.shape == b.shape[1:] and bias.dtype is torch.float32
+        if simple and self._large(a, b):
+            return _product(a, b, bias.contiguous())
+        return self.usual_addmm.call_boxed(keys, bias, a, b, beta=beta, alpha=alpha)
+
+    def _large(self, a: Tensor, b: Tensor) -> bool:
+        return (
+            a.shape[0] * b.numel() >= self.WORTH_IT
+            and a.dtype is torch.float32
+            and b.dtype is torch.float32
+            and a.shape[1] == b.shape[0]
+        )
+
+
+_NO_ARGUMENTS: list[None] = []
+
+
+def _product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+    """a (N, K) times b (K, M), plus bias (M,)."""
+    weight = b.t()
+    if not (weight.is_contiguous() or b.is_contiguous()):
+        weight = weight.contiguous()
+    return torch.ops.mkldnn._linear_pointwise(a, weight, bias, "none", _NO_ARGUMENTS, "")

@@ -1,0 +1,43 @@
+"""Where tensors live."""
+
+import warnings
+
+import torch
+
+from ganvas.errors import GanvasError
+from ganvas.machine import facts
+from ganvas.machine.precision import Precision
+
+
+def resolve_device(device: str) -> str:
+    """The device that a user named, or for "auto" the best there is. Raises GanvasError when there is no such device."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise GanvasError(f"There is no device {device!r}.", "Use cpu, cuda, cuda:0, mps or auto.") from error
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(kind, False):
+        raise GanvasError(
+            f"This machine has no device {device!r}.", "Use --device cpu, or auto to take the best there is."
+        )
+    return device
+
+
+def check_precision(precision: Precision, device: str) -> None:
+    """Raises GanvasError when `device` cannot compute in `precision`, and warns where it would only be slower.
+
+    Every processor can, with conversions; only those with AVX512_BF16 or AMX have instructions for it.
+    """
+    if precision == "float32":
+        return
+    kind = torch.device(device).type
+    if kind == "mps" or (kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)):
+        raise GanvasError(f"The device {device!r} has no bf16 arithmetic.", "Leave --precision bf16 out.")
+    if kind == "cpu" and not facts.has_bf16():
+        warnings.warn(
+            "This processor has no bf16 arithmetic: --precision bf16 works, and is slower than float32.", stacklevel=2
+        )

@@ -1,0 +1,1 @@
+"""Distributions, priors p(z) and likelihoods p(x|z)."""

@@ -1,0 +1,152 @@
+"""p(z): modules that return a distribution over codes."""
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ganvas.errors import GanvasError
+from ganvas.machine import rng
+from ganvas.probability.distributions import DiagonalNormal, Size, Unchecked
+
+
+class Normal(nn.Module):
+    """N(0, I) over codes (L,)."""
+
+    zeros: Tensor
+
+    def __init__(self, latent_size: int) -> None:
+        super().__init__()
+        self.latent_size = latent_size
+        self.register_buffer("zeros", torch.zeros(latent_size), persistent=False)
+
+    def forward(self) -> DiagonalNormal:
+        return DiagonalNormal(self.zeros, self.zeros, event_dim=1)
+
+
+class Uniform(nn.Module):
+    """U(−1, 1) over codes (L,), the prior of the DCGAN paper."""
+
+    zeros: Tensor
+
+    def __init__(self, latent_size: int) -> None:
+        super().__init__()
+        self.latent_size = latent_size
+        self.register_buffer("zeros", torch.zeros(latent_size), persistent=False)
+
+    def forward(self) -> Distribution:
+        return UniformCube(self.zeros)
+
+
+class UniformCube(Unchecked):
+    """U(−1, 1) in each dimension. like: (L,), for size, type and device."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.like = like
+        super().__init__(torch.Size(), like.shape)
+
+    @property
+    def mean(self) -> Tensor:
+        return torch.zeros_like(self.like)
+
+    def sample(self, sample_shape: Size = ()) -> Tensor:
+        return rng.rand(*sample_shape, *self.like.shape, like=self.like) * 2 - 1
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        inside = (value.abs() <= 1).all(-1)
+        density = -self.like.numel() * torch.log(torch.tensor(2.0, device=value.device, dtype=value.dtype))
+        return torch.where(inside, density, -torch.inf)
+
+
+def truncated(z: Tensor, prior: Distribution, psi: float) -> Tensor:
+    """z̄ + ψ (z − z̄): codes z (N, L), drawn from `prior`, drawn on to its mean z̄. ψ from 0 (the mean itself) to 1 (z).
+
+    What is lost in variety is gained in quality, as near the mean codes are common in training.
+    Raises GanvasError for other ψ, and for a prior that is not one lump around its mean.
+
+    References:
+        Karras et al. 2019, "A Style-Based Generator Architecture", appendix B, for codes of another space (w),
+        https://arxiv.org/abs/1812.04948; Brock et al. 2019 (BigGAN), section 3.1, draw the far coordinates again instead.
+    """
+    if not 0 <= psi <= 1:
+        raise GanvasError(f"A truncation of {psi} is not possible.", "Use 0 (the mean) to 1 (none), such as 0.7.")
+    if not isinstance(prior, DiagonalNormal | UniformCube):
+        raise GanvasError(
+            "Truncation draws codes on to their mean, and with this model's prior there is nothing there: it has several"
+            " components, or codes that name classes or entries of a codebook.",
+            "It is for priors that are normal or uniform, as most recipes' are.",
+        )
+    return torch.lerp(prior.mean.to(z), z, psi)
+
+
+class Mixture(nn.Module):
+    """Σ_k w_k N(m_k, diag s_k²) over codes (L,), all of it learned with the model.
+
+    It begins next to N(0, I): components that lie apart would draw apart dimensions of the code that carry nothing.
+
+    References: Tomczak & Welling 2018, section 2, "MoG prior", https://arxiv.org/abs/1705.07120
+    """
+
+    def __init__(self, latent_size: int, num_components: int) -> None:
+        super().__init__()
+        self.latent_size = latent_size
+        self.logits = nn.Parameter(torch.zeros(num_components))
+        self.loc = nn.Parameter(0.3 * torch.randn(num_components, latent_size))
+        self.log_variance = nn.Parameter(torch.zeros(num_components, latent_size))
+
+    def forward(self) -> "NormalMixture":
+        return NormalMixture(self.logits, DiagonalNormal(self.loc, self.log_variance))
+
+
+class VampPrior(nn.Module):
+    """1/K Σ_k q(z|u_k): the encoder's own posteriors of K learned pseudo-inputs u_k.
+
+    encoder: (x, y) to q(z|x), the model's own: both move it. It must not normalise over the batch.
+    start: (K, *shape), what the pseudo-inputs begin as, in [-1, 1] for images, which they never leave.
+
+    References: Tomczak & Welling 2018, "VAE with a VampPrior", eq. 9, https://arxiv.org/abs/1705.07120
+    """
+
+    logits: Tensor
+
+    def __init__(self, encoder: nn.Module, start: Tensor) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.bounded = start.dim() == 4
+        # tanh has no slope at black and white themselves.
+        self.pseudo_inputs = nn.Parameter(torch.atanh(start.clamp(-0.99, 0.99)) if self.bounded else start.clone())
+        self.register_buffer("logits", torch.zeros(len(start)), persistent=False)
+
+    def forward(self) -> "NormalMixture":
+        u = self.pseudo_inputs.tanh() if self.bounded else self.pseudo_inputs
+        return NormalMixture(self.logits, self.encoder(u))
+
+
+class NormalMixture(Unchecked):
+    """Σ_k softmax(logits)_k N_k over codes (L,). logits: (K,); components: K normals over (L,). In nats."""
+
+    def __init__(self, logits: Tensor, components: DiagonalNormal) -> None:
+        self.log_weights = logits.log_softmax(0)
+        self.components = components
+        super().__init__(torch.Size(), components.event_shape)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.log_weights.exp() @ self.components.mean
+
+    @property
+    def variance(self) -> Tensor:
+        second = self.components.variance + self.components.mean.square()
+        return self.log_weights.exp() @ second - self.mean.square()
+
+    def sample(self, sample_shape: Size = ()) -> Tensor:
+        with torch.no_grad():
+            share = self.log_weights.exp().cumsum(0)
+            uniform = rng.rand(*sample_shape, like=share)
+            k = torch.searchsorted(share, uniform).clamp_max(len(share) - 1)  # the sum of weights rounds to 1 − ε
+            noise = rng.randn(*sample_shape, *self.event_shape, like=self.components.mean)
+            return self.components.mean[k] + self.components.stddev[k] * noise
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """value: (..., L). Returns (...)."""
+        each = self.components.log_prob(value.unsqueeze(-2))
+        return (self.log_weights + each).logsumexp(-1)

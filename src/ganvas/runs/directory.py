@@ -1,0 +1,222 @@
+"""The files of a run."""
+
+import json
+import math
+import os
+import platform
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import ganvas
+from ganvas.core.model import Model
+from ganvas.errors import GanvasError, did_you_mean
+from ganvas.machine import facts
+from ganvas.machine.storage import atomically, leftovers, lines, parsed_object, read_object
+from ganvas.runs.settings import Settings, text
+from ganvas.training import checkpoint
+from ganvas.training.recipe import Recipe
+
+PUBLISHED = "model.safetensors"
+"""The weights of a folder that `ganvas export --to hub-folder` wrote; its config.json holds what a run's recipe.json does."""
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The files of a run."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.json"
+
+    @property
+    def published(self) -> bool:
+        """Whether this is not a run, but what was exported of one: it can be used, and not be trained further."""
+        return not self.recipe.is_file() and all((self.path / name).is_file() for name in ("config.json", PUBLISHED))
+
+    def create(self, settings: Settings, recipe: Recipe) -> None:
+        """Writes what is known before the first step."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.write("recipe.json", settings.to_json())  # the first: what has it is a run, however little else it has
+        self.write("environment.json", environment(settings.training.device))
+        self.complete(recipe)
+
+    def complete(self, recipe: Recipe) -> None:
+        """What else a run has before its first step, if it lacks it: it may have been killed while it was created."""
+        self.samples.mkdir(exist_ok=True)
+        self.checkpoints.mkdir(exist_ok=True)
+        self.write("networks.json", networks(recipe.model))
+        self.metrics.touch()
+
+    def write(self, name: str, content: object) -> None:
+        atomically(self.path / name, lambda part: part.write_text(json.dumps(content, indent=2)))
+
+    def settings(self) -> Settings:
+        """Reads `recipe.json`. Raises GanvasError when this is no run, or not one of ours."""
+        if not self.path.exists():
+            raise GanvasError(f"There is no run at {self.path}.", nearest_runs(self.path))
+        if not self.recipe.is_file() and not self.published:
+            raise GanvasError(f"{self.path} is not a run: it has no recipe.json.", nearest_runs(self.path))
+        file = self.path / "config.json" if self.published else self.recipe
+        try:
+            return Settings.from_json(read_object(file))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise GanvasError(f"{file} is damaged, or no ganvas run's: {type(error).__name__}: {error}.") from error
+
+    def begun_by(self, launch: str | None) -> bool:
+        """Whether it was this launch of `torchrun` that began the run; never where there is none of either."""
+        try:
+            return launch is not None and read_object(self.recipe).get("launch") == launch
+        except (OSError, ValueError):
+            return False
+
+    def record(self, line: Mapping[str, object]) -> None:
+        """Adds one line to `metrics.jsonl`."""
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def seconds(self) -> float:
+        """How long the run was trained so far, by its metrics."""
+        facts = (parsed(line) for line in lines(self.metrics) if belongs(line, sys.maxsize))
+        return max((number(fact.get("seconds")) for fact in facts), default=0.0)
+
+    def latest(self, key: str) -> float | None:
+        """The newest number of that name in the metrics; None where there is none."""
+        found = [number(fact[key]) for fact in map(parsed, lines(self.metrics)) if key in fact]
+        return found[-1] if found else None
+
+    def facts(self) -> list[dict[str, Any]]:
+        """The lines of `metrics.jsonl`, without what a crash cut short."""
+        return [fact for fact in map(parsed, lines(self.metrics)) if fact]
+
+    def machine(self) -> str:
+        """The device that the run was trained on, or its processor; nothing where that was not recorded."""
+        try:
+            about = read_object(self.path / "environment.json")
+            return text(about["processor"] if about["device"] == "cpu" else about["device"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def erase(self) -> None:
+        """Removes an old run's files, and only those that a run writes; but for recipe.json, which `create` replaces.
+
+        Wherever this is interrupted, there is a run that can be overwritten.
+        """
+        for pattern in RUN_FILES:
+            for old in self.path.glob(pattern):
+                if old != self.recipe:
+                    old.unlink()
+        for part in (*leftovers(self.path), *leftovers(self.checkpoints)):
+            part.unlink()
+
+    def rewind(self, images: int) -> None:
+        """Drops the metrics that a run wrote after the checkpoint at `images`, or because it ended there."""
+        kept = [line for line in lines(self.metrics) if line.endswith("\n") and belongs(line, images)]
+        atomically(self.metrics, lambda part: part.write_text("".join(kept)))
+        for picture in self.samples.glob("*-*.png"):
+            seen = picture.stem.rpartition("-")[2]
+            if re.fullmatch("[0-9]{1,16}", seen) and int(seen) > images:
+                picture.unlink()
+        for part in leftovers(self.path):
+            part.unlink()
+        checkpoint.tidy(self.checkpoints, images)
+
+    def guard(self) -> None:
+        """Raises GanvasError when one of the run's files is a link: a stranger's run must not be written through it."""
+        own = [self.samples, self.checkpoints, *(found for pattern in RUN_FILES for found in self.path.glob(pattern))]
+        linked = [path for path in own if path.is_symlink()]
+        if linked:
+            raise GanvasError(
+                f"{linked[0]} is a link, and a run is only written to within its own folder.",
+                "Copy the run with what its links lead to (cp -rL), and go on with the copy.",
+            )
+
+
+RUN_FILES = (
+    "samples/*.png",
+    "checkpoints/*.json",
+    "checkpoints/*.safetensors",
+    "recipe.json",
+    "environment.json",
+    "networks.json",
+    "metrics.jsonl",
+    "evaluation.json",
+    "neighbours.png",
+    "report.html",
+)
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """A line of metrics; nothing of a line that a crash cut short."""
+    try:
+        return parsed_object(line)
+    except ValueError:
+        return {}
+
+
+def number(value: object) -> float:
+    """A number as the metrics hold it; 0 for everything else."""
+    try:
+        return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+    except OverflowError:
+        return 0.0
+
+
+def belongs(line: str, images: int) -> bool:
+    """Whether a line is of the run as it was at so many images; one that a crash cut short is not."""
+    fact = parsed(line)
+    seen = fact.get("images")
+    return isinstance(seen, int | float) and seen <= images and not fact.get("partial", False)
+
+
+def environment(device: str) -> dict[str, str | int]:
+    """Where a run was trained."""
+    return {
+        "ganvas": ganvas.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "processor": facts.processor_name(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def networks(model: Model) -> dict[str, dict[str, int]]:
+    """Each network's number of parameters."""
+    counts = {name: sum(p.numel() for p in child.parameters()) for name, child in model.named_children()}
+    return {name: {"parameters": count} for name, count in counts.items() if count}
+
+
+def nearest_runs(path: Path) -> str:
+    """Runs near a place where somebody looked for one."""
+    folders = {path.parent, path, Path("runs")}
+    runs = sorted({str(p.parent) for f in folders if f.is_dir() for p in f.glob("*/recipe.json")})
+    return did_you_mean(str(path), runs) if runs else "Train one with: ganvas train vae --data glyphs"
+
+
+def numbered(path: Path, number: int) -> Path:
+    """The path itself for 1, else path-2, -3 ..."""
+    return path if number == 1 else path.with_name(f"{path.name}-{number}")

@@ -1,0 +1,31 @@
+"""Each thing a user does, as one function. The command line, Python users and the web page call these and nothing else."""
+
+from ganvas.jobs.start import train
+from ganvas.metrics.evaluation import facts as metrics
+from ganvas.service.looking import Checkup, RecipeFacts, check, clear_cache, data, doctor, recipes, report
+from ganvas.service.measuring import compare
+from ganvas.service.using import encode, interpolate, reconstruct, sample
+from ganvas.studies.measuring import evaluate
+from ganvas.use.export import export
+from ganvas.use.opening import open_run
+
+__all__ = [
+    "Checkup",
+    "RecipeFacts",
+    "check",
+    "clear_cache",
+    "compare",
+    "data",
+    "doctor",
+    "encode",
+    "evaluate",
+    "export",
+    "interpolate",
+    "metrics",
+    "open_run",
+    "recipes",
+    "reconstruct",
+    "report",
+    "sample",
+    "train",
+]

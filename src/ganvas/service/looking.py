@@ -1,0 +1,112 @@
+"""What a user looks at: recipes, data, a run's report and its health."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganvas.core.model import Autoencoder
+from ganvas.data import DataInfo, ImageOptions, batches, open_data, summary
+from ganvas.data.domains.pictures import save_picture
+from ganvas.data.sources import cache as data_cache
+from ganvas.errors import GanvasError
+from ganvas.health import Diagnosis, diagnose
+from ganvas.machine import storage
+from ganvas.machine.checks import at_least
+from ganvas.recipes import RECIPES
+from ganvas.report import write_report
+from ganvas.runs.directory import Directory, parsed
+from ganvas.training.contract import Facts, dry_step
+from ganvas.training.recipe import build, card, resolved
+from ganvas.training.trainer import Trainer
+from ganvas.use.opening import find_recipe
+
+
+@dataclass(frozen=True)
+class RecipeFacts:
+    """A line of `ganvas recipes`. encodes: whether its model goes from examples to codes as well."""
+
+    name: str
+    summary: str
+    paper: str
+    players: tuple[str, ...]
+    encodes: bool
+    options: dict[str, Any]
+
+
+def recipes() -> list[RecipeFacts]:
+    """What can be trained."""
+    example = DataInfo(shape=(1, 28, 28), classes=("a", "b"), num_train=1_000)
+    facts: list[RecipeFacts] = []
+    for function in RECIPES.values():
+        about, model = card(function), build(function, example, {}).model
+        players = tuple(player.name for player in model.players())
+        encodes = isinstance(model, Autoencoder)
+        facts.append(RecipeFacts(about.name, about.summary, about.paper, players, encodes, resolved(function, {})))
+    return facts
+
+
+def data(
+    source: str, *, out: Path | None = None, num: int = 100, image_options: ImageOptions = ImageOptions()
+) -> dict[str, Any]:
+    """Facts about a data source, and in `out` a picture of its first `num` examples."""
+    at_least(num, 1, "--num")
+    loaded = open_data(source, image_options)
+    if out is not None:
+        shown = num if len(loaded.info.shape) == 3 else len(loaded.train)
+        save_picture(loaded.train.batch(torch.arange(min(shown, len(loaded.train)))).x, out, loaded.info)
+    return summary(loaded)
+
+
+def clear_cache() -> tuple[int, int]:
+    """Removes the decoded pictures that were kept of folders. Returns of how many folders, and how many bytes."""
+    return data_cache.clear()
+
+
+def check(file: str, *, data: str = "glyphs", image_options: ImageOptions = ImageOptions()) -> Facts:
+    """One dry step of a recipe on a data source: players, terms, and the parameters that no term reaches."""
+    function, _ = find_recipe(file)
+    loaded = open_data(data, image_options)
+    recipe = build(function, loaded.info, {})
+    trainer = Trainer(recipe.model, recipe.optimizers, transform=recipe.transform)
+    return dry_step(trainer, next(batches(loaded.train, min(recipe.batch_size, len(loaded.train)), seed=0)))
+
+
+def report(path: str | Path) -> Path:
+    """Writes a run's report.html again."""
+    Directory(Path(path)).settings()
+    return write_report(Path(path))
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What `ganvas doctor` tells of a run. running: whether a process on this machine trains it."""
+
+    path: str
+    recipe: str
+    data: str
+    running: bool
+    diagnosis: Diagnosis
+
+
+def doctor(path: str | Path) -> Checkup:
+    """What ails a run, by the lines of its metrics; it may be in training. Damaged lines are passed over with a warning.
+
+    Raises GanvasError when there is no such run, or nothing was recorded of it.
+    """
+    directory = Directory(Path(path))
+    settings = directory.settings()
+    lines = [line for line in storage.lines(directory.metrics) if line.endswith("\n")]  # the last may be half written
+    facts = [fact for fact in map(parsed, lines) if fact]
+    if not facts:
+        raise GanvasError(
+            f"Nothing was recorded of the run {path} yet.",
+            "An exported model has no metrics; a run has some as soon as it trains.",
+        )
+    if len(facts) < len(lines):
+        damaged = len(lines) - len(facts)
+        warnings.warn(f"{damaged} damaged line{'s' * (damaged > 1)} of metrics.jsonl left out.", stacklevel=2)
+    diagnosis = diagnose(facts, settings.arguments)
+    return Checkup(str(path), settings.recipe, settings.source, storage.in_use(directory.path), diagnosis)

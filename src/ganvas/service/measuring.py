@@ -1,0 +1,35 @@
+"""What a user measures: scores of one run, and runs side by side."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ganvas.data import Data, ImageOptions, Split
+from ganvas.errors import GanvasError
+from ganvas.metrics.evaluation import Protocol
+from ganvas.studies import comparison
+from ganvas.use.opening import as_trained, must_hold_out, trained_on
+from ganvas.use.run import Run
+
+
+def compare(runs: Sequence[Run], out: Path, *, data: str | None = None, protocol: Protocol = Protocol()) -> Path:
+    """Scores, pictures and costs of runs side by side, in `out`: index.html, which is returned, and compare.json.
+
+    data: whose held-out examples are taken; by default the source that all runs were trained on.
+    """
+    sources = list(dict.fromkeys(run.settings.source for run in runs))
+    if data is None and len(sources) > 1:
+        raise GanvasError(
+            f"These runs were trained on different data: {', '.join(sources)}.",
+            "Say whose held-out examples all of them are measured on: --data SOURCE",
+        )
+    source = data or "".join(sources)
+    loaded: dict[ImageOptions, Data] = {}
+
+    def load(run: Run) -> tuple[Data, Split | str | None]:
+        options = run.settings.options
+        if options not in loaded:
+            loaded[options] = as_trained(run, source)
+            must_hold_out(source, len(loaded[options].held_out))
+        return loaded[options], trained_on(run, source, loaded[options])
+
+    return comparison.compare(runs, load, source, protocol, out)

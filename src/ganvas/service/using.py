@@ -1,0 +1,146 @@
+"""What a user does with a trained run: sample, reconstruct, interpolate, encode."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ganvas.core.model import Autoencoder
+from ganvas.data import read_image
+from ganvas.data.domains.pictures import (
+    PAIR_COLUMNS,
+    beside,
+    save_arrays,
+    save_film,
+    save_folder,
+    save_picture,
+    to_arrays,
+)
+from ganvas.errors import GanvasError
+from ganvas.machine import memory
+from ganvas.machine.checks import at_least
+from ganvas.service.looking import recipes
+from ganvas.use.classes import class_numbers, one_class
+from ganvas.use.fitted_priors import PostHocPrior
+from ganvas.use.inversion import Search
+from ganvas.use.opening import as_trained, must_hold_out
+from ganvas.use.run import Run
+
+
+def sample(
+    run: Run,
+    out: Path,
+    *,
+    num: int = 64,
+    seed: int = 0,
+    classes: str | None = None,
+    prior: PostHocPrior | None = None,
+    truncation: float | None = None,
+) -> Path:
+    """`num` samples: a grid (.png), arrays (.npz; images are uint8 (N, H, W, C)), or a folder of one file each.
+
+    classes: of a conditional run, the name of one class, or "all" for equal shares in their order.
+    prior: to be fitted to the codes of the run's training data, in place of the one it was trained with.
+    truncation: ψ, how far codes stay from the prior's mean: 1 as drawn, 0.7 more typical and less varied.
+    """
+    at_least(num, 1, "--num")
+    memory.must_fit(8 * num * math.prod(run.info.shape), f"{num:,} samples", "Ask for fewer: --num 64")
+    if not out.suffix and len(run.info.shape) != 3:
+        raise GanvasError("Points are no pictures: a folder cannot hold them.", "Write --out samples.npz or points.png")
+    y = None if classes is None else class_numbers(run, classes, num)
+    if prior is not None and truncation is not None:
+        raise GanvasError("Truncation is of the model's own prior.", "Leave out --prior, or --truncation.")
+    if prior is None:
+        x = run.sample(num, y=y, seed=seed, truncation=truncation)
+    else:
+        must_encode(run, "have a prior fitted to its codes")
+        train = as_trained(run, run.settings.source).train
+        seen = [train.batch(rows) for rows in torch.arange(len(train)).split(1_000)]
+        z = torch.cat([run.codes(batch.x, batch.y, seed=seed) for batch in seen])
+        x = run.generate(prior.fit(z, seed).sample(num, seed), y, seed=seed)
+    if out.suffix == ".npz":
+        return save_arrays(out, **{"images" if x.dim() == 4 else "points": to_arrays(x)})
+    return save_picture(x, out, run.info) if out.suffix else save_folder(x, out)
+
+
+def reconstruct(run: Run, data: str, out: Path, *, num: int = 32, search: Search | None = None) -> Path:
+    """A grid of held-out examples of a source, each row of originals above the row of their reconstructions.
+
+    search: how codes are searched for, for a run without an encoder.
+    """
+    at_least(num, 1, "--num")
+    if search is None:
+        must_encode(run, "reconstruct")
+    split = as_trained(run, data).held_out
+    must_hold_out(data, len(split))
+    batch = split.batch(torch.arange(min(num, len(split))))
+    y = batch.y if run.recipe.num_classes else None
+    made = run.reconstruct(batch.x, batch.y) if search is None else search(run.model, batch.x, y).reconstructions
+    return save_picture(beside(batch.x, made.cpu()), out, run.info, columns=min(PAIR_COLUMNS, len(batch)))
+
+
+def must_encode(run: Run, verb: str) -> None:
+    """Raises GanvasError, with the recipes that could, when the run's model has no encoder."""
+    if not isinstance(run.model, Autoencoder):
+        able = ", ".join(facts.name for facts in recipes() if facts.encodes)
+        raise GanvasError(
+            f"Recipe {run.settings.recipe!r} cannot {verb}: it has no encoder, only a way from codes to examples.",
+            f"These recipes can: {able}. With --invert, codes of single pictures are searched for.",
+        )
+
+
+def interpolate(
+    run: Run,
+    out: Path,
+    *,
+    start: Path | None = None,
+    end: Path | None = None,
+    num: int = 11,
+    seed: int = 0,
+    class_name: str | None = None,
+) -> Path:
+    """A walk of `num` pictures between two images, or two draws from the prior: a strip (.png) or a film (.gif).
+
+    class_name: of a conditional run, the class of all of them; one chosen by the seed where none is named.
+    """
+    at_least(num, 2, "--num")
+    memory.must_fit(8 * num * math.prod(run.info.shape), f"A walk of {num:,} pictures", "Ask for fewer: --num 11")
+    if len(run.info.shape) != 3:
+        raise GanvasError("The run was trained on points, and a walk is a row of pictures.")
+    if (start is None) != (end is None):
+        raise GanvasError("A walk has two ends.", "Give both --from and --to, or neither.")
+    y = None if class_name is None else one_class(run, class_name)
+    a, b = (None if path is None else read_image(path, run.info.shape).unsqueeze(0) for path in (start, end))
+    walk = run.interpolate(a, b, num, seed, y=y)
+    return save_film(walk, out, run.info) if out.suffix == ".gif" else save_picture(walk, out, run.info, columns=num)
+
+
+def encode(
+    run: Run, data: str, out: Path, *, split: str = "train", limit: int | None = None, search: Search | None = None
+) -> Path:
+    """Codes of a source's examples in an .npz: the posterior's `mean` and `scale` (N, L), and `labels` where known.
+
+    limit: so many of the first examples. search: how codes are searched for, for a run without an encoder; then there is
+    no `scale`, but each code's mean squared `error`.
+    """
+    if search is None:
+        must_encode(run, "encode")
+    loaded = as_trained(run, data)
+    examples = {"train": loaded.train, "held-out": loaded.held_out}[split]
+    must_hold_out(data, len(examples))
+    rows = torch.arange(len(examples) if limit is None else min(limit, len(examples)))
+    parts = [examples.batch(some) for some in rows.split(1_000)]
+    if search is None:
+        codes = [run.encode(part.x, part.y) for part in parts]
+        arrays = {"mean": torch.cat([m for m, _ in codes]).numpy(), "scale": torch.cat([s for _, s in codes]).numpy()}
+    else:
+        told = [part.y if run.recipe.num_classes else None for part in parts]
+        found = [search(run.model, part.x, y) for part, y in zip(parts, told, strict=True)]
+        arrays = {
+            "mean": torch.cat([f.codes for f in found]).numpy(),
+            "error": torch.cat([f.errors for f in found]).numpy(),
+        }
+    if examples.y is not None:
+        arrays |= {"labels": examples.y[rows].numpy(), "class_names": np.array(loaded.info.classes)}
+    return save_arrays(out, **arrays)

@@ -1,0 +1,1 @@
+"""Several runs side by side: comparisons and the continuum from VAE to GAN."""

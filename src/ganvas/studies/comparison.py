@@ -1,0 +1,337 @@
+"""Runs side by side under one protocol: which scores may stand in one line, who is ahead, and what each run cost."""
+
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganvas.core.model import Autoencoder
+from ganvas.data import Binarize, Data, DataInfo, Split, picture
+from ganvas.data.domains.pictures import writing
+from ganvas.errors import GanvasError
+from ganvas.machine import rng
+from ganvas.machine.storage import atomically
+from ganvas.metrics.card import PROTOCOL, Card, comparable
+from ganvas.metrics.catalog import METRICS, Row
+from ganvas.metrics.cost import multiply_adds, num_parameters
+from ganvas.metrics.evaluation import USUAL, Evaluation, Protocol
+from ganvas.metrics.features import FeatureNetwork
+from ganvas.report import render_comparison
+from ganvas.report.comparison import Cell, Column, Comparison, Cost, Line
+from ganvas.runs.scores import kept, rounded
+from ganvas.studies.measuring import NEIGHBOURS, evaluation_of, keep, measure, recall
+from ganvas.use.run import Run
+
+NUM_SAMPLES, NUM_POINTS = 64, 2_500
+NUM_COPIES, COPY_COLUMNS = 32, 16
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A run before its data.
+
+    name: what tells it from the others. rows: its scores by name. lacks: by metric, why there is none. failed: those of
+    them that the run should have given, but for what came up in measuring.
+    """
+
+    name: str
+    run: Run
+    data: Data
+    rows: dict[str, Row]
+    lacks: dict[str, str]
+    failed: list[str]
+
+
+def compare(
+    runs: Sequence[Run],
+    load: Callable[[Run], tuple[Data, Split | str | None]],
+    source: str,
+    protocol: Protocol,
+    out: Path,
+) -> Path:
+    """Measures the runs, and writes `out`/index.html and compare.json; returns the page.
+
+    load: a run's evaluation data, and what it was trained on as `Evaluation.of` takes it.
+    """
+    check(runs)
+    protocol = protocol.checked()
+    contenders = [
+        measured(name, run, *load(run), source, protocol) for name, run in zip(names(runs), runs, strict=True)
+    ]
+    lines, refusals, cards = lines_of(contenders, protocol.metrics or [name for c in contenders for name in c.failed])
+    comparison = Comparison(
+        data=source,
+        columns=tuple(column(contender, protocol.seed) for contender in contenders),
+        lines=tuple(lines),
+        notes=(*refusals, *binary(contenders), *notes(contenders)),
+        originals=originals(contenders[0]),
+    )
+    page = out / "index.html"
+    with writing(page):
+        facts = json.dumps(to_json(comparison, cards, protocol), indent=2, allow_nan=False)
+        atomically(out / "compare.json", lambda part: part.write_text(facts))
+        atomically(page, lambda part: part.write_text(render_comparison(comparison), encoding="utf-8"))
+    return page
+
+
+def binary(contenders: Sequence[Contender]) -> list[str]:
+    """Which runs are asked about black and white pixels, where others are not."""
+    names = [c.name for c in contenders if isinstance(c.run.recipe.transform, Binarize)]
+    if not names or len(names) == len(contenders):
+        return []
+    return [f"Trained on black and white pixels, and asked for the likelihood of such: {', '.join(names)}."]
+
+
+def notes(contenders: Sequence[Contender]) -> list[str]:
+    """What stands on the cards, each note once, after the names of its runs where not all have it."""
+    found: dict[str, list[str]] = {}
+    for contender in contenders:
+        for note in dict.fromkeys(note for row in contender.rows.values() for note in row.score.card.notes):
+            found.setdefault(note, []).append(contender.name)
+    everywhere = len(contenders)
+    return [note if len(whose) == everywhere else f"{', '.join(whose)}: {note}" for note, whose in found.items()]
+
+
+def check(runs: Sequence[Run]) -> None:
+    """Raises GanvasError where these runs cannot stand side by side at all."""
+    if len(runs) < 2:
+        raise GanvasError("A comparison needs two runs or more.", "Of one run, `ganvas evaluate` gives the scores.")
+    paths = [run.path.resolve() for run in runs]
+    for run, path in zip(runs, paths, strict=True):
+        if paths.count(path) > 1:
+            raise GanvasError(f"The run {run.path} is named twice.")
+    shapes = {run.info.shape: run for run in runs}
+    if len(shapes) > 1:
+        found = " against ".join(f"{shape} of {run.path}" for shape, run in shapes.items())
+        raise GanvasError(
+            f"These runs cannot be compared: the shape of their examples differs: {found}.",
+            "Numbers about examples of different sizes measure different things. Train them on the same --size.",
+        )
+
+
+def names(runs: Sequence[Run]) -> list[str]:
+    """Each run's folder, with those above it where that alone tells runs apart."""
+    parts = [run.path.resolve().parts for run in runs]
+    return [
+        next(
+            "/".join(mine[-depth:])
+            for depth in range(1, len(mine) + 1)
+            if sum(other[-depth:] == mine[-depth:] for other in parts) == 1
+        )
+        for mine in parts
+    ]
+
+
+def measured(
+    name: str, run: Run, data: Data, trained_on: Split | str | None, source: str, protocol: Protocol
+) -> Contender:
+    """A run with every score that it can give; those kept from an equal evaluation are not measured again."""
+    kept(run.path)  # damaged scores stop a comparison; they are no reason why a run could not be measured
+    evaluation = evaluation_of(run, data, protocol, trained_on)
+    contender = Contender(name, run, data, rows={}, lacks={}, failed=[])
+    for metric in protocol.metrics or USUAL:
+        lack = evaluation.lacks(metric)
+        if lack:
+            contender.lacks[metric] = lack[0]
+            continue
+        try:
+            rows = scores(run, evaluation, metric, source)
+            contender.rows.update({row.score.name: row for row in rows})
+        except GanvasError as error:
+            contender.lacks[metric] = error.message
+            contender.failed.append(metric)
+    return contender
+
+
+def scores(run: Run, evaluation: Evaluation, metric: str, source: str) -> list[Row]:
+    rows, picture_of = recall(run, evaluation, metric), run.path / NEIGHBOURS
+    drawn = picture_of.is_file() and not picture_of.is_symlink()
+    if not rows or (metric == "memorisation" and not drawn):
+        rows = measure(run, evaluation, metric)
+        keep(run, rows, source, evaluation.protocol)
+    return rows
+
+
+def lines_of(contenders: Sequence[Contender], asked: Sequence[str]) -> tuple[list[Line], list[str], list[Card | None]]:
+    """A line for each score and card; why scores of one name stand in several lines; and each line's card.
+
+    asked: metrics that get a line even where no run can give them.
+    """
+    lines, refusals, cards = list[Line](), list[str](), list[Card | None]()
+    for name in dict.fromkeys(name for c in contenders for name in c.rows):
+        groups = grouped([c.rows[name].score.card for c in contenders if name in c.rows])
+        if len(groups) > 1:
+            why = comparable([group[0] for group in groups])
+            refusals.append(f"{name} is not compared in one line: {why}.")
+        for group in groups:
+            lines.append(line(name, group[0], len(groups) > 1, contenders))
+            cards.append(group[0])
+    for metric in dict.fromkeys(asked):
+        if all(metric in c.lacks for c in contenders):
+            lines.append(nobody(metric, contenders))
+            cards.append(None)
+    return lines, refusals, cards
+
+
+def grouped(cards: Sequence[Card]) -> list[list[Card]]:
+    """The cards in groups of those that are comparable."""
+    groups: list[list[Card]] = []
+    for card in cards:
+        home = next((group for group in groups if comparable([group[0], card]) is None), None)
+        if home is None:
+            groups.append([card])
+        else:
+            home.append(card)
+    return groups
+
+
+def line(name: str, card: Card, alone: bool, contenders: Sequence[Contender]) -> Line:
+    """The scores of that name and card. alone: whether there are others of that name on another card."""
+    cells, floors, merits = list[Cell](), list[float](), list[float | None]()
+    for contender in contenders:
+        row = contender.rows.get(name)
+        merits.append(None)
+        if row is None:
+            cells.append(Cell(reason=contender.lacks.get(card.metric, "")))
+        elif why := comparable([card, row.score.card]):
+            cells.append(Cell(reason=f"not measured by the same protocol: {why}"))
+        else:
+            untrained = None if row.untrained is None else row.untrained.value
+            cells.append(Cell(row.score.value, row.score.error, untrained, rounded(row.score).replace("-", "−")))
+            merits[-1] = METRICS[card.metric].merit(row.score)
+            floors += [] if row.floor is None else [row.floor.value]
+    better = next(c.rows[name].score.better for c in contenders if name in c.rows)
+    best = leaders(merits, better)
+    return Line(name, better, described(card, alone), tuple(cells), floors[0] if floors else None, best)
+
+
+def nobody(metric: str, contenders: Sequence[Contender]) -> Line:
+    """The line of a metric that none of the runs can give."""
+    return Line(metric, METRICS[metric].better, "", tuple(Cell(reason=c.lacks[metric]) for c in contenders), None, ())
+
+
+def leaders(values: Sequence[float | None], better: str) -> tuple[int, ...]:
+    """Which values are best; none where fewer than two can be compared, or all are equal."""
+    known = {i: value for i, value in enumerate(values) if value is not None and not math.isnan(value)}
+    if len(set(known.values())) < 2:
+        return ()
+    best = min(known.values()) if better == "lower" else max(known.values())
+    return tuple(i for i, value in known.items() if value == best)
+
+
+def described(card: Card, alone: bool) -> str:
+    """What a reader should know of a card at a glance; with the examples' hash where that tells two lines apart."""
+    words = [f"{card.num_samples:,} examples"]
+    words += [card.features] if card.features else []
+    words += [f"{name} {value}" for name, value in card.settings.items()]
+    words += [f"data {card.data[:8]}"] if alone else []
+    return ", ".join(words)
+
+
+def column(contender: Contender, seed: int) -> Column:
+    """What the page shows of a run besides its scores."""
+    run = contender.run
+    settings, is_image = run.settings, len(run.info.shape) == 3
+    num = NUM_SAMPLES if is_image else NUM_POINTS
+    y = torch.arange(num) % run.recipe.num_classes if run.recipe.num_classes else None
+    return Column(
+        name=contender.name,
+        path=str(run.path),
+        recipe=settings.recipe,
+        summary=settings.summary,
+        source=settings.source,
+        cost=cost(run),
+        samples=png(run.sample(num, y=y, seed=seed), run.info),
+        copies=copies(contender),
+        neighbours=(run.path / NEIGHBOURS).read_bytes() if "memorisation" in contender.rows else None,
+    )
+
+
+def cost(run: Run) -> Cost:
+    """What training took, and what drawing an example takes."""
+    with rng.seeded("cost"), torch.no_grad():
+        z = run.model.prior().sample((2,))
+    y = torch.zeros(2, dtype=torch.int64, device=z.device) if run.recipe.num_classes else None
+    peak = run.directory.latest("peak_memory")
+    return Cost(
+        images=run.images_seen,
+        seconds=run.directory.latest("seconds") or 0.0,
+        parameters=num_parameters(run.model),
+        multiply_adds=multiply_adds(lambda codes: run.model.generate(codes, y), z),
+        peak_memory=None if peak is None else int(peak),
+        machine=run.directory.machine(),
+    )
+
+
+def shown(contender: Contender) -> tuple[Tensor, Tensor | None]:
+    """The held-out examples that all runs reconstruct, with their classes."""
+    batch = contender.data.held_out.batch(torch.arange(min(NUM_COPIES, len(contender.data.held_out))))
+    return batch.x, batch.y
+
+
+def originals(contender: Contender) -> bytes | None:
+    x, _ = shown(contender)
+    return png(x, contender.run.info, COPY_COLUMNS) if x.dim() == 4 else None
+
+
+def copies(contender: Contender) -> bytes | str:
+    """The examples of `shown`, reconstructed; or why they cannot be."""
+    x, y = shown(contender)
+    if not isinstance(contender.run.model, Autoencoder) or x.dim() != 4:
+        return "It has no encoder: it goes from codes to examples only."
+    return png(contender.run.reconstruct(x, y), contender.run.info, COPY_COLUMNS)
+
+
+def png(x: Tensor, info: DataInfo, columns: int | None = None) -> bytes:
+    buffer = io.BytesIO()
+    picture(x, columns=columns, info=info).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def to_json(comparison: Comparison, cards: Sequence[Card | None], protocol: Protocol) -> dict[str, Any]:
+    """What compare.json holds: all that the page says, and every line's card, without the pictures."""
+    runs = [
+        {key: value for key, value in dataclasses.asdict(c).items() if key not in ("samples", "copies", "neighbours")}
+        for c in comparison.columns
+    ]
+    return {
+        "data": comparison.data,
+        "protocol": {
+            "metrics": list(protocol.metrics or USUAL),
+            "num": protocol.num,
+            "features": seen.name if isinstance(seen := protocol.features, FeatureNetwork) else seen,
+            "importance_samples": protocol.importance_samples,
+            "seed": protocol.seed,
+        },
+        "runs": runs,
+        "scores": [
+            {
+                "name": line.name,
+                "better": line.better,
+                "runs": {
+                    c.name: {"value": strict(cell.value), "error": cell.error, "untrained": strict(cell.untrained)}
+                    | ({"reason": cell.reason} if cell.value is None else {})
+                    for c, cell in zip(comparison.columns, line.cells, strict=True)
+                },
+                "floor": strict(line.floor),
+                "best": [comparison.columns[i].name for i in line.best],
+                "card": None
+                if card is None
+                else {key: value for key, value in dataclasses.asdict(card).items() if key in PROTOCOL},
+            }
+            for line, card in zip(comparison.lines, cards, strict=True)
+        ],
+        "notes": list(comparison.notes),
+    }
+
+
+def strict(value: float | None) -> float | str | None:
+    """JSON has no infinity: it is written as a string."""
+    return value if value is None or math.isfinite(value) else str(value)

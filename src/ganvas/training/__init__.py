@@ -1,0 +1,1 @@
+"""The trainer, and what a training run needs: recipes, checkpoints, callbacks, averages."""

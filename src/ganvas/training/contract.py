@@ -1,0 +1,77 @@
+"""What every model owes its trainer, checked on one batch: `ganvas check` shows it, and the contract test demands it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ganvas.core.batch import Batch
+from ganvas.core.model import Lazy, Player
+from ganvas.machine import rng
+from ganvas.training.trainer import Seat, Trainer, frozen, gradient, total
+
+
+@dataclass(frozen=True)
+class PlayerFacts:
+    """One player in one dry turn. parameters: how many numbers it moves; terms: their values; lazy: its penalties'."""
+
+    name: str
+    parameters: int
+    every: int
+    after: int
+    terms: dict[str, float]
+    penalties: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A model in one dry step. unreached: parameters that some player moves and no term reaches.
+
+    unmoved: parameters that ask for a gradient and belong to no player.
+    """
+
+    players: tuple[PlayerFacts, ...]
+    unreached: tuple[str, ...]
+    unmoved: tuple[str, ...]
+
+
+def dry_step(trainer: Trainer, batch: Batch) -> Facts:
+    """Every player's terms and gradients on one batch, whether or not it is due; nothing moves."""
+    reached: set[int] = set()
+    players: list[PlayerFacts] = []
+    with rng.seeded(trainer.seed, "dry step"):
+        if trainer.transform:
+            batch = trainer.transform(batch)
+        for seat in trainer.seats:
+            terms, own = dry_turn(trainer, seat, batch, None)
+            penalties: dict[str, float] = {}
+            for lazy in seat.player.lazy:
+                found, also = dry_turn(trainer, seat, batch, lazy)
+                penalties |= found
+                own |= also
+            reached |= own
+            players.append(facts_of(seat.player, terms, penalties))
+    named = list(trainer.model.named_parameters())
+    moved = {id(p) for seat in trainer.seats for p in seat.parameters}
+    return Facts(
+        tuple(players),
+        unreached=tuple(name for name, p in named if id(p) in moved and id(p) not in reached),
+        unmoved=tuple(name for name, p in named if p.requires_grad and id(p) not in moved),
+    )
+
+
+def dry_turn(trainer: Trainer, seat: Seat, batch: Batch, lazy: Lazy | None) -> tuple[dict[str, float], set[int]]:
+    """A player's terms, or those of one of its penalties, and which of its parameters they reach."""
+    others: Sequence[torch.nn.Parameter] = () if trainer.model.simultaneous else seat.others
+    with frozen(others):
+        r = trainer.model(batch)
+        terms = lazy.penalty(r) if lazy else seat.player.loss(r)
+        assert total(terms).dim() == 0
+        gradients = gradient(terms, seat.parameters)
+    reached = {id(p) for p, g in zip(seat.parameters, gradients, strict=True) if g is not None}
+    return {name: float(value.detach()) for name, value in terms.items()}, reached
+
+
+def facts_of(player: Player, terms: dict[str, float], penalties: dict[str, float]) -> PlayerFacts:
+    size = sum(p.numel() for p in player.parameters())
+    return PlayerFacts(player.name, size, player.every, player.after, terms, penalties)

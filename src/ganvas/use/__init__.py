@@ -1,0 +1,1 @@
+"""What is done with a trained run: samples, reconstructions, inversion, fitted priors, exports."""

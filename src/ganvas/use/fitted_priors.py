@@ -1,0 +1,191 @@
+"""Post-hoc priors: p(z) fitted to the codes of a model that is already trained, in place of the one it was trained with.
+
+What a decoder was trained on are the codes of data, and where they do not cover the prior its samples are off. A fitted
+prior draws codes like those: `GaussianMixture().fit(codes).sample(64, seed=0)`.
+
+Codes (N, L) should be draws from q(z|x), one for each example, not its means alone: `encode(x).sample()`.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from sklearn import mixture
+from torch import Tensor
+
+from ganvas.core.batch import Batch
+from ganvas.core.schedules import Cosine
+from ganvas.errors import GanvasError
+from ganvas.machine import rng
+from ganvas.models.vae import VAE
+from ganvas.networks import Decoder, Encoder, Mlp
+from ganvas.probability.likelihoods import SharedScaleGaussian
+from ganvas.probability.priors import Normal
+from ganvas.training.trainer import Trainer
+
+
+class Sampler(Protocol):
+    """A prior that was fitted."""
+
+    def sample(self, num: int, seed: int = 0) -> Tensor:
+        """`num` codes, (num, L) float32, a pure function of the seed."""
+        ...
+
+
+class PostHocPrior(Protocol):
+    """A kind of prior, with its options chosen, that can be fitted."""
+
+    def fit(self, z: Tensor, seed: int = 0) -> Sampler:
+        """z: codes (N, L). Raises GanvasError when they are too few, not finite, or no vectors."""
+        ...
+
+
+@dataclass(frozen=True)
+class Components:
+    """Gaussians with full covariances. weights: (K,), means: (K, L), factors: (K, L, L), covariance = factor factorᵀ."""
+
+    weights: Tensor
+    means: Tensor
+    factors: Tensor
+
+    def sample(self, num: int, seed: int = 0) -> Tensor:
+        """`num` codes, (num, L) float32, a pure function of the seed."""
+        g = rng.generator(seed, "post-hoc prior")
+        k = torch.multinomial(self.weights, num, replacement=True, generator=g)
+        noise = torch.randn(num, self.means.shape[1], generator=g, dtype=self.means.dtype)
+        z = self.means[k]
+        for component in k.unique():
+            rows = k == component
+            z[rows] += noise[rows] @ self.factors[component].T
+        return z.float()
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """One Gaussian with the codes' mean and full covariance."""
+
+    def fit(self, z: Tensor, seed: int = 0) -> Components:
+        """z: (N, L), N above L. Raises GanvasError when they are too few or not finite."""
+        codes = checked(z, least=z.shape[-1] + 1, what="A Gaussian")
+        covariance = torch.cov(codes.T).reshape(codes.shape[1], codes.shape[1])
+        # Dimensions that carry nothing have next to no variance: a millionth of the mean one keeps the factor real.
+        jitter = 1e-6 * covariance.diagonal().mean().clamp_min(1e-12)
+        factor = torch.linalg.cholesky(covariance + jitter * torch.eye(len(covariance), dtype=codes.dtype))
+        return Components(torch.ones(1, dtype=codes.dtype), codes.mean(0, keepdim=True), factor.unsqueeze(0))
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    """`components` Gaussians with full covariances, by expectation maximisation.
+
+    References: Ghosh et al. 2020, "From Variational to Deterministic Autoencoders", section 4, with 10 components,
+        https://arxiv.org/abs/1903.12436
+    """
+
+    components: int = 10
+
+    def __post_init__(self) -> None:
+        if self.components < 1:
+            raise GanvasError(f"A mixture cannot have {self.components} components.", "Choose 1 or more.")
+
+    def fit(self, z: Tensor, seed: int = 0) -> Components:
+        """z: (N, L), with more than L for each component. Raises GanvasError when they are too few or not finite."""
+        what = f"A mixture of {self.components} Gaussians"
+        codes = checked(z, least=self.components * (z.shape[-1] + 1), what=what)
+        fitted = mixture.GaussianMixture(
+            self.components, reg_covar=1e-6 * float(codes.var(0).mean()) + 1e-12, random_state=seed % 2**32
+        ).fit(codes.numpy())
+        means, covariances = torch.from_numpy(fitted.means_), torch.from_numpy(fitted.covariances_)
+        return Components(torch.from_numpy(fitted.weights_), means, torch.linalg.cholesky(covariances))
+
+
+@dataclass(frozen=True)
+class SecondStage:
+    """A small VAE trained on the codes: u ~ N(0, I), z ~ N(f(u), γ I) with learned γ, u as long as z.
+
+    The first VAE finds the manifold of the data, in codes that fill their space but not as N(0, I); these have a density,
+    which the second VAE can match.
+
+    width, depth: of both its networks. epochs: over the codes, but at least `steps` steps of `batch_size` codes.
+
+    References: Dai & Wipf 2019, "Diagnosing and Enhancing VAE Models", section 4, https://arxiv.org/abs/1903.05789
+    """
+
+    width: int = 256
+    depth: int = 2
+    epochs: int = 40
+    steps: int = 2_000
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+
+    def fit(self, z: Tensor, seed: int = 0) -> "FittedSecondStage":
+        """z: (N, L), at least ten batches. Raises GanvasError when they are too few or not finite."""
+        codes = checked(z, least=10 * self.batch_size, what="A second-stage VAE").float()
+        mean, scale = codes.mean(0), codes.std(0).clamp_min(1e-6)
+        num_steps = max(self.steps, self.epochs * len(codes) // self.batch_size)
+        with rng.seeded(seed, "second stage"):
+            model = self.build(codes.shape[1])
+        trainer = Trainer(
+            model,
+            {"autoencoder": functools.partial(torch.optim.Adam, lr=self.learning_rate, fused=True)},
+            learning_rate=Cosine(1.0, 0.0, num_steps * self.batch_size),
+            seed=seed,
+        )
+        shuffle = rng.generator(seed, "second stage", "order")
+        standard = (codes - mean) / scale
+        batches = (
+            Batch(standard[torch.randint(len(standard), (self.batch_size,), generator=shuffle)])
+            for _ in range(num_steps)
+        )
+        trainer.fit(batches, num_steps * self.batch_size)
+        return FittedSecondStage(model.eval().requires_grad_(False), mean, scale)
+
+    def build(self, size: int) -> VAE:
+        family = Mlp(self.width, self.depth)
+        # From a larger γ the codes of the second stage are ignored before they are learned, and γ stays large.
+        decoder = Decoder(family.synthesis(size, (size,)), SharedScaleGaussian(0.2))
+        return VAE(Encoder(family.analysis((size,)), size), decoder, Normal(size))
+
+
+@dataclass(frozen=True)
+class FittedSecondStage:
+    """A VAE of standardised codes. mean, scale: (L,), of the codes."""
+
+    model: VAE
+    mean: Tensor
+    scale: Tensor
+
+    @torch.no_grad()
+    def sample(self, num: int, seed: int = 0) -> Tensor:
+        """`num` codes, (num, L) float32, a pure function of the seed. They are draws from p(z|u), not its means."""
+        with rng.seeded(seed, "post-hoc prior"):
+            u = self.model.prior().sample((num,))
+            return self.mean + self.scale * self.model.decode(u).sample()
+
+
+PRIORS: dict[str, PostHocPrior] = {
+    "gaussian": Gaussian(),
+    "gmm": GaussianMixture(),
+    "second-stage": SecondStage(),
+}
+"""The kinds by name, with their defaults."""
+
+
+def checked(z: Tensor, least: int, what: str) -> Tensor:
+    """Codes as float64 on the CPU; a GanvasError when there is nothing to be fitted to."""
+    if z.dim() != 2:
+        raise GanvasError(
+            f"A post-hoc prior is fitted to codes that are vectors, and these have shape {tuple(z.shape[1:])}.",
+            "Grids of codes need a prior of their own.",
+        )
+    if len(z) < least:
+        raise GanvasError(
+            f"{what} over codes of {z.shape[1]} dimensions needs at least {least} codes, and there are {len(z)}.",
+            "Encode more examples, or choose a simpler prior: gaussian, or gmm with fewer components.",
+        )
+    codes = z.detach().cpu().double()
+    bad = int((~torch.isfinite(codes)).any(1).sum())
+    if bad:
+        raise GanvasError(f"{bad} of {len(z)} codes are not finite.", "The model has diverged; train it anew.")
+    return codes

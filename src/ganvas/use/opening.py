@@ -1,0 +1,116 @@
+"""Opening a run: its recipe, its networks, its data."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganvas.data import Data, DataInfo, Split, open_data
+from ganvas.errors import GanvasError, did_you_mean
+from ganvas.machine import memory, rng
+from ganvas.machine.devices import resolve_device
+from ganvas.recipes import RECIPES, from_file
+from ganvas.runs.directory import PUBLISHED, Directory
+from ganvas.runs.settings import Settings
+from ganvas.training.recipe import Recipe, RecipeFunction, build
+from ganvas.use.export import pull
+from ganvas.use.run import Run
+
+HUB = "hub:"
+"""What the name of a model on the Hugging Face hub begins with, where a run's directory may stand."""
+
+
+def open_run(path: str | Path, *, file: str | None = None, device: str = "cpu", best: bool = False) -> Run:
+    """A trained run, ready to be used; or a model that was exported from one, in a folder or on the hub (hub:USER/NAME).
+
+    file: the user's own Python file, for a run that was made from one. best: the checkpoint that `--keep-best` kept.
+    """
+    folder = pull(str(path)[len(HUB) :]) if str(path).startswith(HUB) else Path(path)
+    settings = Directory(folder).settings()
+    function = recipe_of(settings, folder, file)
+    return Run(
+        folder,
+        settings,
+        lambda: seeded_build(
+            function, settings.info, settings.arguments, settings.training.seed, most_weights(Directory(folder))
+        ),
+        resolve_device(device),
+        best,
+    )
+
+
+def seeded_build(
+    function: RecipeFunction, info: DataInfo, options: Mapping[str, Any], seed: int, most: int | None = None
+) -> Recipe:
+    """A recipe whose first weights follow from the seed.
+
+    most: bytes that making them may take; where none is given, what lets them be trained: weights, gradients and two
+    averages of these. GanvasError before more is taken.
+    """
+    what, hint = "These networks", "Ask for smaller ones: a smaller --width, for example."
+    if most is not None:
+        what, hint = "The networks that recipe.json asks for", "They are larger than what the run holds: it is damaged."
+    limit = memory.room() // 4 if most is None else min(most, memory.room())
+    with memory.at_most(limit, what, hint), rng.seeded(seed, "weights"):
+        return build(function, info, options)
+
+
+def most_weights(directory: Directory) -> int:
+    """Bytes that a run's networks may take to make: its files hold the weights, so that they say how much there can be.
+
+    An export lacks the networks that only training needs.
+    """
+    files = [directory.path / PUBLISHED, *directory.checkpoints.glob("*.safetensors")]
+    return 64 * 2**20 + 16 * max((file.stat().st_size for file in files if file.is_file()), default=0)
+
+
+def find_recipe(name: str) -> tuple[RecipeFunction, Path | None]:
+    """A recipe by its name, or from a Python file, which is executed."""
+    if name.endswith(".py"):
+        return from_file(Path(name)), Path(name)
+    if name not in RECIPES:
+        raise GanvasError(f"No recipe is called {name!r}.", did_you_mean(name, RECIPES))
+    return RECIPES[name], None
+
+
+def recipe_of(settings: Settings, path: Path, file: str | None) -> RecipeFunction:
+    """A run's recipe function. The code of a user's file is executed only when the user names the file."""
+    if settings.file is None:
+        return find_recipe(settings.recipe)[0]
+    if file is None:
+        raise GanvasError(
+            f"The run {path} was made from the file {settings.file}, whose code is never executed unasked.",
+            "If you trust that file, name it: --file FILE (ganvas train FILE --resume RUN; in Python open(run, file=FILE)).",
+        )
+    return from_file(Path(file), settings.recipe)
+
+
+def as_trained(run: Run, source: str) -> Data:
+    """A source with its images brought to the shape that the run was trained on."""
+    shape, options = run.info.shape, run.settings.options
+    if len(shape) == 3:
+        options = replace(options, size=shape[1], channels=shape[0])
+    loaded = open_data(source, options)
+    if loaded.info.shape != shape:
+        raise GanvasError(f"{source!r} has examples of shape {loaded.info.shape}; the run was trained on {shape}.")
+    return loaded
+
+
+def trained_on(run: Run, source: str, loaded: Data) -> Split | str | None:
+    """What a run was trained on, where that is not the training split of `loaded`; or why it cannot be read."""
+    if source == run.settings.source:
+        return None
+    try:
+        own = as_trained(run, run.settings.source).train
+    except GanvasError as error:
+        return error.message
+    return None if torch.equal(own.x, loaded.train.x) else own
+
+
+def must_hold_out(source: str, num: int) -> None:
+    if not num:
+        raise GanvasError(
+            f"{source!r} has no held-out examples.", "Add some: of two pictures that can be read one is held out."
+        )

@@ -1,0 +1,50 @@
+"""The model of an exported folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from ganvas.core.model import Model
+from ganvas.machine.storage import read_object
+from ganvas.runs.directory import PUBLISHED
+from ganvas.runs.settings import text
+from ganvas.training import checkpoint
+
+
+def without(model: Model, networks: Sequence[str]) -> Model:
+    """The model, from which these networks were taken."""
+    for name in networks:
+        setattr(model, name, torch.nn.Identity())
+    return model
+
+
+def published_model(path: Path, model: Model) -> Model:
+    """The model of an exported folder: the networks that it names, with the weights that it holds, and no others."""
+    try:
+        facts = read_object(path / "config.json")
+        kept = set(map(text, facts["networks"]))
+        seen = checkpoint.count(facts["images_seen"])
+        tensors = load_file(path / PUBLISHED)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise checkpoint.DamagedCheckpoint(
+            f"The model in {path} cannot be read: {type(error).__name__}: {error}."
+        ) from error
+    unnamed = [(name, part) for name, part in model.named_children() if name not in kept]
+    model = without(model, [name for name, part in unnamed if part.state_dict()])  # a prior, say, holds no weights
+    checkpoint.fill(model, tensors, "")
+    model.images_seen = seen
+    return model
+
+
+def finite(model: Model, path: Path) -> Model:
+    """The model, or DamagedCheckpoint: training never writes weights that are not finite, and they make nothing."""
+    for name, weights in model.named_parameters():
+        if not torch.isfinite(weights).all():
+            raise checkpoint.DamagedCheckpoint(
+                f"The model in {path} has weights that are not finite: {name}.",
+                "It is not what training wrote. Take it from where it came from again, or train it anew.",
+            )
+    return model

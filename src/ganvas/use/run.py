@@ -1,0 +1,188 @@
+"""A trained model with its settings, ready to be used."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganvas.core.model import Autoencoder, Model
+from ganvas.data import DataInfo
+from ganvas.errors import GanvasError
+from ganvas.machine import rng
+from ganvas.probability.priors import truncated
+from ganvas.runs.directory import Directory
+from ganvas.runs.settings import Settings
+from ganvas.training import checkpoint
+from ganvas.training.recipe import Recipe
+from ganvas.use.published import finite, published_model
+from ganvas.use.walks import line_walk, prior_walk
+
+
+class Run:
+    """A trained model with its settings.
+
+    build: makes the run's recipe anew, with the weights that it began from.
+    best: whether to take the checkpoint that was best by `--keep-best`, in place of the newest.
+    x: images (N, C, H, W) in [−1, 1], or points (N, D). All methods leave torch's own generators as they were.
+    """
+
+    def __init__(
+        self, path: Path, settings: Settings, build: Callable[[], Recipe], device: str = "cpu", best: bool = False
+    ) -> None:
+        self.path, self.settings, self.build, self.device, self.best = path, settings, build, device, best
+        self.directory = Directory(path)
+
+    @property
+    def info(self) -> DataInfo:
+        return self.settings.info
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What the run was made by."""
+        return self.build()
+
+    @cached_property
+    def model(self) -> Model:
+        """The model of the newest checkpoint, or the best, averaged where the run kept an average, ready to be used."""
+        if self.directory.published:
+            model = published_model(self.path, self.recipe.model)
+            return finite(model, self.path).to(self.device).eval().requires_grad_(False)
+        model = self.recipe.model
+        facts, tensors = self.best_checkpoint() if self.best else self.newest_checkpoint()
+        averaged = any(name.startswith("ema/") for name in tensors)
+        checkpoint.fill(model, tensors, "ema/" if averaged else "model/")
+        model.images_seen = facts["images_seen"]
+        return finite(model, self.path).to(self.device).eval().requires_grad_(False)
+
+    def newest_checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        found = checkpoint.newest(self.directory.checkpoints, warn=warn)
+        if found is None:
+            raise GanvasError(f"The run {self.path} has no checkpoint yet.", "Train it further with --resume.")
+        return found
+
+    def best_checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        best = checkpoint.read_best(self.directory.checkpoints)
+        if best is None:
+            raise GanvasError(
+                f"The run {self.path} knows of no best checkpoint.", "One is kept by: ganvas train ... --keep-best fid"
+            )
+        return checkpoint.read(checkpoint.path_of(self.directory.checkpoints, best.images))
+
+    @property
+    def images_seen(self) -> int:
+        """How many images the model was trained on."""
+        return self.model.images_seen
+
+    @torch.no_grad()
+    def sample(
+        self,
+        num: int = 64,
+        *,
+        y: Tensor | None = None,
+        seed: int = 0,
+        batch_size: int = 256,
+        truncation: float | None = None,
+    ) -> Tensor:
+        """`num` examples from the prior, (num, ...) on the CPU. y: (num,) classes for a conditional model.
+
+        truncation: ψ of `priors.truncated`, for typical examples in place of all kinds.
+        """
+        with rng.seeded(seed, "sample"):
+            z = torch.cat(
+                [self.model.prior().sample((len(part),)).cpu() for part in torch.arange(num).split(batch_size)]
+            )
+        if truncation is not None:
+            z = truncated(z, self.model.prior(), truncation)
+        return self.generate(z, y, seed=seed, batch_size=batch_size)
+
+    @torch.no_grad()
+    def generate(self, z: Tensor, y: Tensor | None = None, *, seed: int = 0, batch_size: int = 256) -> Tensor:
+        """Examples from codes, (N, ...) on the CPU. z: (N, L); y: (N,) classes for a conditional model, else random ones."""
+        y = self.labels(len(z), y, seed)
+        parts = [
+            self.model.generate(z[rows].to(self.device), None if y is None else y[rows].to(self.device)).cpu()
+            for rows in torch.arange(len(z)).split(batch_size)
+        ]
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def codes(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0, batch_size: int = 256) -> Tensor:
+        """A draw from q(z|x) for each example, (N, L) on the CPU."""
+        model = self.autoencoder("encode")
+        with rng.seeded(seed, "codes"):
+            return torch.cat([model.encode(a, b).sample().cpu() for a, b in self.portions(x, y, batch_size)])
+
+    def labels(self, num: int, y: Tensor | None, seed: int) -> Tensor | None:
+        """The classes to sample: the given ones, or for a conditional model that was given none, random ones."""
+        classes = self.recipe.num_classes
+        if y is not None and not classes:
+            raise GanvasError(
+                f"Run {self.path} is not conditional: it cannot be asked for a class.",
+                "Train a conditional recipe on labelled data.",
+            )
+        if y is not None and (len(y) != num or int(y.min()) < 0 or int(y.max()) >= classes):
+            raise GanvasError(f"Classes must be {num} numbers from 0 to {classes - 1}.")
+        if y is None and classes:
+            return torch.randint(classes, (num,), generator=rng.generator(seed, "classes"))
+        return y
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, y: Tensor | None = None, batch_size: int = 256) -> Tensor:
+        """x through the code's mean and back, shaped as x, on the CPU."""
+        model = self.autoencoder("reconstruct")
+        return torch.cat([model.reconstruct(a, b).cpu() for a, b in self.portions(x, y, batch_size)])
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, y: Tensor | None = None, batch_size: int = 256) -> tuple[Tensor, Tensor]:
+        """The posterior's mean and standard deviation for each example, each (N, L), on the CPU."""
+        model = self.autoencoder("encode")
+        codes = [model.encode(a, b) for a, b in self.portions(x, y, batch_size)]
+        return torch.cat([q.mean.cpu() for q in codes]), torch.cat([q.stddev.cpu() for q in codes])
+
+    @torch.no_grad()
+    def interpolate(
+        self,
+        a: Tensor | None = None,
+        b: Tensor | None = None,
+        steps: int = 11,
+        seed: int = 0,
+        *,
+        y: Tensor | None = None,
+    ) -> Tensor:
+        """A walk of `steps` examples from a to b (each (1, ...)), along the line between their codes.
+
+        Without a and b the walk goes between two codes of the prior, along the arc, whose points are as likely as its ends.
+        y: (1,), the class of the whole walk, for a conditional model; a random one where none is given.
+        """
+        y = self.labels(1, y, seed)
+        y = None if y is None else y.to(self.device)
+        if a is None or b is None:
+            with rng.seeded(seed, "walk"):
+                return prior_walk(self.model, y, steps).cpu()
+        return line_walk(self.autoencoder("encode"), a.to(self.device), b.to(self.device), y, steps).cpu()
+
+    def autoencoder(self, verb: str) -> Autoencoder:
+        """The model, if it has an encoder."""
+        if not isinstance(self.model, Autoencoder):
+            raise GanvasError(
+                f"Recipe {self.settings.recipe!r} cannot {verb}: it has no encoder, only a way from codes to examples.",
+                "Recipes with an encoder can; `ganvas recipes` marks them.",
+            )
+        return self.model
+
+    def portions(self, x: Tensor, y: Tensor | None, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        if tuple(x.shape[1:]) != self.info.shape:
+            raise GanvasError(
+                f"The run was trained on examples of shape {self.info.shape}, not {tuple(x.shape[1:])}.",
+                "Images are (N, C, H, W) in [-1, 1].",
+            )
+        for rows in torch.arange(len(x)).split(size):
+            yield x[rows].to(self.device), None if y is None else y[rows].to(self.device)
+
+
+def warn(message: str) -> None:
+    warnings.warn(message, stacklevel=2)
