@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from ganvas.data import Data, batches, open_data
 from ganvas.health import DETECTORS, Watch, course, detectors
+from ganvas.jobs import signals
 from ganvas.jobs.signals import Examination
 from ganvas.nn.quantize import EMAQuantizer
 from ganvas.recipes import RECIPES
