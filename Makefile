@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 
-.PHONY: demo test test-machines check format lint types clean
+.PHONY: demo test test-machines quick check format lint types clean
 
 demo: .venv/ready
 	$(BIN)/ganvas train vaegan --data glyphs --images 45000 --out runs/demo --overwrite
@@ -12,6 +12,9 @@ test: .venv/ready
 
 test-machines: .venv/ready
 	$(BIN)/python tests/machines.py $(ROWS)
+
+quick: .venv/ready lint types
+	$(BIN)/python -m pytest -n 2 -m "not trains and not slow"
 
 check: .venv/ready lint types test
 

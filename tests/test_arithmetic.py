@@ -116,6 +116,8 @@ with fast_arithmetic():
 """
 
 
+@pytest.mark.slow
+@pytest.mark.trains
 @pytest.mark.skipif(facts.glibc() is None, reason="the C library is not known to be glibc")
 def test_memory_that_a_step_gave_up_is_not_cleared_again() -> None:
     done = subprocess.run([sys.executable, "-c", NEWLY_CLEARED], check=True, capture_output=True, text=True)

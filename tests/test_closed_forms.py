@@ -13,6 +13,8 @@ from ganvas.models.consensus import ConsensusGAN
 from ganvas.probability import priors
 from ganvas.probability.distributions import DiagonalNormal
 
+pytestmark = pytest.mark.trains
+
 
 def test_the_kl_of_gaussians_is_its_closed_form() -> None:
     q = DiagonalNormal(torch.randn(5, 3).double(), torch.randn(5, 3).double())

@@ -21,6 +21,8 @@ from ganvas.studies import measuring
 from ganvas.studies.comparison import leaders
 from ganvas.use.opening import as_trained
 
+pytestmark = pytest.mark.trains
+
 TINY = {"data": "digits", "images": 256, "batch_size": 32, "width": 4, "latent": 4, "quiet": True}
 FAST = Protocol(("swd", "mse", "elbo"), num=100, features="random")
 
@@ -105,6 +107,7 @@ def test_different_cards_never_share_a_line(folder: Path, tmp_path: Path) -> Non
     assert "elbo is not compared in one line" in (tmp_path / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_nats_of_different_likelihoods_never_share_a_line(folder: Path, tmp_path: Path) -> None:
     for likelihood in ("bernoulli", "logistic"):
         ganvas.train("vae", out=tmp_path / likelihood, likelihood=likelihood, **TINY)

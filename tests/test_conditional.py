@@ -1,5 +1,6 @@
 """What a class leaves to the code: samples of one class differ."""
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -9,12 +10,15 @@ from ganvas.recipes import RECIPES
 from ganvas.training.trainer import Trainer
 from ganvas.use.opening import seeded_build
 
+pytestmark = pytest.mark.trains
+
 
 def spread(x: Tensor) -> float:
     """Root mean square distance from the mean."""
     return float((x - x.mean(0)).square().mean().sqrt())
 
 
+@pytest.mark.slow
 def test_samples_of_one_class_of_a_conditional_gan_are_not_all_alike() -> None:
     data = open_data("digits")
     assert data.train.y is not None

@@ -102,6 +102,7 @@ def copied(swept: Path, tmp_path: Path) -> Path:
     return tmp_path / "sweep"
 
 
+@pytest.mark.trains
 def test_a_sweep_writes_a_page_numbers_and_ordinary_runs(swept: Path) -> None:
     found = json.loads((swept / "continuum.json").read_text())
     assert [(p["weight"], p["seed"]) for p in found["points"]] == [(0, 0), (0, 1), (1, 0), (1, 1)]
@@ -120,11 +121,13 @@ def test_a_sweep_writes_a_page_numbers_and_ordinary_runs(swept: Path) -> None:
     assert "http" not in page.replace("http-equiv", "")  # it opens without a network
 
 
+@pytest.mark.trains
 def test_both_ends_of_a_seed_begin_from_the_same_networks(swept: Path) -> None:
     ends = [service.open_run(swept / "runs" / f"weight-{w}-seed-0").build().model.state_dict() for w in (0, 1)]
     assert all(torch.equal(a, b) for a, b in zip(ends[0].values(), ends[1].values(), strict=True))
 
 
+@pytest.mark.trains
 def test_what_is_finished_is_not_trained_again_and_weights_may_be_added(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +148,7 @@ def test_what_is_finished_is_not_trained_again_and_weights_may_be_added(
     assert [p for p in after if p["weight"] != 0.5] == before
 
 
+@pytest.mark.trains
 def test_a_point_whose_files_are_gone_is_made_again(copied: Path) -> None:
     before = json.loads((copied / "continuum.json").read_text())
     shutil.rmtree(copied / "runs" / "weight-1-seed-0")
@@ -155,6 +159,7 @@ def test_a_point_whose_files_are_gone_is_made_again(copied: Path) -> None:
     assert (copied / "pictures" / "samples-weight-0-seed-1.png").is_file()
 
 
+@pytest.mark.trains
 def test_a_sweep_that_was_stopped_goes_on_to_the_same_numbers(
     swept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -180,6 +185,7 @@ def test_a_sweep_that_was_stopped_goes_on_to_the_same_numbers(
     assert "Unfinished" not in page.read_text()
 
 
+@pytest.mark.trains
 def test_with_too_few_examples_for_fid_samples_are_judged_by_kid(tmp_path: Path) -> None:
     page = continuum("digits", tmp_path / "sweep", weights=[0], seeds=1, **(TINY | {"num": 60}))
     assert page is not None and "↑ samples: KID" in page.read_text()
@@ -235,6 +241,7 @@ def test_a_folder_of_other_things_is_not_touched(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     "content", ["{", "[]", "{}", '{"plan": 3, "points": [3], "floor": {}, "features": ""}', "\xff"]
 )
@@ -244,6 +251,7 @@ def test_a_damaged_record_is_named(content: str, copied: Path) -> None:
         continuum("digits", copied, weights=[0], seeds=1, **TINY)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(("name", "value"), [("images", 512), ("num", 140), ("width", 16), ("latent", 5)])
 def test_points_that_could_not_be_compared_are_refused(name: str, value: int, copied: Path) -> None:
     with pytest.raises(GanvasError, match=f"begun with {name} = {TINY[name]}, not {value}"):

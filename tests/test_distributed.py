@@ -20,6 +20,8 @@ from ganvas.probability.distributions import DiagonalNormal
 from ganvas.training import checkpoint
 from ganvas.use.run import Run
 
+pytestmark = pytest.mark.trains
+
 VAE = ["vae", "--network", "mlp", "--width", "16", "--data", "digits"]
 GAN = ["gan", "--network", "dcgan", "--width", "4", "--data", "digits", "--sync-batchnorm"]
 BINARY = ["iwae", "--binarize", "--network", "mlp", "--width", "16", "--data", "digits"]
@@ -47,6 +49,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return checkpoint.read(checkpoint.checkpoints(run / "checkpoints")[-1])[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "steps", "tolerance"),
     [(VAE, 100, 1e-4), (GAN, 30, 2e-4), (CODEBOOK, 30, 2e-4), (BINARY, 30, 1e-4)],
@@ -73,6 +76,7 @@ assert not any("gloo" in name for name in names), names
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted by Linux's /proc")
 def test_a_group_that_was_left_has_no_threads(tmp_path: Path) -> None:
     """One that is still there when the interpreter ends aborts the process, once in a few dozen runs."""
@@ -106,6 +110,7 @@ def mine(data: DataInfo) -> Recipe:
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_restarted_and_the_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(FAILS_ONCE)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

@@ -51,6 +51,7 @@ def smaller(code: str) -> str:
     return re.sub(r"images=[\d_]+", "images=128", code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_commands_of_a_page_run(page: Path, place: Path) -> None:
     for block in blocks(page, "sh"):
@@ -62,6 +63,7 @@ def test_the_commands_of_a_page_run(page: Path, place: Path) -> None:
                 pytest.fail(f"{page.name} shows a command that this test cannot run: {line}")
 
 
+@pytest.mark.trains
 def test_what_many_machines_are_told_to_run_one_runs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for torchrun and its options, which tests/test_distributed.py uses, and for GPUs."""
     monkeypatch.setattr(facts, "has_bf16", lambda: True)  # else a processor without it is warned of, and is only slower
@@ -78,6 +80,8 @@ def test_what_many_machines_are_told_to_run_one_runs(place: Path, monkeypatch: p
         main([*command, "--images", "64", "--batch-size", "32", "--size", "16", "--quiet"])
 
 
+@pytest.mark.slow
+@pytest.mark.trains
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page: Path, place: Path) -> None:
     for block in blocks(page, "python"):

@@ -22,6 +22,8 @@ from ganvas.runs.scores import kept as kept_scores
 from ganvas.studies import measuring
 from ganvas.use.opening import as_trained
 
+pytestmark = pytest.mark.trains
+
 TINY = {"data": "digits", "images": 256, "batch_size": 32, "width": 4, "latent": 4, "quiet": True}
 
 

@@ -69,6 +69,7 @@ def tiny(experiment: Experiment, seeds: tuple[int, ...] = (0,)) -> Experiment:
     return replace(experiment, how=replace(how, afforded=400, protocols=few), seeds=seeds)
 
 
+@pytest.mark.trains
 def test_a_result_is_kept_as_it_comes_and_not_made_again(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ring = EXPERIMENTS["ring-gan"]
     reproduce.run(tiny(ring))
@@ -83,6 +84,7 @@ def test_a_result_is_kept_as_it_comes_and_not_made_again(places: Path, monkeypat
     reproduce.run(tiny(ring, seeds=(0, 1)))  # nothing is left to do
 
 
+@pytest.mark.trains
 def test_a_run_that_was_interrupted_goes_on(places: Path) -> None:
     ring = EXPERIMENTS["ring-gan"]
     out = places / "runs" / "ring-gan-0"
@@ -141,6 +143,7 @@ def test_stacked_digits(digits: Path) -> None:
         open_data("stacked:nowhere")
 
 
+@pytest.mark.slow
 def test_modes_of_stacked_digits_from_the_command_line(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

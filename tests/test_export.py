@@ -23,6 +23,8 @@ from ganvas.metrics.evaluation import Protocol
 from ganvas.use import export as exports
 from ganvas.use.run import Run
 
+pytestmark = pytest.mark.trains
+
 TINY: dict[str, Any] = {"data": "digits", "images": 64, "batch_size": 32, "width": 4, "latent": 4, "quiet": True}
 
 
@@ -58,6 +60,7 @@ class Brighter(torch.nn.Module):
 PROGRAMS = {"cvae": ["decoder", "encoder"], "r3gan": ["generator"], "vq-vae": ["decoder", "encoder"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", PROGRAMS)
 def test_torch_programs_compute_what_the_run_does_without_ganvas_or_pickles(
     runs: dict[str, Run], recipe: str, tmp_path: Path
@@ -91,6 +94,7 @@ def test_torch_programs_compute_what_the_run_does_without_ganvas_or_pickles(
         torch.testing.assert_close(examples["encoder/scale"], scale, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_onnx_programs_are_checked_against_torch(
     runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

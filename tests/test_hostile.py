@@ -31,6 +31,8 @@ from ganvas.machine import facts, memory
 from ganvas.runs.directory import PUBLISHED, Directory
 from ganvas.training import checkpoint
 
+pytestmark = pytest.mark.trains
+
 SMALL: dict[str, Any] = {"network": "mlp", "width": 4, "latent": 2, "batch_size": 32, "images": 64, "quiet": True}
 
 

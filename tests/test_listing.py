@@ -13,6 +13,8 @@ from ganvas.machine import storage
 from ganvas.runs import listing
 from ganvas.use.export import export
 
+pytestmark = pytest.mark.trains
+
 TINY: dict[str, Any] = {"data": "digits", "batch_size": 32, "width": 4, "latent": 2, "quiet": True}
 
 

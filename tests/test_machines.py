@@ -39,12 +39,14 @@ def run(folder: Path, row: str, test: str, **environment: str) -> subprocess.Com
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
 
 
+@pytest.mark.slow
 def test_a_row_sets_what_it_says_whatever_was_set_before(tmp_path: Path) -> None:
     done = run(tmp_path, "bare", "facts", OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed  bare" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_row_that_fails_fails_the_whole(tmp_path: Path) -> None:
     """Its first test passes: the instructions are the row's. Its second, of facts, threads and packages, fails here."""
     done = run(tmp_path, "oldest", "kernels or facts", ATEN_CPU_CAPABILITY="avx2")

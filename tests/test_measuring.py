@@ -14,6 +14,8 @@ from ganvas.cli import main
 from ganvas.training import checkpoint
 from ganvas.training.callbacks import Every, KeepBest, Measure
 
+pytestmark = pytest.mark.trains
+
 TINY = {"data": "digits", "images": 384, "batch_size": 32, "width": 4, "latent": 4, "quiet": True}
 MEASURED = {**TINY, "metrics": ["swd", "mse"], "metrics_every": 64, "checkpoint_every": 128}
 

@@ -21,6 +21,8 @@ from ganvas.training import checkpoint
 from ganvas.training.failures import Norms, likely_cause
 from ganvas.training.trainer import NotFinite, Trainer
 
+pytestmark = pytest.mark.trains
+
 TINY: dict[str, Any] = {"data": "digits", "batch_size": 32, "width": 4, "latent": 2, "quiet": True}
 
 

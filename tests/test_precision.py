@@ -65,6 +65,7 @@ def test_penalties_leave_half_precision() -> None:
         assert torch.equal(squared_slope(lambda x, y: critic(x).squeeze(1), x), expected)
 
 
+@pytest.mark.trains
 def test_training_in_bf16_learns_is_kept_in_float32_and_goes_on_exactly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

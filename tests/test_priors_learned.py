@@ -108,6 +108,7 @@ def trained(name, arguments: dict[str, object]) -> Trainer:
     return trainer
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("recipe", [mixture_vae, vamp_vae])
 def test_a_learned_prior_follows_the_codes(recipe) -> None:
     trainer = trained(recipe, {"components": 8})

@@ -155,6 +155,7 @@ def test_values_that_are_not_finite_are_shown(clock: Clock) -> None:
     assert "critic: a nan, b -inf, c 1.50e-09, d 0\n" in written(console)
 
 
+@pytest.mark.trains
 def test_importing_says_nothing_and_needs_no_torch() -> None:
     code = "import sys, ganvas.jobs.progress, ganvas.report; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -97,6 +97,7 @@ def test_the_ring_experiment_has_the_papers_networks_and_budget() -> None:
         assert optimizer.param_groups[0]["lr"] == 1e-4 and optimizer.param_groups[0]["betas"][0] == 0.8
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("recipe", [wgan, lsgan, sngan, r3gan, pacgan, pacgan_ring])
 def test_a_few_steps_on_points_are_finite(recipe) -> None:
     trainer = trainer_of(recipe, POINTS)

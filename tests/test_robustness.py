@@ -80,6 +80,7 @@ def logged(run: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key not in clocks} for line in lines]
 
 
+@pytest.mark.trains
 def test_the_metrics_of_a_run_that_was_stopped_and_gone_on_with_are_those_of_one_that_never_was(tmp_path: Path) -> None:
     options: dict[str, Any] = {"log_every": 96, "validate_every": 64, "metrics": ["mse"], "metrics_every": 96}
     whole, run = trained(tmp_path / "whole", images=352, **options), trained(tmp_path / "run", images=160, **options)
@@ -89,6 +90,7 @@ def test_the_metrics_of_a_run_that_was_stopped_and_gone_on_with_are_those_of_one
     assert logged(run) == logged(whole)
 
 
+@pytest.mark.trains
 def test_periods_that_nobody_gave_follow_from_the_images_seen_in_one_run_as_in_two(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +124,7 @@ def test_seconds_are_known_where_no_means_of_terms_were_due(tmp_path: Path) -> N
     assert Directory(run).seconds() == validated[-1] > 0
 
 
+@pytest.mark.trains
 def test_periods_that_were_given_are_exact_and_stay_with_the_run(tmp_path: Path) -> None:
     """As do those of a run that an earlier version wrote, which names them all."""
     again: dict[str, Any] = {**TINY, "batch_size": 16, "quiet": True, "out": tmp_path / "run", "resume_if_there": True}
@@ -135,6 +138,7 @@ def test_periods_that_were_given_are_exact_and_stay_with_the_run(tmp_path: Path)
         ganvas.train("vae", log_every=0, out=tmp_path / "none", **TINY)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_goes_on_as_if_it_had_never_stopped(tmp_path: Path, recipe: str) -> None:
     known = options(RECIPES[recipe])
@@ -193,6 +197,7 @@ def test_the_best_is_known_again_when_a_process_was_killed_before_it_was_named(t
     assert checkpoint.read_best(run / "checkpoints") is not None
 
 
+@pytest.mark.trains
 def test_one_command_begins_a_run_goes_on_with_it_and_refuses_another(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -239,6 +244,8 @@ def test_a_report_replaces_a_link_and_leaves_what_it_led_to(tmp_path: Path) -> N
     assert precious.read_text() == "mine"
 
 
+@pytest.mark.slow
+@pytest.mark.trains
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_told_to_stop_saves_first_and_says_how_to_go_on(tmp_path: Path, sent: signal.Signals) -> None:
     run = tmp_path / "run"
@@ -257,6 +264,7 @@ def test_a_run_that_is_told_to_stop_saves_first_and_says_how_to_go_on(tmp_path: 
     assert tensors(run) == tensors(tmp_path / "whole")
 
 
+@pytest.mark.trains
 def test_a_second_interrupt_ends_a_run_at_once_and_leaves_the_last_checkpoint_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +299,7 @@ def small_disk(tmp_path: Path) -> Any:
     subprocess.run(["umount", "--lazy", str(place)], check=True)  # tensors may still be mapped from it
 
 
+@pytest.mark.trains
 def test_a_full_disk_stops_a_run_with_one_message_and_an_intact_checkpoint(
     small_disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -310,6 +319,8 @@ def test_a_full_disk_stops_a_run_with_one_message_and_an_intact_checkpoint(
     assert tensors(run) == tensors(tmp_path / "whole")
 
 
+@pytest.mark.slow
+@pytest.mark.trains
 def test_a_process_killed_while_it_writes_checkpoints_is_gone_on_with(tmp_path: Path) -> None:
     whole = trained(tmp_path / "whole", images=1_600)
     run = tmp_path / "run"

@@ -38,6 +38,7 @@ def test_a_mixture_finds_clusters_where_a_gaussian_fills_the_gap() -> None:
     torch.testing.assert_close(drawn[:, 1].std(), torch.tensor(0.1), atol=0.01, rtol=0)
 
 
+@pytest.mark.trains
 def test_a_second_stage_finds_a_curve_where_a_gaussian_fills_the_disc() -> None:
     z = ring(4_000)
     drawn, smeared = QUICK.fit(z).sample(1_000, seed=1), Gaussian().fit(z).sample(1_000, seed=1)
@@ -51,6 +52,7 @@ def on_the_ring(z: Tensor) -> float:
     return float(((z.norm(dim=1) - 1).abs() < 0.2).double().mean())
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("prior", [Gaussian(), GaussianMixture(3), SecondStage(width=8, epochs=1, steps=5)])
 def test_fit_and_samples_come_from_seeds_alone(prior) -> None:
     z = two_clusters(1_400)

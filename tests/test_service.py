@@ -16,6 +16,8 @@ from ganvas.cli.verbs import COMMANDS
 from ganvas.data.domains.pictures import save_picture, to_arrays
 from ganvas.training import checkpoint
 
+pytestmark = pytest.mark.trains
+
 TINY = {"data": "digits", "images": 256, "batch_size": 32, "quiet": True}
 
 

@@ -196,6 +196,7 @@ def test_each_mark_is_met_once_by_the_first_step_that_reaches_it(batch: int) -> 
     assert met == sorted({-(-mark // batch) * batch for mark in marks})
 
 
+@pytest.mark.trains
 def test_checkpoints_go_by_the_clock_unless_a_period_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And by how long the last one took."""
     now, takes = 0.0, 1.0

@@ -25,6 +25,8 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return checkpoint.read(checkpoint.checkpoints(run / "checkpoints")[-1])[1]
 
 
+@pytest.mark.slow
+@pytest.mark.trains
 def test_compiled_turns_agree_with_written_ones_and_go_on_exactly(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         calls: list[object] = []

@@ -109,6 +109,7 @@ def trained(look_every: int, optimizer: Any = ADAM, **options: Any) -> Trainer:
     return trainer
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("optimizer", [ADAM, partial(torch.optim.RMSprop, lr=0.01)])
 @pytest.mark.parametrize("options", [{}, {"skip_gradient_norm": 1.2}])
 def test_to_look_later_changes_nothing(optimizer: Any, options: dict[str, Any]) -> None:

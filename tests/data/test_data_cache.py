@@ -120,6 +120,8 @@ def test_a_damaged_entry_is_made_anew(pictures: Path, monkeypatch, capsys, harm:
     assert len(done) == 21, "it was not mended"
 
 
+@pytest.mark.slow
+@pytest.mark.trains
 def test_processes_that_read_at_once_leave_one_whole_entry(pictures: Path) -> None:
     program = (
         "import sys; from ganvas.data import cache, open_data, ImageOptions; cache.PAYS_FROM = 10;"

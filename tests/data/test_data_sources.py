@@ -49,6 +49,7 @@ def test_a_name_goes_before_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
         open_data("./ring8")
 
 
+@pytest.mark.trains
 def test_importing_the_package_brings_in_no_large_library() -> None:
     heavy = ("matplotlib", "sklearn", "datasets", "torchmetrics", "huggingface_hub", "rich")
     script = f"import sys, ganvas.data; print([m for m in {heavy} if m in sys.modules])"

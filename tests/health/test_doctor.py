@@ -15,6 +15,8 @@ from ganvas.cli.show import sparkline
 from ganvas.machine import storage
 from ganvas.report import write_report
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -11,6 +11,8 @@ from torch import Tensor
 import ganvas
 from ganvas.networks import Generator
 
+pytestmark = pytest.mark.trains
+
 IMAGES = 7_200
 OPTIONS: dict[str, Any] = {"data": "ring8", "width": 16, "latent": 2, "batch_size": 16, "health_every": 800}
 

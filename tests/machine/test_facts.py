@@ -95,6 +95,7 @@ def test_only_one_module_asks_the_system() -> None:
             )
 
 
+@pytest.mark.trains
 def test_tests_and_their_subprocesses_have_the_threads_that_were_asked_for() -> None:
     told = subprocess.run(
         [sys.executable, "-c", "import os, torch; print(os.environ['OMP_NUM_THREADS'], torch.get_num_threads())"],

@@ -85,6 +85,7 @@ def test_a_paired_loss_sees_the_prior_too() -> None:
     torch.testing.assert_close(m.encoder_loss(m(batch()))["adversarial"], F.softplus(torch.tensor(0.8)))
 
 
+@pytest.mark.trains
 def test_codes_come_to_look_like_the_prior() -> None:
     info = DataInfo(shape=(2,), num_train=512)
     with rng.seeded("aae"):

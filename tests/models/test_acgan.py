@@ -61,6 +61,7 @@ def test_unlabelled_examples_have_no_class_term() -> None:
     assert float(cross_entropy(torch.zeros(2, 4), torch.tensor([1, -1]))) == pytest.approx(math.log(4))
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("recipe", [cvae, cgan, acgan])
 def test_samples_are_of_the_class_that_was_asked_for(recipe) -> None:
     with rng.seeded("build"):

@@ -1,5 +1,6 @@
 import math
 
+import pytest
 import torch
 from parts import BODY, D, L, Told, batch, decoder, joint_critic, losses, reaches
 from torch import nn
@@ -77,6 +78,7 @@ class Quadratic(nn.Module):
         return self.w[0] + self.w[1] * z[:, 0] + self.w[2] * z[:, 0].square()
 
 
+@pytest.mark.trains
 def test_the_critic_finds_log_q_over_p_and_so_the_rate() -> None:
     m = AVB(Line(), decoder(1), Quadratic(), Normal(1))
     optimizers = {name: lambda p: torch.optim.Adam(p, 0.02) for name in ("critic", "autoencoder")}

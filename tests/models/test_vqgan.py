@@ -131,6 +131,7 @@ def test_stop_gradients() -> None:
     assert (g != 0).any(), "straight through to the encoder"
 
 
+@pytest.mark.trains
 def test_it_trains() -> None:
     with rng.seeded("vqgan"):
         m = model(after=5, quantizer=EMAQuantizer)

@@ -169,6 +169,7 @@ def test_the_prior_learns_in_training_and_at_no_other_time() -> None:
     assert not torch.equal(before, m.prior.shares)
 
 
+@pytest.mark.trains
 def test_it_learns_to_reconstruct_two_pictures() -> None:
     x = torch.ones(2, *SHAPE)
     x[0, :, :4] = -1

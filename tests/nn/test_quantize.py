@@ -200,6 +200,7 @@ def _in_one_process(rank: int, port: int, z: torch.Tensor, path: str) -> None:
         dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_agree_and_learn_as_one(tmp_path):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
