@@ -24,6 +24,7 @@ pytestmark = pytest.mark.trains
 
 VAE = ["vae", "--network", "mlp", "--width", "16", "--data", "digits"]
 GAN = ["gan", "--network", "dcgan", "--width", "4", "--data", "digits", "--sync-batchnorm"]
+SNGAN = ["sngan", "--width", "4", "--data", "digits", "--sync-batchnorm"]
 BINARY = ["iwae", "--binarize", "--network", "mlp", "--width", "16", "--data", "digits"]
 CODEBOOK = ["vq-vae", "--network", "dcgan", "--width", "4", "--data", "digits", "--sync-batchnorm"]
 
@@ -52,8 +53,8 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "steps", "tolerance"),
-    [(VAE, 100, 1e-4), (GAN, 30, 2e-4), (CODEBOOK, 30, 2e-4), (BINARY, 30, 1e-4)],
-    ids=["100 steps", "batch normalisation", "codebook", "binarised"],
+    [(VAE, 100, 1e-4), (GAN, 30, 2e-4), (CODEBOOK, 30, 2e-4), (BINARY, 30, 1e-4), (SNGAN, 100, 2e-3)],
+    ids=["100 steps", "batch normalisation", "codebook", "binarised", "residual networks"],
 )
 def test_two_processes_agree_with_one(recipe: list[str], steps: int, tolerance: float, tmp_path: Path) -> None:
     one = train(tmp_path / "one", recipe, 32 * steps)

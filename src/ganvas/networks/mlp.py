@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ganvas.networks.body import Analysis, Latent, Shape, Synthesis, latent_size
 from ganvas.nn.conditioning import Concatenation, embedding_size
-from ganvas.nn.norms import Norm, no_norm
+from ganvas.nn.norms import Norm, biased_unless, centres_channels, no_norm
 
 Affine = Callable[[int, int], nn.Module]
 """From numbers of features, in and out, to a layer: `nn.Linear`, or `Maxout` with `nn.Identity()` as activation."""
@@ -31,6 +31,8 @@ class DenseStack(nn.Module):
         sizes = [in_features, *widths]
         self.affines = nn.ModuleList(affine(a, b) for a, b in zip(sizes, widths, strict=False))
         self.norms = nn.ModuleList(norm(b, 0, num_classes) for b in widths)
+        for layer, following in zip(self.affines, self.norms, strict=True):
+            biased_unless(centres_channels(following), layer)
         self.activations = nn.ModuleList(copy.deepcopy(activation) for _ in widths)
         self.out_features = sizes[-1]
 

@@ -11,7 +11,7 @@ from ganvas.networks.seed import Seed
 from ganvas.nn.attention import SelfAttention
 from ganvas.nn.blocks import FirstBlock, down_block, plain_block, up_block
 from ganvas.nn.conditioning import ClassChannel, embedding_size
-from ganvas.nn.norms import Norm, batch_norm, no_norm
+from ganvas.nn.norms import Norm, batch_norm, biased_unless, centres_channels, no_norm
 
 
 class ResnetAnalysis(Analysis):
@@ -31,10 +31,15 @@ class ResnetAnalysis(Analysis):
         sizes = [shape[-1] >> (i + 1) for i in range(len(widths))]
         super().__init__(shape, (widths[-1], sizes[-1], sizes[-1]), num_classes)
         self.class_channel = ClassChannel(num_classes, *shape[1:])
-        self.first = FirstBlock(shape[0] + self.class_channel.num_added, widths[0])
-        self.blocks = nn.ModuleList(down_block(a, b, norm, num_classes) for a, b in pairwise(widths))
+        centres = centres_channels(norm(widths[-1], 2, num_classes))
+        # Attention sees what is added to a channel; after it norms alone read a block's output.
+        centred = [centres and attention not in sizes[i:] for i in range(len(sizes))]
+        self.first = FirstBlock(shape[0] + self.class_channel.num_added, widths[0], centred[0])
+        self.blocks = nn.ModuleList(
+            down_block(a, b, norm, num_classes, c) for (a, b), c in zip(pairwise(widths), centred[1:], strict=True)
+        )
         self.attentions = _attentions(widths, sizes, attention)
-        self.last = plain_block(widths[-1], norm, num_classes)
+        self.last = plain_block(widths[-1], norm, num_classes, centres)
         self.norm = norm(widths[-1], 2, num_classes)
         self.activation = nn.ReLU()
 
@@ -65,8 +70,12 @@ class ResnetSynthesis(Synthesis):
     ) -> None:
         super().__init__(latent, shape, channels_per, num_classes)
         self.seed = Seed(latent, widths[0], sizes[0], num_classes, embedding=embedding_size(norm))
+        centres = centres_channels(norm(widths[-1], 2, num_classes))
+        # A dense seed has a bias for each pixel, which no norm cancels.
+        biased_unless(centres and attention not in sizes[1:], self.seed.layer)
         self.blocks = nn.ModuleList(
-            up_block(a, b, size, norm, num_classes) for a, b, size in zip(widths, widths[1:], sizes[1:], strict=False)
+            up_block(a, b, size, norm, num_classes, centres and attention not in sizes[i:])
+            for i, (a, b, size) in enumerate(zip(widths, widths[1:], sizes[1:], strict=False), 1)
         )
         self.attentions = _attentions(widths[1:], sizes[1:], attention)
         self.norm = norm(widths[-1], 2, num_classes)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ganvas.networks.body import Analysis, Shape, Synthesis, resolutions
 from ganvas.networks.seed import Seed
+from ganvas.nn.norms import biased_unless
 
 
 class StackedAnalysis(Analysis):
@@ -21,7 +22,7 @@ class StackedAnalysis(Analysis):
             *(
                 layer
                 for a, b in pairwise((shape[0], *widths))
-                for layer in (nn.Conv2d(a, b, 3, 2, 1), nn.BatchNorm2d(b), nn.LeakyReLU(0.3))
+                for layer in (biased_unless(True, nn.Conv2d(a, b, 3, 2, 1)), nn.BatchNorm2d(b), nn.LeakyReLU(0.3))
             )
         )
 
@@ -41,7 +42,7 @@ class StackedSynthesis(Synthesis):
         layers: list[nn.Module] = [Seed(latent, widths[0], sides[0], None), nn.BatchNorm2d(widths[0]), nn.ReLU()]
         for (a, b), (small, large) in zip(pairwise(widths), pairwise(sides), strict=True):
             grow = nn.ConvTranspose2d(a, b, 3, 2, 1, output_padding=large - (2 * small - 1))
-            layers += [grow, nn.BatchNorm2d(b), nn.ReLU()]
+            layers += [biased_unless(True, grow), nn.BatchNorm2d(b), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], shape[0], 3, padding=1))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:

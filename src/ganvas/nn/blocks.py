@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganvas.nn.norms import Norm
+from ganvas.nn.norms import Norm, biased_unless, centres_channels
 from ganvas.nn.resampled import averaged, enlarged
 
 
@@ -41,6 +41,7 @@ class ResidualBlock(nn.Module):
 
     h: (N, in_channels, H, W); y: (N,), for conditional norms. Returns (N, out_channels, H', W').
     size: to which nearest neighbours enlarge before the first convolution. halves: 2x2 pixels are averaged after the last.
+    centred: whether every path from the output leads through a norm that `centres_channels`; no bias is added then.
     """
 
     def __init__(
@@ -52,17 +53,19 @@ class ResidualBlock(nn.Module):
         num_classes: int | None,
         size: int | None = None,
         halves: bool = False,
+        centred: bool = False,
     ) -> None:
         super().__init__()
         self.norm1 = norm(in_channels, 2, num_classes)
         self.conv1 = nn.Conv2d(in_channels, hidden_channels, 3, padding=1)
         self.norm2 = norm(hidden_channels, 2, num_classes)
-        self.conv2 = nn.Conv2d(hidden_channels, out_channels, 3, padding=1)
+        biased_unless(centres_channels(self.norm2), self.conv1)
+        self.conv2 = biased_unless(centred, nn.Conv2d(hidden_channels, out_channels, 3, padding=1))
         self.size = None if size is None else (size, size)
         self.halves = halves
         self.activation = nn.ReLU()
         plain = in_channels == out_channels and size is None and not halves
-        self.skip = nn.Identity() if plain else nn.Conv2d(in_channels, out_channels, 1)
+        self.skip = nn.Identity() if plain else biased_unless(centred, nn.Conv2d(in_channels, out_channels, 1))
 
     def forward(self, h: Tensor, y: Tensor | None = None) -> Tensor:
         r = self.activation(self.norm1(h, y))
@@ -74,33 +77,37 @@ class ResidualBlock(nn.Module):
         return r + (F.interpolate(skip, size=self.size) if self.size else skip)
 
 
-def up_block(in_channels: int, out_channels: int, size: int, norm: Norm, num_classes: int | None) -> ResidualBlock:
+def up_block(
+    in_channels: int, out_channels: int, size: int, norm: Norm, num_classes: int | None, centred: bool = False
+) -> ResidualBlock:
     """Enlarges to size x size by nearest neighbours. (N, in, H, W) -> (N, out, size, size)."""
-    return ResidualBlock(in_channels, out_channels, out_channels, norm, num_classes, size=size)
+    return ResidualBlock(in_channels, out_channels, out_channels, norm, num_classes, size=size, centred=centred)
 
 
-def down_block(in_channels: int, out_channels: int, norm: Norm, num_classes: int | None) -> ResidualBlock:
+def down_block(
+    in_channels: int, out_channels: int, norm: Norm, num_classes: int | None, centred: bool = False
+) -> ResidualBlock:
     """Halves the resolution. (N, in, H, W) -> (N, out, H // 2, W // 2)."""
-    return ResidualBlock(in_channels, in_channels, out_channels, norm, num_classes, halves=True)
+    return ResidualBlock(in_channels, in_channels, out_channels, norm, num_classes, halves=True, centred=centred)
 
 
-def plain_block(channels: int, norm: Norm, num_classes: int | None) -> ResidualBlock:
+def plain_block(channels: int, norm: Norm, num_classes: int | None, centred: bool = False) -> ResidualBlock:
     """Keeps the resolution. (N, C, H, W) -> (N, C, H, W)."""
-    return ResidualBlock(channels, channels, channels, norm, num_classes)
+    return ResidualBlock(channels, channels, channels, norm, num_classes, centred=centred)
 
 
 class FirstBlock(nn.Module):
     """A critic's first residual block, which sees pixels and so begins with a convolution instead of an activation.
 
     x: (N, in_channels, H, W). Returns (N, out_channels, H // 2, W // 2).
-    "OptimizedBlock" in the code of Miyato et al. 2018.
+    "OptimizedBlock" in the code of Miyato et al. 2018. centred: as for `ResidualBlock`.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, centred: bool = False) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        self.skip = nn.Conv2d(in_channels, out_channels, 1)
+        self.conv2 = biased_unless(centred, nn.Conv2d(out_channels, out_channels, 3, padding=1))
+        self.skip = biased_unless(centred, nn.Conv2d(in_channels, out_channels, 1))
         self.activation = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:

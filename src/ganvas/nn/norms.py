@@ -1,10 +1,12 @@
 """Normalisation, chosen by giving one of these functions to a network."""
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from torch import Tensor, nn
 
 from ganvas.errors import GanvasError
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class Norm(Protocol):
@@ -55,3 +57,26 @@ def instance_norm(num_features: int, dims: int, num_classes: int | None = None) 
             "Instance normalisation averages over pixels, and a dense network has none.", "Use layer_norm."
         )
     return Unconditional(nn.InstanceNorm2d(num_features, affine=True))
+
+
+def centres_channels(norm: nn.Module) -> bool:
+    """Whether a normalisation, as a `Norm` builds it, subtracts each channel's own mean.
+
+    A constant that is added to a channel before it then has no effect. Layer normalisation subtracts one mean of all
+    channels together, so constants that differ between channels remain.
+    """
+    inner = getattr(norm, "normalise", norm)
+    if isinstance(inner, nn.GroupNorm):
+        return inner.num_groups == inner.num_channels
+    return isinstance(inner, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.InstanceNorm2d)
+
+
+def biased_unless(cancelled: bool, layer: M) -> M:
+    """A dense layer or convolution, without its bias if what follows cancels it.
+
+    Such a bias has a gradient of rounding errors alone, which Adam scales to steps of full size: two processes then
+    drift apart. The bias is removed after it was drawn, so that all other initial weights stay as they were.
+    """
+    if cancelled and isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        layer.register_parameter("bias", None)
+    return layer

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ganvas.errors import GanvasError
 from ganvas.machine.storage import atomically, leftovers, read_object
+from ganvas.training.conversions import converted, outdated, renumbered
 from ganvas.training.failures import Failure, Norms, Rewind
 from ganvas.training.trainer import Trainer
 
@@ -224,6 +225,9 @@ def restore(trainer: Trainer, tensors: dict[str, Tensor], facts: Mapping[str, An
 
 
 def _restore(trainer: Trainer, tensors: dict[str, Tensor], facts: Mapping[str, Any]) -> None:
+    own = variables(trainer.model)
+    gone = outdated([name.removeprefix("model/") for name in tensors if name.startswith("model/")], own)
+    tensors = renumbered(tensors, trainer.model, [seat.player for seat in trainer.seats], gone) if gone else tensors
     fill(trainer.model, tensors, "model/")
     if trainer.ema:
         fill(trainer.ema.model, tensors, "ema/")
@@ -315,6 +319,10 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
     """Copies the tensors named `prefix` + name into a model; all must be there, with the same shapes, and no others."""
     own = variables(model)
     given = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    try:
+        given = converted(given, own)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise DamagedCheckpoint(f"The checkpoint of an earlier version is damaged: {error}.") from error
     check_same(given, own, "")
     for name, tensor in own.items():
         tensor.copy_(given[name])
