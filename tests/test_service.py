@@ -54,7 +54,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 def test_a_run_directory_holds_what_the_design_says(vae: Path) -> None:
     assert {p.name for p in vae.iterdir()} == {
-        "recipe.json", "environment.json", "networks.json", "metrics.jsonl", "samples", "checkpoints", "report.html",
+        "recipe.json", "data.json", "environment.json", "networks.json", "metrics.jsonl", "samples", "checkpoints",
+        "report.html",
     }  # fmt: skip
     settings = json.loads((vae / "recipe.json").read_text())
     assert settings["recipe"] == "vae"

@@ -114,7 +114,7 @@ def test_source_names_can_be_shown() -> None:
     [
         ("idx:{}/mnist", (1, 28, 28), 60_000, 10_000, 10),
         ("npz:{}/cifar10/cifar10_test.npz", (3, 32, 32), 8_989, 1_011, 10),
-        ("{}/emoji64/twemoji", (3, 64, 64), 3_405, 381, 0),
+        ("{}/emoji64/twemoji", (3, 64, 64), 3_372, 414, 0),
         ("{}/flowers64", (3, 64, 64), 2_569, 548, 5),
     ],
 )

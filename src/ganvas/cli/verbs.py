@@ -56,6 +56,7 @@ PRIORS: dict[str, PostHocPrior | None] = {
     "vae": SecondStage(),
 }
 Device = Annotated[str, arg(help="cpu, cuda, mps or auto")]
+CHANGED_DATA = "go on with a run although examples or labels were added, taken away or changed"
 PLAIN = (DisallowNone,)
 """What may be left out is left out, and not given as the word None: then help says INT, not {None}|INT."""
 
@@ -376,6 +377,7 @@ class Training:
     ] = False
     overwrite: Annotated[bool, arg(help="replace the run that is at --out")] = False
     resume_if_there: Annotated[bool, arg(help="go on with the run at --out if there is one, else begin it")] = False
+    changed_data: Annotated[bool, arg(help=CHANGED_DATA)] = False
     quiet: Annotated[bool, arg(help="print nothing")] = False
 
 
@@ -395,7 +397,14 @@ def train(arguments: Sequence[str]) -> None:
         resume = resume or parsed.out
         if resume is None:
             fail("Which run should go on?", "Name it: ganvas train --resume RUN")
-        service.train(name, resume=resume, images=parsed.images, device=parsed.device, quiet=parsed.quiet)
+        service.train(
+            name,
+            resume=resume,
+            images=parsed.images,
+            device=parsed.device,
+            changed_data=parsed.changed_data,
+            quiet=parsed.quiet,
+        )
         return
     if name is None:
         if any(flag in given for flag in ("-h", "--help")):
@@ -424,6 +433,7 @@ class Resume:
     out: Annotated[Path | None, arg(help="the run, if --resume does not name it")] = None
     images: Annotated[int | None, arg(help="how many images to see in all, if more than planned")] = None
     device: Device = "cpu"
+    changed_data: Annotated[bool, arg(help=CHANGED_DATA)] = False
     quiet: Annotated[bool, arg(help="print nothing")] = False
 
 

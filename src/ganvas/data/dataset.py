@@ -135,6 +135,7 @@ class Data:
     """A source that was read.
 
     skipped: what could not be used. factor_names, factor_sizes: of `Split.factors`' columns, where there are any.
+    contents: the numbers of both splits' examples by `content.contents`, if they are known already.
     channels: of stacked images, the training and held-out images that their channels are made of, with classes.
     """
 
@@ -146,6 +147,7 @@ class Data:
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
     channels: tuple[Split, Split] | None = None
+    contents: tuple[Tensor, Tensor] | None = None
 
 
 def gather(
@@ -157,8 +159,9 @@ def gather(
     modes: Modes | None = None,
     skipped: Sequence[Skipped] = (),
     factors: dict[str, int] | None = None,
+    contents: tuple[Tensor, Tensor] | None = None,
 ) -> Data:
-    """A `Data` whose info is worked out from its splits. factors: their names and numbers of values."""
+    """A `Data` whose info follows from its splits. factors: their names and numbers of values. contents: see `Data`."""
     info = DataInfo(
         shape=tuple(train.x.shape[1:]),
         classes=tuple(classes),
@@ -168,7 +171,8 @@ def gather(
         modes=modes,
     )
     names = factors or {}
-    return Data(source, train, held_out, info, tuple(skipped), tuple(names), tuple(names.values()))
+    sizes = tuple(names.values())
+    return Data(source, train, held_out, info, tuple(skipped), tuple(names), sizes, contents=contents)
 
 
 def check_limit(limit: int | None) -> None:

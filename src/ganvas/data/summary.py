@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from ganvas.data.dataset import Data, Split
+from ganvas.data.identity import Identity, duplicates
 
 _NUM_CAPTIONS = 5
 
@@ -14,9 +15,10 @@ def summary(data: Data) -> dict[str, Any]:
     """Facts about a source, ready for JSON.
 
     Values are those at rest: 0 to 255 for images, coordinates for points. `classes` counts both splits' examples by
-    class, or is None when the data is unlabelled; `skipped_reasons` counts the skipped files by reason.
+    class, or is None when the data is unlabelled. `duplicates` counts examples that are equal to another one.
+    `skipped_reasons` counts the skipped files by reason.
     """
-    info = data.info
+    info, known = data.info, Identity.of(data)
     reasons = Counter(s.reason for s in data.skipped)
     return {
         "source": data.source,
@@ -31,6 +33,11 @@ def summary(data: Data) -> dict[str, Any]:
         "factors": dict(zip(data.factor_names, data.factor_sizes, strict=True)),
         "modes": len(info.modes.centres) if info.modes else None,
         "values": _values(data.train),
+        "duplicates": {
+            "in train": duplicates(known.train.numbers),
+            "in held out": duplicates(known.held_out.numbers),
+            "held out and in train": known.on_both_sides,
+        },
         "skipped": len(data.skipped),
         "skipped_reasons": dict(reasons.most_common()),
         "skipped_files": [{"path": s.path, "reason": s.reason} for s in data.skipped],

@@ -15,8 +15,9 @@ import torch
 
 from ganvas.core.batch import Batch
 from ganvas.core.model import Autoencoder, Model
-from ganvas.data import Data, Split, batches, keep_labels
+from ganvas.data import Data, Split, batches, identity, keep_labels
 from ganvas.data.domains.pictures import PAIR_COLUMNS, beside, save_picture
+from ganvas.data.identity import Identity
 from ganvas.errors import GanvasError, printable
 from ganvas.health import Watch
 from ganvas.jobs.progress import Progress
@@ -64,7 +65,10 @@ SMALLER = 0.5
 
 @dataclass
 class Job:
-    """A training run that is about to start, or to go on from its newest checkpoint."""
+    """A training run that is about to start, or to go on from its newest checkpoint.
+
+    identity: what the run is to know of its data from now on; None for what it knows already.
+    """
 
     path: Path
     settings: Settings
@@ -73,6 +77,7 @@ class Job:
     fresh: bool
     place: distributed.Place
     quiet: bool = False
+    identity: Identity | None = None
 
     def run(self) -> None:
         """Trains until the end, or until it is stopped. GanvasError when the run cannot be written."""
@@ -237,6 +242,8 @@ class Job:
             directory.rewind(trainer.images_seen or -1)  # before the first checkpoint, all begins anew
             note_rewinds(directory, trainer)
             directory.write("recipe.json", self.settings.to_json())
+        if self.identity is not None:
+            directory.write(identity.FILE, self.identity.to_json())
 
     def happenings(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 from ganvas.data import Data, ImageOptions, open_data
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.jobs.job import Job
+from ganvas.jobs.known_data import DATA_CHANGED, identity_of
 from ganvas.machine import distributed, storage
 from ganvas.machine.checks import at_least
 from ganvas.machine.devices import check_precision, resolve_device
@@ -50,6 +51,7 @@ def train(
     overwrite: bool = False,
     resume: str | Path | None = None,
     resume_if_there: bool = False,
+    changed_data: bool = False,
     quiet: bool = False,
     **options: Any,
 ) -> Run:
@@ -60,6 +62,7 @@ def train(
     images: how many to see in all. resume: a run to go on with; all but `images` and `device` are then as they were.
     labels: so many training examples keep theirs, as many of each class, chosen by the seed; for recipes that learn from few.
     resume_if_there: go on with the run at `out` if it is there, else begin it: one command for every restart.
+    changed_data: go on with a run although its data are not what they were; their shape and classes must be.
     log_every, validate_every, metrics_every, health_every: periods in images seen. Where none is given, it begins with 1,000,
         10,000, 10,000 and 2,500 images, and is doubled at 8, 16 and 32 times as many, that of health three times more.
     checkpoint_every: likewise; where it is not given, 5 seconds lie between two, and at least 200 times as long as saving
@@ -83,7 +86,7 @@ def train(
                 "Give only --images and --device with --resume.",
             )
         file = recipe if recipe is not None and recipe.endswith(".py") else None
-        resumed(Path(resume), recipe, file, images, device, place, quiet).run()
+        resumed(Path(resume), recipe, file, images, device, place, quiet, changed_data).run()
         return open_run(resume, file=file, device=device)
     if recipe is None:
         raise GanvasError("What should be trained?", "Name a recipe: ganvas train vae --data glyphs")
@@ -98,6 +101,9 @@ def train(
     goes_on = bool(distributed.from_leader(int(there), here))
     if place.leads and not goes_on:
         check_free(path, overwrite)
+    old = Directory(path).settings() if goes_on else None
+    if old is not None:
+        image_options = replace(image_options, split_by=old.options.split_by)
     loaded = open_data(source, image_options)
     built = seeded_build(function, loaded.info, options, seed)
     if labels is not None:
@@ -132,7 +138,6 @@ def train(
         precision=precision,
         compile=compile,
     )
-    old = Directory(path).settings() if goes_on else None
     if old is not None:
         training = training.not_named(old.training)
     first_measured = training.metrics_every or GROWING["metrics_every"].first
@@ -156,9 +161,11 @@ def train(
         launch=distributed.launch(),
     )
     if old is not None:
-        same_run(path, old, settings)
+        then = replace(old.info, num_train=loaded.info.num_train) if changed_data else old.info
+        same_run(path, replace(old, info=then), settings)
         check_budget(path, old.training.images, training.images)
-    Job(path, settings, built, loaded, fresh=not goes_on, place=place, quiet=quiet).run()
+    known = identity_of(path if goes_on else None, loaded, place, changed_data, quiet)
+    Job(path, settings, built, loaded, fresh=not goes_on, place=place, quiet=quiet, identity=known).run()
     return open_run(path, file=str(file) if file else None, device=device)
 
 
@@ -216,8 +223,9 @@ def resumed(
     device: str,
     place: distributed.Place,
     quiet: bool,
+    changed_data: bool,
 ) -> Job:
-    """The job that goes on with a run."""
+    """The job that goes on with a run. changed_data: whether its data may have changed."""
     settings = Directory(path).settings()
     if Directory(path).published:
         raise GanvasError(
@@ -228,18 +236,24 @@ def resumed(
         raise GanvasError(f"The run {path} is of recipe {settings.recipe!r}, not {recipe!r}.")
     function = recipe_of(settings, path, file)
     loaded = open_data(settings.source, settings.options)
-    if loaded.info != settings.info:
+    then, now = settings.info, loaded.info
+    if then != (replace(now, num_train=then.num_train) if changed_data else now):
         raise GanvasError(
-            f"The data {settings.source!r} is not what the run was trained on: then {described(settings.info)},"
-            f" now {described(loaded.info)}.",
-            "Put the data back as it was, or start a new run.",
+            f"The data {settings.source!r} is not what the run was trained on: then {described(then)},"
+            f" now {described(now)}.",
+            "Put the data back as it was, or start a new run."
+            if (then.shape, then.classes) != (now.shape, now.classes)
+            else DATA_CHANGED,
         )
+    known = identity_of(path, loaded, place, changed_data, quiet)
+    settings = replace(settings, info=now)
     training = replace(settings.training, images=images or settings.training.images, device=device)
     check_budget(path, settings.training.images, training.images)
     check_sizes(training, loaded, place)
     most = most_weights(Directory(path)) if checkpoint.checkpoints(Directory(path).checkpoints) else None
     recipe_again = seeded_build(function, loaded.info, settings.arguments, training.seed, most)
-    return Job(path, replace(settings, training=training), recipe_again, loaded, fresh=False, place=place, quiet=quiet)
+    again = replace(settings, training=training)
+    return Job(path, again, recipe_again, loaded, fresh=False, place=place, quiet=quiet, identity=known)
 
 
 def measured(metrics: Sequence[str], every: int | None, keep_best: str | None) -> tuple[str, ...]:

@@ -157,6 +157,7 @@ RUN_FILES = (
     "checkpoints/*.json",
     "checkpoints/*.safetensors",
     "recipe.json",
+    "data.json",
     "environment.json",
     "networks.json",
     "metrics.jsonl",

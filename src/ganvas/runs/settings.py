@@ -106,6 +106,7 @@ class Settings:
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> "Settings":
         data = given["data"]
+        options: dict[str, Any] = {"split_by": "name", **data["options"]}  # version 0.1.0 knew no other split
         return cls(
             recipe=text(given["recipe"]),
             file=None if given["file"] is None else text(given["file"]),
@@ -113,7 +114,7 @@ class Settings:
             paper=text(given["paper"]),
             arguments={text(k): tuple(v) if isinstance(v, list) else v for k, v in dict(given["arguments"]).items()},
             source=text(data["source"]),
-            options=ImageOptions(**data["options"]),
+            options=ImageOptions(**options),
             info=DataInfo.from_json(data["info"]),
             training=training_from_json(given["training"]),
             command=text(given["command"]),

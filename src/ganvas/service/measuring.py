@@ -7,7 +7,7 @@ from ganvas.data import Data, ImageOptions, Split
 from ganvas.errors import GanvasError
 from ganvas.metrics.evaluation import Protocol
 from ganvas.studies import comparison
-from ganvas.use.opening import as_trained, must_hold_out, trained_on
+from ganvas.use.opening import as_trained, must_hold_out, trained_on, warn_of_known
 from ganvas.use.run import Run
 
 
@@ -30,6 +30,7 @@ def compare(runs: Sequence[Run], out: Path, *, data: str | None = None, protocol
         if options not in loaded:
             loaded[options] = as_trained(run, source)
             must_hold_out(source, len(loaded[options].held_out))
+        warn_of_known(run, source, loaded[options])
         return loaded[options], trained_on(run, source, loaded[options])
 
     return comparison.compare(runs, load, source, protocol, out)

@@ -16,7 +16,7 @@ from ganvas.metrics.evaluation import Evaluation, Protocol
 from ganvas.metrics.images import as_float
 from ganvas.report import write_report
 from ganvas.runs.scores import from_json, kept, protocol_of, to_json
-from ganvas.use.opening import as_trained, must_hold_out, trained_on
+from ganvas.use.opening import as_trained, must_hold_out, trained_on, warn_of_known
 from ganvas.use.run import Run
 
 NEIGHBOURS, NUM_SUSPECTS = "neighbours.png", 32
@@ -67,6 +67,7 @@ def evaluate(run: Run, data: str | None = None, *, protocol: Protocol = Protocol
     source = data or run.settings.source
     loaded = as_trained(run, source)
     must_hold_out(source, len(loaded.held_out))
+    warn_of_known(run, source, loaded)
     rows = scores(run, loaded, protocol, trained_on(run, source, loaded))
     keep(run, rows, source, protocol)
     if (run.path / "report.html").exists():

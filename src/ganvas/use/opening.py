@@ -1,5 +1,6 @@
 """Opening a run: its recipe, its networks, its data."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import Any
 
 import torch
 
-from ganvas.data import Data, DataInfo, Split, open_data
+from ganvas.data import Data, DataInfo, Split, identity, open_data
+from ganvas.data.identity import Identity
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.machine import memory, rng
 from ganvas.machine.devices import resolve_device
@@ -112,5 +114,24 @@ def trained_on(run: Run, source: str, loaded: Data) -> Split | str | None:
 def must_hold_out(source: str, num: int) -> None:
     if not num:
         raise GanvasError(
-            f"{source!r} has no held-out examples.", "Add some: of two pictures that can be read one is held out."
+            f"{source!r} has no held-out examples.",
+            "Add some: of two different pictures that can be read one is held out, unless it is all that a class has.",
+        )
+
+
+def warn_of_known(run: Run, source: str, loaded: Data) -> None:
+    """Warns if a run's own data have changed, and if it was trained on examples that it is to be measured on."""
+    then = identity.read(run.path)
+    if then is None:
+        return
+    now = Identity.of(loaded)
+    different = then.differences(now) if source == run.settings.source else []
+    if different:
+        warnings.warn(f"The data of the run {run.path} have changed: {'; '.join(different)}.", stacklevel=3)
+    known, num = then.trained_on(now.held_out.numbers), len(loaded.held_out)
+    if known:
+        warnings.warn(
+            f"The run {run.path} was trained on {known:,} of these {num:,} held-out examples ({known / num:.0%}):"
+            " scores are better than on examples that it has not seen.",
+            stacklevel=3,
         )

@@ -35,11 +35,14 @@ class ImageOptions:
         size and keeps the middle, "none" squeezes all of it into the square.
     channels: 1 grey, 3 RGB, 4 RGB and alpha; None chooses 1 when every picture is grey and 3 otherwise. Without a
         fourth channel, what is transparent becomes white.
+    split_by: what decides which examples are held out, if the source does not say: their content, or their name or row
+        number, as in version 0.1.0. Runs that began with that version go on with it.
     """
 
     size: int | None = None
     crop: Literal["center", "none"] = "center"
     channels: int | None = None
+    split_by: Literal["content", "name"] = "content"
 
     def __post_init__(self) -> None:
         if self.size is not None and self.size < 1:
@@ -51,6 +54,8 @@ class ImageOptions:
             )
         if self.crop not in ("center", "none"):
             raise GanvasError(f"There is no crop {self.crop!r}.", "Give --crop center or none.")
+        if self.split_by not in ("content", "name"):
+            raise GanvasError(f"Examples are not split by {self.split_by!r}.", "They are split by content, or by name.")
 
 
 GIANT = 2**24

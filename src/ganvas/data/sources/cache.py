@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganvas.data.content import contents
 from ganvas.data.dataset import Data, DataInfo, Skipped, Split
 from ganvas.errors import printable
 from ganvas.machine.storage import cache_folder, read_object
@@ -23,7 +24,7 @@ PAYS_FROM = 1_000
 CHECKED_BYTES = 2**30
 """Larger files are not read through to see whether they are whole: a run would wait for that."""
 
-FORMAT = 1
+FORMAT = 2
 
 
 def home() -> Path:
@@ -57,11 +58,13 @@ def load(key: str, source: str) -> Data | None:
         x = torch.from_numpy(np.load(entry / "images.npy", mmap_mode="c"))
         y = torch.from_numpy(np.load(entry / "labels.npy")) if facts["labelled"] else None
         mean = torch.from_numpy(np.load(entry / "mean.npy"))
+        numbers = torch.from_numpy(np.load(entry / "contents.npy"))
         text = None if facts["text"] is None else tuple(str(t) for t in facts["text"])
         num, classes = int(facts["num_train"]), tuple(str(name) for name in facts["classes"])
         info = DataInfo(tuple(x.shape[1:]), classes, captions=text is not None, num_train=num, mean=mean)
         skipped = tuple(Skipped(str(path), str(reason)) for path, reason in facts["skipped"])
-        return Data(source, rows(x, y, text, slice(0, num)), rows(x, y, text, slice(num, None)), info, skipped)
+        train, held_out = (rows(x, y, text, part) for part in (slice(0, num), slice(num, None)))
+        return Data(source, train, held_out, info, skipped, contents=(numbers[:num], numbers[num:]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, EOFError) as error:
         print(f"What was kept of {printable(source)} is damaged ({error}), and is made anew.", file=sys.stderr)
         shutil.rmtree(entry, ignore_errors=True)
@@ -92,6 +95,7 @@ def write(folder: Path, data: Data) -> None:
     splits = (data.train, data.held_out)
     assert data.info.mean is not None
     np.save(folder / "mean.npy", data.info.mean.numpy())
+    np.save(folder / "contents.npy", torch.cat(data.contents or tuple(contents(s.x) for s in splits)).numpy())
     end_to_end(folder / "images.npy", [s.x for s in splits])
     labels = [s.y for s in splits if s.y is not None]
     if labels:

@@ -13,11 +13,12 @@ from typing import TypeVar
 
 import torch
 
+from ganvas.data.content import contents
 from ganvas.data.dataset import Data, Skipped, gather
 from ganvas.data.domains.image_files import ImageOptions, check_memory, check_one_size, decode, measure, reason, stack
 from ganvas.data.sources import cache
 from ganvas.data.sources.metadata import NAMES, About, normal, read_metadata
-from ganvas.data.sources.splits import keep, split_by_key
+from ganvas.data.sources.splits import by_content, keep, keep_contents, split_by_key
 from ganvas.errors import GanvasError
 
 T = TypeVar("T")
@@ -64,10 +65,10 @@ class _Listing:
 def folder(source: str, options: ImageOptions, limit: int | None = None) -> Data:
     """Pictures under a folder, decoded on all cores into uint8 (N, C, H, W), in the order of their names.
 
-    The folders train/ and validation/ (or, if there is none, test/) are the splits; else a tenth is held out, by a hash
-    of each file's name, so that new files do not move old ones. A picture's class is the `label` of its row in a
-    metadata.jsonl or metadata.csv, or else the folder it lies in; its caption is the row's `text`. What cannot be read
-    is skipped with a reason. Links that lead out of the folder are not followed.
+    The folders train/ and validation/ (or, if there is none, test/) are the splits; else about a tenth is held out, by
+    content, so that new files do not move old ones and equal pictures stand on one side. A picture's class is the
+    `label` of its row in a metadata.jsonl or metadata.csv, or else the folder it lies in; its caption is the row's
+    `text`. What cannot be read is skipped with a reason. Links that lead out of the folder are not followed.
 
     Raises GanvasError when nothing can be read, when the pictures differ in size and `options` give none, or when
     the metadata is damaged.
@@ -83,7 +84,10 @@ def folder(source: str, options: ImageOptions, limit: int | None = None) -> Data
 def _read(source: str, root: Path, listing: _Listing, options: ImageOptions, limit: int | None) -> Data:
     """The pictures of a listing, decoded."""
     files, skipped = _describe(listing, root)
-    splits = [[part[i] for i in keep([f.key for f in part], limit)] for part in _split(root, files)]
+    splits = _given_splits(root, files)
+    if len(splits) == 2:
+        splits = [[part[i] for i in keep([f.key for f in part], limit)] for part in splits]
+    keys = [f.key for f in splits[0]]
     if options.size is None:
         splits, unreadable = _same_size(splits, root, options.channels)
         skipped += unreadable
@@ -96,17 +100,33 @@ def _read(source: str, root: Path, listing: _Listing, options: ImageOptions, lim
             pictures += decoded
             skipped += unreadable
     if not splits[0]:
-        raise _nothing(source, listing, skipped, held_out=len(splits[1]))
-    x = _joined(pictures)
-    labels, classes = _labels([f for part in splits for f in part])
-    texts = [(f.about.text if f.about else None) for part in splits for f in part]
+        raise _nothing(source, listing, skipped, held_out=sum(map(len, splits[1:])))
+    used = [f for part in splits for f in part]
+    numbers = torch.cat([contents(piece) for piece in pictures])
+    labels, classes = _labels(used)
+    if len(splits) == 2:
+        rows = torch.arange(len(used)).split([len(part) for part in splits])
+    elif options.split_by == "name":
+        rows = _by_name(used, keys, limit)
+    else:
+        rows = [part[keep_contents(numbers[part], limit)] for part in by_content(numbers, labels)]
+    order = torch.cat(list(rows))
+    x = _joined(pictures, order)
+    labels = None if labels is None else labels[order]
+    texts = [(about.text if (about := used[i].about) else None) for i in order.tolist()]
     text = tuple(t or "" for t in texts) if any(texts) else None
-    train, held_out = (cache.rows(x, labels, text, part) for part in _halves(len(splits[0])))
-    return gather(source, train, held_out, classes=classes, skipped=skipped)
+    num = len(rows[0])
+    train, held_out = (cache.rows(x, labels, text, part) for part in (slice(0, num), slice(num, None)))
+    found = (numbers[order[:num]], numbers[order[num:]])
+    return gather(source, train, held_out, classes=classes, skipped=skipped, contents=found)
 
 
-def _halves(num_train: int) -> tuple[slice, slice]:
-    return slice(0, num_train), slice(num_train, None)
+def _by_name(files: list[_File], keys: list[str], limit: int | None) -> list[torch.Tensor]:
+    """The split of version 0.1.0. keys: of all files that were to be read, of which `files` could be."""
+    held_out = {keys[i] for i in split_by_key(keys)[1]}
+    parts = [[i for i, f in enumerate(files) if (f.key in held_out) == side] for side in (False, True)]
+    kept = [[part[i] for i in keep([files[j].key for j in part], limit)] for part in parts]
+    return [torch.tensor(part, dtype=torch.int64) for part in kept]
 
 
 def _decoded(
@@ -125,15 +145,19 @@ def _decoded(
     return good, pieces, skipped
 
 
-def _joined(pieces: list[torch.Tensor]) -> torch.Tensor:
-    """Pieces of pictures as one uint8 (N, C, H, W), C the largest number of channels; the pieces are given up on the way."""
+def _joined(pieces: list[torch.Tensor], order: torch.Tensor) -> torch.Tensor:
+    """Pieces of pictures as one uint8 (N, C, H, W), C the largest number of channels; the pieces are given up on the way.
+
+    order: which rows of the pieces are taken, in the order in which they are wanted, int64 (N,).
+    """
     channels = max(piece.shape[1] for piece in pieces)
-    whole = torch.empty((sum(map(len, pieces)), channels, *pieces[0].shape[2:]), dtype=torch.uint8)
-    start = 0
+    whole = torch.empty((len(order), channels, *pieces[0].shape[2:]), dtype=torch.uint8)
+    place = torch.full((sum(map(len, pieces)),), -1)
+    place[order] = torch.arange(len(order))
     while pieces:
         piece = pieces.pop(0)
-        whole[start : start + len(piece)] = piece  # grey pictures spread over all channels
-        start += len(piece)
+        here, place = place[: len(piece)], place[len(piece) :]
+        whole[here[here >= 0]] = piece[here >= 0].expand(-1, channels, -1, -1)  # grey spreads over all channels
     return whole
 
 
@@ -230,16 +254,13 @@ def _describe(listing: _Listing, root: Path) -> tuple[list[_File], list[Skipped]
     return files, listing.skipped + [_skip(Path(s.path), root, s.reason) for s in absent]
 
 
-def _split(root: Path, files: list[_File]) -> tuple[list[_File], list[_File]]:
+def _given_splits(root: Path, files: list[_File]) -> list[list[_File]]:
+    """Training and held-out files, if the folder has both; else all files that may be trained on."""
     train, held_out = _child(root, _TRAIN), _child(root, _HELD_OUT)
     if train is None:
-        first, second = split_by_key([f.key for f in files])
-        return [files[i] for i in first], [files[i] for i in second]
-    inside = [f for f in files if f.key.startswith(f"{train}/")]
-    if held_out is None:
-        first, second = split_by_key([f.key for f in inside])
-        return [inside[i] for i in first], [inside[i] for i in second]
-    return inside, [f for f in files if f.key.startswith(f"{held_out}/")]
+        return [files]
+    names = [train] if held_out is None else [train, held_out]
+    return [[f for f in files if f.key.startswith(f"{name}/")] for name in names]
 
 
 def _each(files: Sequence[_File], work: Callable[[_File], T], root: Path) -> tuple[list[_File], list[T], list[Skipped]]:

@@ -10,7 +10,7 @@ import torch
 
 from ganvas.data.dataset import Data, Skipped, Split, gather
 from ganvas.data.domains.image_files import ImageOptions, Pixels, check_one_size, decode, reason, stack
-from ganvas.data.sources.splits import keep, split_by_key
+from ganvas.data.sources.splits import divided, keep, split_by_key
 from ganvas.errors import GanvasError, needs_extra
 
 _HELD_OUT = ("validation", "valid", "val", "dev", "test")
@@ -18,16 +18,17 @@ _CAPTIONS = ("text", "caption")
 
 
 def hub(name: str, options: ImageOptions, limit: int | None = None) -> Data:
-    """The train split, and validation or test held out (else a fixed tenth of train).
+    """The train split, and validation or test held out (else about a tenth of train, by content).
 
     Images are the first column of images, labels the first of class labels, captions the column text or caption.
     Needs the extra `hub`. Raises GanvasError when it is not installed, or the data set is not there or has no images.
     """
     tables = _tables(name, _load(name))
     columns = _columns(name, tables[0])
-    parts = [_Part("train"), _Part("held out")]
-    for part, table, rows in zip(parts, *_rows(tables), strict=True):
-        part.read(table, [rows[i] for i in keep([str(row) for row in rows], limit)], columns, options)
+    parts = [_Part(part) for part in ("train", "held out")[: len(tables)]]
+    for part, table in zip(parts, tables, strict=True):
+        rows = keep([str(row) for row in range(len(table))], limit if len(tables) == 2 else None)
+        part.read(table, rows, columns, options)
     skipped = [s for part in parts for s in part.skipped]
     if not parts[0].pictures:
         raise GanvasError(
@@ -45,7 +46,12 @@ def hub(name: str, options: ImageOptions, limit: int | None = None) -> Data:
         for i, part in enumerate(parts)
     ]
     classes = tables[0].features[columns.label].names if columns.label else ()
-    return gather(f"hf:{name}", splits[0], splits[1], classes=classes, skipped=skipped)
+    numbers = None
+    if len(splits) == 1 and options.split_by == "name":
+        splits = [splits[0].select(rows) for rows in parts[0].split_by_row(len(tables[0]))]
+    elif len(splits) == 1:
+        splits, numbers = divided(splits[0], limit)
+    return gather(f"hf:{name}", splits[0], splits[1], classes=classes, skipped=skipped, contents=numbers)
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,10 @@ class _Columns:
 
 @dataclass
 class _Part:
-    """What was read of one split."""
+    """What was read of one split. rows: numbers of the table's rows that could be read."""
 
     name: str
+    rows: list[int] = field(default_factory=list)
     pictures: list[Pixels] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -77,9 +84,15 @@ class _Part:
             except Exception as error:  # what a decoder raises on a hostile file has no end
                 self.skipped.append(Skipped(f"{self.name}[{row}]", reason(error)))
                 continue
+            self.rows.append(row)
             label = example[columns.label] if columns.label else None
             self.labels.append(-1 if label is None else int(label))
             self.texts.append((example[columns.text] if columns.text else None) or "")
+
+    def split_by_row(self, num: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Places of training and held-out examples, by the row numbers of a table of `num` rows."""
+        held_out = torch.isin(torch.tensor(self.rows), torch.tensor(split_by_key([str(i) for i in range(num)])[1]))
+        return (~held_out).nonzero().squeeze(1), held_out.nonzero().squeeze(1)
 
 
 def _file(stored: Any) -> Path | io.BytesIO:
@@ -127,10 +140,3 @@ def _columns(name: str, table: Any) -> _Columns:
     labels = [column for column, kind in kinds.items() if kind == "ClassLabel"]
     texts = [c for c in _CAPTIONS if c in kinds and getattr(table.features[c], "dtype", None) == "string"]
     return _Columns(images[0], labels[0] if labels else None, texts[0] if texts else None)
-
-
-def _rows(tables: Sequence[Any]) -> tuple[list[Any], list[list[int]]]:
-    """The tables of the training and of the held-out examples, and which of their rows these are."""
-    if len(tables) == 2:
-        return list(tables), [list(range(len(table))) for table in tables]
-    return [tables[0], tables[0]], list(split_by_key([str(i) for i in range(len(tables[0]))]))

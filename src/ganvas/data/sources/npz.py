@@ -13,7 +13,7 @@ from torch import Tensor
 from ganvas.data.dataset import Data, Split, gather
 from ganvas.data.domains.image_files import ImageOptions, adapt
 from ganvas.data.sources.points import no_image_options
-from ganvas.data.sources.splits import keep_rows, split_by_key
+from ganvas.data.sources.splits import divided, keep_rows, split_by_key
 from ganvas.errors import GanvasError
 from ganvas.machine.memory import must_fit
 
@@ -40,21 +40,25 @@ def npz(file: str, options: ImageOptions, limit: int | None = None) -> Data:
 
     images or x: (N, H, W), (N, H, W, C) or (N, C, H, W) of whole numbers up to 255 (or 65535 when uint16), or of
     floats in [0, 1] or [-1, 1]; or points, (N, D). labels or y: (N,) whole numbers from 0, -1 for none, or names.
-    class_names: (K,). captions: (N,). With x_train and x_test (and their y_) the test arrays are held out; else a
-    fixed tenth is. Raises GanvasError when the file cannot be read, or the arrays do not make sense together.
+    class_names: (K,). captions: (N,). With x_train and x_test (and their y_) the test arrays are held out; else
+    about a tenth is, by content. Raises GanvasError when the file cannot be read, or the arrays do not make sense together.
     """
     path = Path(file).expanduser()
     arrays = _load(path)
     parts = [_part(path, arrays, suffix) for suffix in (("_train", "_test") if "x_train" in arrays else ("",))]
     splits, classes = _name_classes(path, parts, arrays.get("class_names"))
-    if len(splits) == 1:
+    if len(splits) == 1 and options.split_by == "name":
         train, held_out = split_by_key([str(i) for i in range(len(splits[0]))])
         splits = [splits[0].select(torch.tensor(rows, dtype=torch.int64)) for rows in (train, held_out)]
-    splits = [s.select(keep_rows(len(s), limit)) for s in splits]
+    if len(splits) == 2:
+        splits = [s.select(keep_rows(len(s), limit)) for s in splits]
     if splits[0].x.dim() == 4:
         splits = [adapt(s, options) for s in splits]
     else:
         no_image_options(f"npz:{file}", options)
+    if len(splits) == 1:
+        (train, held_out), numbers = divided(splits[0], limit)
+        return gather(f"npz:{file}", train, held_out, classes=classes, contents=numbers)
     if splits[0].x.shape[1:] != splits[1].x.shape[1:]:
         raise GanvasError(f"{path}: x_train and x_test hold examples of different shapes.")
     return gather(f"npz:{file}", splits[0], splits[1], classes=classes)

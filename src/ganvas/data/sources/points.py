@@ -1,10 +1,12 @@
 """Points are not pictures."""
 
+from dataclasses import replace
+
 from ganvas.data.domains.image_files import ImageOptions
 from ganvas.errors import GanvasError
 
 
 def no_image_options(source: str, options: ImageOptions) -> None:
     """Raises GanvasError when pictures' options are given for a source of points."""
-    if options != ImageOptions():
+    if replace(options, split_by="content") != ImageOptions():
         raise GanvasError(f"{source} holds points, not pictures.", "Leave --size, --crop and --channels away.")

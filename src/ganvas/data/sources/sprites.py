@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ganvas.data.dataset import Data, Split, gather
 from ganvas.data.domains.image_files import ImageOptions, adapt
-from ganvas.data.sources.splits import keep_rows
+from ganvas.data.sources.splits import divided, keep_rows
 from ganvas.machine.rng import generator
 
 SHAPES = ("square", "ellipse", "heart")
@@ -24,10 +24,11 @@ _ANGLES = math.tau * np.arange(FACTORS["orientation"]) / FACTORS["orientation"]
 
 
 def sprites(options: ImageOptions, limit: int | None = None) -> Data:
-    """All combinations of shape, scale, orientation, x and y, uint8 (N, 1, 32, 32); a fixed tenth is held out.
+    """All combinations of shape, scale, orientation, x and y, uint8 (N, 1, 32, 32); a tenth is held out, by content.
 
     Labels are the shapes; `factors` are (shape, scale, orientation, x, y), each counted from 0. Orientations cover the
-    whole turn, so a square looks the same at every fifth and an ellipse at every tenth. A size that is a multiple of
+    whole turn, so a square looks the same at every fifth and an ellipse at every tenth; equal pictures stand in one
+    split. A size that is a multiple of
     32 is drawn at that size, any other is scaled from the next one.
 
     The design is Matthey et al. 2017, "dSprites", on a coarser grid.
@@ -35,13 +36,22 @@ def sprites(options: ImageOptions, limit: int | None = None) -> Data:
     detail = 1 if options.size is None else -(-options.size // SIZE)
     sizes = list(FACTORS.values())
     num = math.prod(sizes)
+    if options.split_by == "content":
+        whole = adapt(_drawn(torch.arange(num), sizes, detail), options)
+        (train, held_out), numbers = divided(whole, limit)
+        return gather("sprites", train, held_out, classes=SHAPES, factors=FACTORS, contents=numbers)
     order = torch.randperm(num, generator=generator("sprites", "split"))
     splits: list[Split] = []
     for rows in (order[num // 10 :].sort().values, order[: num // 10].sort().values):
         rows = rows[keep_rows(len(rows), limit)]
-        factors = torch.stack(torch.unravel_index(rows, sizes), dim=1)
-        splits.append(adapt(Split(_draw(factors, detail), factors[:, 0].clone(), None, factors), options))
+        splits.append(adapt(_drawn(rows, sizes, detail), options))
     return gather("sprites", *splits, classes=SHAPES, factors=FACTORS)
+
+
+def _drawn(rows: torch.Tensor, sizes: list[int], detail: int) -> Split:
+    """The combinations of these numbers, (N,)."""
+    factors = torch.stack(torch.unravel_index(rows, sizes), dim=1)
+    return Split(_draw(factors, detail), factors[:, 0].clone(), None, factors)
 
 
 def _draw(factors: torch.Tensor, detail: int) -> torch.Tensor:

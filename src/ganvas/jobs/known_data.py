@@ -1,0 +1,43 @@
+"""Whether the data of a run are those that it was trained on."""
+
+import sys
+from pathlib import Path
+
+from ganvas.data import Data, identity
+from ganvas.data.identity import Identity
+from ganvas.errors import GanvasError
+from ganvas.machine import distributed
+
+DATA_CHANGED = "Put the data back as they were, start a new run, or go on all the same: --changed-data"
+
+
+def identity_of(
+    path: Path | None, loaded: Data, place: distributed.Place, changed_data: bool, quiet: bool
+) -> Identity | None:
+    """What a run is to write of its data; None if nothing changed. path: of a run that goes on.
+
+    It says what is different, and how many examples stand on both sides. GanvasError if the data are not those that the
+    run was trained on, unless they may have changed. The first process alone looks, for another may see other files.
+    """
+    if not place.leads:
+        return None
+    now = Identity.of(loaded)
+    then = None if path is None else identity.read(path)
+    messages: list[str] = []
+    found: Identity | None = None
+    if then is None:
+        found = now
+    elif different := then.differences(now):
+        what = "; ".join(different)
+        if not changed_data:
+            raise GanvasError(f"The data of the run {path} have changed: {what}.", DATA_CHANGED)
+        messages.append(f"The data have changed: {what}.")
+        found = then.followed_by(now, what)
+    elif then.reordered(now):
+        messages.append("The training examples stand in another order: batches are not those of a run in one go.")
+    if now.on_both_sides and path is None:
+        messages.append(identity.both_sides(now))
+    if not quiet:
+        for message in messages:
+            print(message, file=sys.stderr)
+    return found
