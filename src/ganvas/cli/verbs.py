@@ -72,7 +72,7 @@ def data(
         arg(help="glyphs, digits, sprites, ring8, grid25, a folder, idx:DIR, stacked:DIR, npz:FILE, hf:NAME"),
     ] = None,
     *,
-    out: Annotated[Path | None, arg(help="a picture of the first examples")] = None,
+    out: Annotated[Path | None, arg(help="a picture of some examples")] = None,
     num: Annotated[int, arg(help="how many are on the picture")] = 100,
     size: Size = None,
     crop: Crop = "center",

@@ -1,6 +1,7 @@
 """Data: named sources, what is known of them, batches that a seed determines, and pictures of them."""
 
 from ganvas.data.batches import batches
+from ganvas.data.choice import representative
 from ganvas.data.dataset import Data, DataInfo, Modes, Skipped, Split
 from ganvas.data.domains.drawing import image_grid, picture, points_picture, to_uint8
 from ganvas.data.domains.image_files import ImageOptions, read_image
@@ -26,6 +27,7 @@ __all__ = [
     "picture",
     "points_picture",
     "read_image",
+    "representative",
     "source_names",
     "summary",
     "to_uint8",

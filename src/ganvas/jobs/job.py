@@ -15,7 +15,7 @@ import torch
 
 from ganvas.core.batch import Batch
 from ganvas.core.model import Autoencoder, Model
-from ganvas.data import Data, Split, batches, identity, keep_labels
+from ganvas.data import Data, Split, batches, identity, keep_labels, representative
 from ganvas.data.domains.pictures import PAIR_COLUMNS, beside, save_picture
 from ganvas.data.identity import Identity
 from ganvas.errors import GanvasError, printable
@@ -260,7 +260,8 @@ class Job:
             watch.feed(fact)
         record = Recorder(directory, progress, watch, clock)
         held_out = self.data.held_out
-        rows = whole_batches(min(len(held_out), HELD_OUT_LIMIT), training.batch_size)
+        chosen = representative(held_out, HELD_OUT_LIMIT)
+        rows = [chosen[part] for part in whole_batches(len(chosen), training.batch_size)]
 
         def validation() -> list[Batch]:
             return [held_out.batch(part, trainer.device) for part in rows]
@@ -398,7 +399,7 @@ def draw_progress(model: Model, recipe: Recipe, data: Data, folder: Path, images
     save_picture(model.sample(num, y).cpu(), folder / f"prior-{number}.png", info)
     if not is_image or not len(data.held_out):
         return
-    shown = data.held_out.batch(torch.arange(min(2 * PAIR_COLUMNS, len(data.held_out))), device)
+    shown = data.held_out.batch(representative(data.held_out, 2 * PAIR_COLUMNS), device)
     if isinstance(model, Autoencoder):
         reconstruction = model.reconstruct(shown.x, shown.y)
         pairs = beside(shown.x, reconstruction).cpu()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ganvas.core.batch import Batch
 from ganvas.core.model import Autoencoder, Judged, Model
-from ganvas.data import Data
+from ganvas.data import Data, representative
 from ganvas.machine import rng
 from ganvas.metrics.distances import squared_distances
 from ganvas.nn.quantize import k_means
@@ -76,9 +76,9 @@ class Examination:
     ) -> None:
         self.seed, self.num_classes, self.transform = seed, num_classes, transform
         with rng.seeded(seed, "examination"):
-            order = rng.permutation(len(data.train), "cpu")[:NUM_KNOWN]
+            order = representative(data.train, NUM_KNOWN, seed)
             least = min(len(data.held_out), NUM)
-            rows = rng.permutation(len(data.held_out), "cpu")[: 1 << max(least.bit_length() - 1, 0)]
+            rows = representative(data.held_out, 1 << max(least.bit_length() - 1, 0), seed)
             self.held_out = data.held_out.batch(rows[:NUM_CODED], device)
             self.train = data.train.batch(order[: len(self.held_out)], device)
             self.known = view(data.train.batch(order, device).x)

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ganvas.core.model import Autoencoder
-from ganvas.data import DataInfo, ImageOptions, batches, open_data, summary
+from ganvas.data import DataInfo, ImageOptions, batches, open_data, representative, summary
 from ganvas.data.domains.pictures import save_picture
 from ganvas.data.sources import cache as data_cache
 from ganvas.errors import GanvasError
@@ -51,12 +49,12 @@ def recipes() -> list[RecipeFacts]:
 def data(
     source: str, *, out: Path | None = None, num: int = 100, image_options: ImageOptions = ImageOptions()
 ) -> dict[str, Any]:
-    """Facts about a data source, and in `out` a picture of its first `num` examples."""
+    """Facts about a data source, and in `out` a picture of `num` examples, each class with its share."""
     at_least(num, 1, "--num")
     loaded = open_data(source, image_options)
     if out is not None:
         shown = num if len(loaded.info.shape) == 3 else len(loaded.train)
-        save_picture(loaded.train.batch(torch.arange(min(shown, len(loaded.train)))).x, out, loaded.info)
+        save_picture(loaded.train.batch(representative(loaded.train, shown)).x, out, loaded.info)
     return summary(loaded)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ganvas.core.model import Autoencoder
-from ganvas.data import read_image
+from ganvas.data import read_image, representative
 from ganvas.data.domains.pictures import (
     PAIR_COLUMNS,
     beside,
@@ -74,7 +74,7 @@ def reconstruct(run: Run, data: str, out: Path, *, num: int = 32, search: Search
         must_encode(run, "reconstruct")
     split = as_trained(run, data).held_out
     must_hold_out(data, len(split))
-    batch = split.batch(torch.arange(min(num, len(split))))
+    batch = split.batch(representative(split, num))
     y = batch.y if run.recipe.num_classes else None
     made = run.reconstruct(batch.x, batch.y) if search is None else search(run.model, batch.x, y).reconstructions
     return save_picture(beside(batch.x, made.cpu()), out, run.info, columns=min(PAIR_COLUMNS, len(batch)))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ganvas.core.model import Autoencoder
-from ganvas.data import Binarize, Data, DataInfo, Split, picture
+from ganvas.data import Binarize, Data, DataInfo, Split, picture, representative
 from ganvas.data.domains.pictures import writing
 from ganvas.errors import GanvasError
 from ganvas.machine import rng
@@ -272,7 +272,7 @@ def cost(run: Run) -> Cost:
 
 def shown(contender: Contender) -> tuple[Tensor, Tensor | None]:
     """The held-out examples that all runs reconstruct, with their classes."""
-    batch = contender.data.held_out.batch(torch.arange(min(NUM_COPIES, len(contender.data.held_out))))
+    batch = contender.data.held_out.batch(representative(contender.data.held_out, NUM_COPIES))
     return batch.x, batch.y
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ganvas.data import Data, ImageOptions, open_data
+from ganvas.data import Data, ImageOptions, open_data, representative
 from ganvas.data.domains.pictures import save_picture
 from ganvas.errors import GanvasError
 from ganvas.jobs.start import train
@@ -279,7 +279,7 @@ def measured(ledger: Ledger, run: Run, weight: float, seed: int, data: Data) -> 
 
 def shown(data: Data) -> torch.Tensor:
     """The held-out examples of which every point draws its reconstructions."""
-    return data.held_out.batch(torch.arange(min(SHOWN, len(data.held_out)))).x
+    return data.held_out.batch(representative(data.held_out, SHOWN)).x
 
 
 def page(ledger: Ledger, data: Data, total: int) -> Path:
