@@ -28,8 +28,8 @@ class SpreadGAN(Model):
 
     def players(self) -> tuple[Player, ...]:
         return (
-            Player("critic", [self.critic], self.critic_loss),
-            Player("generator", [self.generator], self.generator_loss),
+            Player("critic", [self.critic], self.critic_loss, role="critic"),
+            Player("generator", [self.generator], self.generator_loss, role="generator"),
         )
 
     def forward(self, batch: Batch) -> Round:

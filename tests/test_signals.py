@@ -5,7 +5,7 @@ import torch
 
 from ganvas.data import Data, open_data
 from ganvas.jobs import signals
-from ganvas.jobs.signals import NUM_CODED, Examination, auc, copies, squared
+from ganvas.jobs.signals import NUM_CODED, Examination, auc, copies, spreads, squared, view
 from ganvas.models.vaegan import VAEGAN
 from ganvas.recipes import RECIPES
 from ganvas.use.opening import seeded_build
@@ -76,3 +76,52 @@ def test_signs_of_codes_and_critic_are_of_the_model_as_it_is() -> None:
     assert found["active_units"] == pytest.approx(float(active))
     assert 0 <= found["critic_auc"] <= 1  # pyright: ignore[reportOperatorIssue]
     assert auc(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 1.0])) == 0.875
+
+
+def test_samples_of_one_class_that_are_alike_are_told_from_varied_ones() -> None:
+    """As a whole they are varied: ten classes look different."""
+    data = open_data("digits")
+    examination = Examination(data, 0, "cpu", num_classes=10)
+    assert data.train.y is not None
+    y = torch.arange(examination.num) % 10
+    members = [(data.train.y == number).nonzero().squeeze(1) for number in range(10)]
+    varied = torch.stack([members[int(number)][i // 10] for i, number in enumerate(y)])
+    alike = torch.stack([members[int(number)][0] for number in y])
+    found = [examination.of_samples(view(data.train.batch(rows).x), y) for rows in (varied, alike)]
+    assert found[0]["class_spread"] == pytest.approx(1.0, abs=0.15)
+    assert float(found[0]["least_class_spread"]) > 0.6  # pyright: ignore[reportArgumentType]
+    assert max(found[1][name] for name in ("class_spread", "least_class_spread")) == pytest.approx(0.0, abs=1e-3)
+    assert float(found[1]["spread"]) > 0.6  # pyright: ignore[reportArgumentType]
+    one = torch.where(y == 3, alike, varied)
+    last = examination.of_samples(view(data.train.batch(one).x), y)
+    assert last["least_class_spread"] == pytest.approx(0.0, abs=1e-3)
+    assert float(last["class_spread"]) > 0.8  # pyright: ignore[reportArgumentType]
+
+
+def test_spreads_are_means_over_pairs_of_a_class() -> None:
+    x = torch.tensor([[0.0], [1.0], [3.0], [7.0], [9.0], [100.0]])
+    y = torch.tensor([0, 0, 0, 1, 1, -1])
+    means, num = spreads((x - x.T).square(), y, 3)
+    assert num.tolist() == [3, 2, 0]
+    assert means.tolist() == pytest.approx([2.0, 2.0, 0.0])
+
+
+def test_what_the_class_explains_the_code_does_not() -> None:
+    """A decoder that gives each class's mean leaves all of the variance within classes."""
+    data = open_data("digits")
+    recipe = seeded_build(RECIPES["cvae"], data.info, {"network": "mlp", "width": 8, "latent": 2}, 0)
+    examination = Examination(data, 0, "cpu", num_classes=10)
+    model = recipe.model.eval()
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(model), "generate", lambda _, z, y: examination.class_means[y])
+        found = examination.of_codes(model, examination.held_out, examination.train)  # pyright: ignore[reportArgumentType]
+    assert found["unexplained_in_class"] == pytest.approx(1.0, rel=1e-4)
+    assert float(found["unexplained"]) < 0.9  # pyright: ignore[reportArgumentType]
+
+
+def test_examples_that_are_repeated_are_counted() -> None:
+    data = open_data("digits")
+    few = data.train.select(torch.arange(400) % 8)
+    copied = Data(data.source, few, data.held_out, data.info)
+    assert Examination(copied, 0, "cpu").distinct == 8 / 400
+    assert Examination(data, 0, "cpu").distinct > 0.9

@@ -49,6 +49,27 @@ ILL: dict[str, tuple[str, Lines, str]] = {
         gan(norms={"generator": lambda t: 10.0 ** (-4 * t)}),
         "The gradient of the generator is",
     ),
+    "a gradient that is near 0 from the first line": (
+        "vanishing generator gradient",
+        gan(norms={"generator": lambda t: 1e-9 * (1 + t)}),
+        "The gradient of the generator is",
+    ),
+    "classes of one sample each": (
+        "mode collapse",
+        gan(class_spread=0.01, least_class_spread=0.0),
+        "Two samples of one class are 0.01 times as far apart as two examples of it",
+    ),
+    "a class of one sample": (
+        "mode collapse",
+        gan(class_spread=0.9, least_class_spread=0.02),
+        "In one class two samples are 0.02 times as far apart",
+    ),
+    "a code that only the class makes up for": (
+        "posterior collapse",
+        vae(active_units=0.0, unexplained=0.8, unexplained_in_class=1.0),
+        "reconstructions leave 100% of the data's variance within a class",
+    ),
+    "few examples many times": ("memorisation", gan(distinct=0.008), "0.8% of the training examples"),
     "samples that run about": ("oscillation", gan(bins=circling, distance=0.5), "100% of the samples move"),
     "one sample": ("mode collapse", gan(spread=0.01, distance=0.8), "Two samples are 0.01 times as far apart"),
     "few modes": ("mode collapse", gan(spread=0.7, bins_in_common=0.2, distance=0.8), "overlap with it by 20%"),
@@ -114,6 +135,13 @@ HEALTHY: dict[str, Lines] = {
     "samples that have stopped running about": gan(
         bins=lambda t: circling(min(t, 0.3)), distance=lambda t: 0.9 - 0.8 * t
     ),
+    "classes that vary less than the data's": gan(class_spread=0.5, least_class_spread=0.2),
+    "a small gradient that stays": gan(norms={"generator": 1e-4}),
+    "a code that tells more than the class": vae(active_units=0.15, unexplained=0.5, unexplained_in_class=0.7),
+    "a model that still learns its classes' means": vae(
+        active_units=0.0, unexplained=0.8, unexplained_in_class=lambda t: 5.0 * 0.85 ** (histories.NUM * t)
+    ),
+    "data with some repeated examples": gan(distinct=0.6),
     "half the code": vae(active_units=0.5, unexplained=0.95),
     "terms that are not finite once": skipped(gan(), 1),
     "reconstructions that only a critic likes": history(
@@ -237,3 +265,39 @@ def test_advice_names_options_that_the_recipe_has_with_their_values() -> None:
         " or fewer turns of the critic: --critic-steps 1 (now 5)."
     )
     assert "--r1" not in diagnose(lines, {}).findings[0].advice
+
+
+def renamed(lines: Lines, names: dict[str, str], roles: dict[str, str]) -> Lines:
+    """The same lines with other names of players, and with roles where there are any."""
+
+    def with_names(line: dict[str, Any]) -> dict[str, Any]:
+        if "players" not in line:
+            return line
+        parts = {key: {names.get(n, n): v for n, v in line[key].items()} for key in ("players", "gradient_norms")}
+        return {**line, **parts, **({"roles": roles} if roles else {})}
+
+    return list(map(with_names, lines))
+
+
+def test_players_are_judged_by_their_roles() -> None:
+    """A critic called judge is one, and a generator called critic's friend is none."""
+    names, roles = (
+        {"critic": "judge", "generator": "critic's friend"},
+        {"judge": "critic", "critic's friend": "generator"},
+    )
+    lines = gan(norms={"generator": lambda t: 10.0 ** (-4 * t), "critic": 1.0})
+    told = diagnose(renamed(lines, names, roles), {})
+    assert illnesses(told) == ["vanishing generator gradient"]
+    assert "gradient of the critic's friend" in told.findings[0].evidence
+    assert illnesses(diagnose(renamed(lines, names, {}), {})) != illnesses(told), "names alone say the opposite"
+    other = renamed(lines, {"critic": "judge", "generator": "maker"}, {"judge": "critic", "maker": "generator"})
+    terms = {"judge": {"loss": 1.0}, "maker": {"loss": 1.0}}
+    terms = [{**line, "players": terms} if "players" in line else line for line in other]
+    assert illnesses(diagnose(terms, {})) == ["vanishing generator gradient"], "whatever their terms are called"
+
+
+def test_lines_without_roles_go_by_names() -> None:
+    lines = gan(norms={"generator": lambda t: 10.0 ** (-4 * t)})
+    assert illnesses(diagnose(lines, {})) == ["vanishing generator gradient"]
+    odd = [{**line, "roles": {"critic": 3, "generator": None}} for line in lines]
+    assert illnesses(diagnose(odd, {})) == ["vanishing generator gradient"]

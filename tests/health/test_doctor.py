@@ -56,14 +56,17 @@ def test_what_ails_a_run_is_said_with_its_curves_and_what_to_try(run: Path, caps
     assert "The critic ranks all pairs of a real and a generated example rightly" in shown
     assert "Try a stronger slope penalty: --r1 1 (now 0)" in shown
     assert "critic auc ████" in shown and "1 → 1, from 1 to 1" in shown
-    assert "No sign of" in shown and "Healthy" not in shown
+    assert "Checked, and no sign of" in shown and "Healthy" not in shown
     assert "codebook collapse there is no codebook" in shown
     assert "is not being trained: 100,000 images, 41 examinations" in shown
 
 
-def test_a_healthy_run_is_called_healthy(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_checked_is_said_and_that_it_is_not_quality(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(run, histories.gan())
-    assert "Healthy: there is no sign of divergence all numbers are finite" in said(capsys, str(run))
+    shown = said(capsys, str(run))
+    assert "Checked, and no sign of divergence all numbers are finite" in shown
+    assert "do not judge how good the pictures are" in shown
+    assert "healthy" not in shown.lower()
 
 
 def test_the_same_as_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,10 +84,15 @@ def test_the_page_shows_what_ails_a_run_and_what_did(run: Path) -> None:
     page = write_report(run).read_text()
     assert 'aria-label="critic auc over images seen' in page and ">since<" in page
     assert "ranks all pairs of a real and a generated example rightly" in page
-    assert "No sign of" in page and "there is no codebook" in page
+    assert "Checked, and no sign of" in page and "there is no codebook" in page
     write(run, healed())
     page = write_report(run).read_text()
-    assert "Healthy: there is no sign of" in page and ">healed<" in page
+    assert (
+        "Checked, and no sign of" in page
+        and "do not judge how good the pictures are" in page
+        and "Healthy" not in page
+        and ">healed<" in page
+    )
 
 
 def test_a_run_in_training_is_judged_by_its_whole_lines(run: Path) -> None:

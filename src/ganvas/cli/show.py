@@ -151,8 +151,9 @@ def show_diagnosis(checkup: Checkup, as_json: bool) -> None:
         console.print(Text(told, "bold yellow"))
         console.print(Padding(plain(healed.finding.evidence), (0, 0, 0, 2), expand=False))
     if found.well:
-        console.print(Text("\nNo sign of" if found.findings else "\nHealthy: there is no sign of", "bold green"))
+        console.print(Text("\nChecked, and no sign of", "bold"))
         show_pairs(found.well, console)
+        console.print(Text(f"  {NO_VERDICT}"))
     if found.unjudged:
         console.print(Text("\nNot judged", "bold"))
         show_pairs(found.unjudged, console)
@@ -180,6 +181,11 @@ def plain(words: str) -> Text:
     """Words that may quote a run's files, as one line that no terminal takes for a command."""
     return Text(printable(words))
 
+
+NO_VERDICT = (
+    "These checks look for failures of training. They do not judge how good the pictures are;"
+    " scores from ganvas evaluate compare the pictures with real data."
+)
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 

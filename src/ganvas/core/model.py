@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, final, runtime_checkable
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -12,6 +12,10 @@ from ganvas.core.batch import Batch
 
 Terms = dict[str, Tensor]
 """Named scalars, each signed to be minimised; what a player descends is their sum."""
+
+
+Role = Literal["generator", "critic", "encoder", "decoder", "autoencoder", "classifier"]
+"""What a player is for. A critic's scores are what other players learn from; it is the one that they fool."""
 
 
 class Round:
@@ -47,6 +51,7 @@ class Player:
     every, after: it plays every `every`-th step, from step `after` on.
     lazy: penalties paid every k-th turn.
     project: called after each of its moves, to bring its parameters back to where they are allowed (weight clipping).
+    role: what it is for, by which `health` judges it; without one its name is searched for "critic" or "discriminator".
     """
 
     name: str
@@ -56,6 +61,7 @@ class Player:
     after: int = 0
     lazy: Sequence[Lazy] = ()
     project: Callable[[], None] | None = None
+    role: Role | None = None
 
     def parameters(self) -> list[nn.Parameter]:
         """Its parameters, each once."""

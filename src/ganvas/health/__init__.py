@@ -1,4 +1,4 @@
-"""What ails a run: detectors that read the lines of its metrics, and say what they saw, since when, and what to try.
+"""Diagnose a run: detectors read the lines of its metrics, and say what they saw, since when, and what to try.
 
 `Watch` reads line by line, while a run trains or afterwards, and nothing else: so a resumed run, whose first lines it reads
 again, finds the same as one that never stopped. Thresholds were chosen on the seeds FIT of `benchmarks/doctor.py`, and how

@@ -28,25 +28,39 @@ def now(value: object) -> str:
     return f" (now {value:g})" if isinstance(value, float) else f" (now {value})"
 
 
-def less(option: str, what: str, factor: float = 3.0) -> Remedy:
-    """A smaller number; where the recipe chooses it, only that it should be smaller."""
+def less(option: str, what: str, least: float, factor: float = 3.0) -> Remedy:
+    """A smaller number, not below `least`; if the recipe chooses it, only that it should be smaller.
+
+    Nothing is said if it is as small as `least` already: smaller values are no cure, and bring illnesses of their own.
+    """
 
     def words(value: object) -> str:
         if not number(value) > 0:
             return f"a smaller {what}: {flag(option)}"
-        return f"a smaller {what}: {flag(option)} {number(value) / factor:.2g}{now(value)}"
+        if number(value) <= least:
+            return ""
+        return f"a smaller {what}: {flag(option)} {like(max(number(value) / factor, least), value)}{now(value)}"
 
     return Remedy(option, words)
 
 
-def more(option: str, what: str, first: float, factor: float = 10.0) -> Remedy:
-    """A larger number, or `first` where it is 0 or the recipe chooses it."""
+def more(option: str, what: str, first: float, most: float, factor: float = 10.0) -> Remedy:
+    """A larger number, not above `most`; `first` if it is 0 or the recipe chooses it. Nothing is said of one at `most`."""
 
     def words(value: object) -> str:
-        wanted = number(value) * factor if number(value) > 0 else first
-        return f"{what}: {flag(option)} {wanted:g}{'' if value is None else now(value)}"
+        if number(value) >= most:
+            return ""
+        wanted = min(number(value) * factor, most) if number(value) > 0 else first
+        return f"{what}: {flag(option)} {like(wanted, value)}{'' if value is None else now(value)}"
 
     return Remedy(option, words)
+
+
+def like(wanted: float, value: object) -> str:
+    """A number as the option takes it: whole if its value is, and never in a form that is not a number's."""
+    if isinstance(value, int):
+        return str(max(1, round(wanted)))
+    return f"{wanted:.2g}" if wanted < 100 else f"{wanted:.0f}"
 
 
 def unless(option: str, good: Sequence[object], words: str) -> Remedy:
@@ -64,16 +78,16 @@ def flag(option: str) -> str:
 
 
 SMOOTHER = (
-    more("r1", "a stronger slope penalty", 1.0),
-    more("penalty", "a stronger slope penalty", 10.0),
-    more("gamma", "stronger slope penalties", 1.0),
+    more("r1", "a stronger slope penalty", 1.0, most=100.0),
+    more("penalty", "a stronger slope penalty", 10.0, most=100.0),
+    more("gamma", "stronger slope penalties", 1.0, most=100.0),
     unless("spectral_norm", [True], "a critic with spectral normalisation: --spectral-norm"),
 )
 """What holds a critic back. Mescheder et al. 2018; Miyato et al. 2018."""
 
 SLOWER_CRITIC = (
-    less("critic_learning_rate", "learning rate for the critic"),
-    less("adversarial_learning_rate", "learning rate for the adversaries"),
+    less("critic_learning_rate", "learning rate for the critic", 1e-6),
+    less("adversarial_learning_rate", "learning rate for the adversaries", 1e-6),
 )
 
 REMEDIES: dict[str, tuple[Remedy, ...]] = {
@@ -81,7 +95,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
         *SMOOTHER,
         above("critic_steps", 1, "fewer turns of the critic: --critic-steps 1"),
         *SLOWER_CRITIC,
-        more("instance_noise", "noise on all that the critic sees", 0.3, 2.0),
+        more("instance_noise", "noise on all that the critic sees", 0.3, 1.0, 2.0),
         anyhow("a larger batch (--batch-size)"),
     ),
     "vanishing generator gradient": (
@@ -90,51 +104,51 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
         *SMOOTHER,
         above("critic_steps", 1, "fewer turns of the critic: --critic-steps 1"),
         *SLOWER_CRITIC,
-        more("instance_noise", "noise on all that the critic sees", 0.3, 2.0),
+        more("instance_noise", "noise on all that the critic sees", 0.3, 1.0, 2.0),
         anyhow("a recipe whose loss does not saturate (wgan-gp, r3gan)"),
     ),
     "oscillation": (
-        more("r1", "a slope penalty", 1.0),
+        more("r1", "a slope penalty", 1.0, most=100.0),
         above("beta1", 0.5, "less momentum: --beta1 0.5"),
-        less("learning_rate", "learning rate"),
+        less("learning_rate", "learning rate", 1e-6),
         Remedy("ema", lambda value: "" if number(value) > 0 else "averaged weights: --ema 5000"),
         anyhow("another recipe made to converge (r3gan, consensus-gan)"),
     ),
     "mode collapse": (
-        more("r1", "a stronger slope penalty", 1.0),
-        more("instance_noise", "noise on all that the critic sees", 0.3, 2.0),
+        more("r1", "a stronger slope penalty", 1.0, most=100.0),
+        more("instance_noise", "noise on all that the critic sees", 0.3, 1.0, 2.0),
         unless("diffaugment", ["color,translation,cutout"], "random views of images: --diffaugment translation,cutout"),
-        more("pack", "more examples judged together", 2.0, 2.0),
+        more("pack", "more examples judged together", 2.0, 8.0, 2.0),
         anyhow("a recipe whose critic sees that examples are alike (pacgan) or is a distance (wgan-gp)"),
     ),
     "posterior collapse": (
         above("beta", 1, "a lighter rate: --beta 1"),
-        more("warmup", "a rate that grows from 0", 20_000, 2.0),
-        more("free_bits", "nats that cost nothing", 1.0, 2.0),
-        less("scale", "scale of the likelihood"),
-        less("width", "decoder", 2.0),
+        more("warmup", "a rate that grows from 0", 20_000, 1_000_000, 2.0),
+        more("free_bits", "nats that cost nothing", 1.0, 32.0, 2.0),
+        less("scale", "scale of the likelihood", 1e-3),
+        less("width", "decoder", 4, 2.0),
         anyhow("a decoder that can do less by itself"),
     ),
     "codebook collapse": (
-        less("codes", "codebook", 4.0),
-        less("code_size", "size of an entry", 4.0),
-        less("learning_rate", "learning rate"),
-        more("commitment", "an encoder that is held closer to the entries", 0.25, 2.0),
+        less("codes", "codebook", 16, 4.0),
+        less("code_size", "size of an entry", 2, 4.0),
+        less("learning_rate", "learning rate", 1e-6),
+        more("commitment", "an encoder that is held closer to the entries", 0.25, 4.0, 2.0),
         anyhow("more images"),
     ),
     "memorisation": (
         anyhow("more training data"),
-        more("beta", "a heavier rate", 1.0, 4.0),
+        more("beta", "a heavier rate", 1.0, 16.0, 4.0),
         unless("diffaugment", ["color,translation,cutout"], "random views of images: --diffaugment color,translation,cutout"),
-        less("width", "network", 2.0),
+        less("width", "network", 4, 2.0),
         anyhow("fewer images, or the checkpoint that was best on held-out data (--keep-best)"),
     ),
     "divergence": (
-        less("learning_rate", "learning rate"),
+        less("learning_rate", "learning rate", 1e-6),
         *SLOWER_CRITIC,
         unless("loss", ["non-saturating", "minimax", "hinge", "least-squares", "relativistic"],
                "a bounded loss: --loss non-saturating"),
-        more("r1", "a stronger slope penalty", 1.0),
+        more("r1", "a stronger slope penalty", 1.0, most=100.0),
         anyhow("skipping moves beyond the usual: --skip-gradient-norm 10"),
     ),
 }  # fmt: skip

@@ -28,7 +28,8 @@ class Course:
         the peaks, the largest median of three values in a row: a long run does not fill the memory.
     images, steps: seen and taken so far. failures: (images, steps that were not taken so far).
     rewinds: where the run went back to. given_up: where it ended, for its numbers were not finite.
-    adversaries: players that are trained to fool a critic; critics: those that are not to be fooled.
+    roles: of players, as `Player.role`. adversaries: players that are trained to fool a critic; critics: those that are not
+        to be fooled.
     """
 
     def __init__(self, whole: bool = False) -> None:
@@ -41,6 +42,7 @@ class Course:
         self.failures: Points = []
         self.rewinds: list[int] = []
         self.given_up: int | None = None
+        self.roles: dict[str, str] = {}
         self.adversaries: set[str] = set()
         self.critics: set[str] = set()
 
@@ -71,16 +73,27 @@ class Course:
             self.rewinds.append(at)
 
     def add_training(self, at: int, line: Mapping[str, Any]) -> None:
+        roles = mapping(line.get("roles"))
+        self.roles |= {player: role for player, role in roles.items() if isinstance(role, str)}
         for player, terms in mapping(line.get("players")).items():
             for term, value in mapping(terms).items():
                 self.put(f"{player}: {term.replace('_', ' ')}", at, value)
                 if is_adversarial(term):
-                    (self.critics if is_critic(player) else self.adversaries).add(player)
+                    (self.critics if self.is_critic(player) else self.adversaries).add(player)
+            if roles.get(player) == "critic":
+                self.critics.add(player)
+        if self.critics:  # a generator learns from a critic, whatever its terms are called
+            self.adversaries |= {player for player, role in self.roles.items() if role == "generator"}
         for player, value in mapping(line.get("gradient_norms")).items():
             self.put(gradient_of(player), at, value)
         failed = number(line.get("skipped_steps"))
         if math.isfinite(failed):
             self.failures = [*self.failures[1 - LONGEST :], (at, failed)]
+
+    def is_critic(self, player: str) -> bool:
+        """Whether others are trained to fool the player: by its role, or in runs without roles by its name."""
+        role = self.roles.get(player)
+        return role == "critic" if role else "critic" in player or "discriminator" in player
 
     def add_bins(self, at: int, value: object) -> None:
         """Shares of the samples by bins become the share that changed theirs since the last examination."""
@@ -132,7 +145,3 @@ def gradient_of(player: str) -> str:
 def is_adversarial(term: str) -> bool:
     """Of a model with several critics the terms say of what: "code adversarial", say."""
     return term.replace("_", " ").endswith("adversarial")
-
-
-def is_critic(player: str) -> bool:
-    return "critic" in player or "discriminator" in player

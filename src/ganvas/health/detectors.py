@@ -4,11 +4,11 @@ A detector judges by the newer half of what was examined so far (by the clock of
 illness only where all of that half, or its greater part, shows it: what lasts is an illness, what passes is learning.
 """
 
-import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ganvas.health.course import FIRST_STEPS, Course, Points, gradient_of, is_adversarial
+from ganvas.health.points import high, low, newer, older, size, start, stuck, typical
 
 TELLS = 0.98
 """A critic that ranks more pairs of a real and a generated example rightly than this tells all of them apart."""
@@ -26,6 +26,9 @@ CIRCLING = 0.6
 VANISHED = 0.04
 """A gradient has vanished at this share of the largest that it was for three lines of metrics."""
 
+FAINT = 1e-6
+"""A gradient norm below this has vanished, whatever it was before: spread over 10,000 weights it is Adam's ε of 1e-8."""
+
 RESTLESS = 0.3
 """Samples run about where so many of them change their bin between two examinations."""
 
@@ -37,6 +40,10 @@ ALIKE = 0.4
 
 IN_COMMON = 0.3
 """Samples lie in few modes where this is what their bins have in common with the data's."""
+
+ALIKE_IN_CLASS = 0.1
+ALIKE_IN_ONE_CLASS = 0.03
+"""Samples of a class are alike if two of them are this much as far apart as two examples: mean of all classes, or of one."""
 
 INACTIVE = 0.2
 UNEXPLAINED = 0.9
@@ -51,6 +58,9 @@ COPIES = 0.1
 NEARER = 0.75
 """Training examples are known by heart where they are reconstructed so much better than others; where so many more samples
 than held-out examples are copies of one; or where so many samples are nearer to one than to a held-out example."""
+
+REPEATED = 0.2
+"""The training data repeat a few examples if no larger share of them differs."""
 
 WORSE = 3.0
 """Reconstructions have diverged that are so many times as far off as the data's mean would be (another example, drawn by
@@ -104,7 +114,7 @@ def vanishing_gradient(course: Course) -> Sight:
 def vanishing(course: Course, name: str) -> Sight:
     newest, usual = course.recent(name), course.peaks[name]
     told = f"the {name} is {typical(newest):.2g}, of {usual:.2g} at its most"
-    if typical(newest) <= VANISHED * usual:
+    if typical(newest) <= max(VANISHED * usual, FAINT):
         return Sight(True, sentence(f"{told}: it learns next to nothing from the critic"), start(newest), (name,))
     return Sight(False, told, curves=(name,))
 
@@ -125,7 +135,8 @@ def oscillation(course: Course) -> Sight:
 
 def mode_collapse(course: Course) -> Sight:
     spread, common, distance = (course.recent(name) for name in ("spread", "bins in common", "distance"))
-    if "critic auc" not in course.series:
+    # With classes there may be a critic that is not asked for its scores.
+    if "critic auc" not in course.series and not (course.critics and "class spread" in course.series):
         return Sight(None, "there is no critic of examples that would reward a few convincing samples")
     if not spread or not common or not distance or course.steps < STEADY_STEPS:
         return unknown(course, "spread", "samples were not examined")
@@ -134,20 +145,39 @@ def mode_collapse(course: Course) -> Sight:
         f"two samples are {typical(spread):.2f} times as far apart as two examples, and the parts of the data that they lie"
         f" in overlap with it by {typical(common):.0%}"
     )
+    within = alike_in_class(course)
+    if within is not None:
+        return within
     off = typical(distance) >= FAR and stuck(distance, HARDLY)  # samples that are near the data are at most blurred
     if off and (high(spread) <= ALIKE or high(common) <= IN_COMMON):
         return Sight(True, sentence(told), start(spread), curves)
     return Sight(False, told, curves=curves)
 
 
+def alike_in_class(course: Course) -> Sight | None:
+    """What mode collapse is within the classes of a conditional model, whose samples as a whole may be varied."""
+    every, least = course.recent("class spread"), course.recent("least class spread")
+    if every and high(every) <= ALIKE_IN_CLASS:
+        words = f"two samples of one class are {typical(every):.2f} times as far apart as two examples of it"
+        return Sight(True, sentence(words), start(every), ("class spread",))
+    if least and high(least) <= ALIKE_IN_ONE_CLASS:
+        words = f"in one class two samples are {typical(least):.2f} times as far apart as two examples of it"
+        return Sight(True, sentence(words), start(least), ("least class spread",))
+    return None
+
+
 def posterior_collapse(course: Course) -> Sight:
-    active, left = course.recent("active units"), course.recent("unexplained")
+    told_class = "unexplained in class" in course.series  # what the class explains, the code need not
+    name = "unexplained in class" if told_class else "unexplained"
+    active, left = course.recent("active units"), course.recent(name)
     if not active or not left:
         return unknown(course, "active units", "there is no encoder to a continuous code")
-    curves = ("active units", "unexplained", *(name for name in course.series if name.endswith(": rate")))
+    curves = ("active units", name, *(name for name in course.series if name.endswith(": rate")))
     told = f"{typical(active):.0%} of the code's dimensions are active, and reconstructions leave"
-    told += f" {typical(left):.0%} of the data's variance"
-    if high(active) <= INACTIVE and low(left) >= UNEXPLAINED:
+    told += f" {typical(left):.0%} of the data's variance{' within a class' if told_class else ''}"
+    # A model that is told the class learns the class's mean first, and uses the code after that.
+    unused = high(active) == 0 and stuck(left, HARDLY) if told_class else high(active) <= INACTIVE
+    if unused and low(left) >= UNEXPLAINED:
         return Sight(True, sentence(f"{told}: the decoder does without the code"), start(active), curves)
     return Sight(False, told, curves=curves)
 
@@ -183,6 +213,10 @@ def memorisation(course: Course) -> Sight:
     alive = bool(spread) and bool(distance) and low(spread) > ALIKE and typical(distance) <= FAR
     words = f"{typical(nearer_train):.0%} of samples are nearer to a training example than to a held-out one"
     found["nearer train"] = (alive and low(nearer_train) >= NEARER, words)
+    different = course.recent("distinct")
+    if different:
+        words = f"{typical(different):.1%} of the training examples that were looked at differ from each other"
+        found["distinct"] = (high(different) <= REPEATED, words)
     if any(sign for sign, _ in found.values()):
         seen = "; ".join(words for sign, words in found.values() if sign)
         return Sight(True, sentence(seen), start(nearer_train), tuple(found))
@@ -284,41 +318,3 @@ def sentence(words: str) -> str:
 def no_nearer(distance: Points) -> str:
     now, before = newer(distance), older(distance)
     return f"samples come no nearer to the data: {now:.2f} of its spread away, {before:.2f} before"
-
-
-def start(points: Points) -> int:
-    return points[0][0]
-
-
-def values(points: Points) -> list[float]:
-    return [value for _, value in points]
-
-
-def low(points: Points) -> float:
-    return min(values(points))
-
-
-def high(points: Points) -> float:
-    return max(values(points))
-
-
-def typical(points: Points) -> float:
-    return statistics.median(values(points))
-
-
-def size(points: Points) -> float:
-    return statistics.median(abs(value) for value in values(points))
-
-
-def older(points: Points) -> float:
-    """What is typical of the older half."""
-    return typical(points[: len(points) // 2])
-
-
-def newer(points: Points) -> float:
-    return typical(points[len(points) // 2 :])
-
-
-def stuck(points: Points, share: float) -> bool:
-    """Whether what should fall has not fallen below that share."""
-    return newer(points) >= share * older(points)

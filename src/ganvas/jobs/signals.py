@@ -38,6 +38,9 @@ FEW_DIMENSIONS = 16
 
 NUM_BINS = 10
 
+LEAST_OF_CLASS = 6
+"""With fewer samples or held-out examples the spread of a single class says little."""
+
 ACTIVE = 0.01
 """A dimension of the code is active where the variance of its posterior mean is above this. Burda et al. 2016, section 5."""
 
@@ -58,7 +61,12 @@ class Examination:
         copies: share of samples whose nearest training example is three times as near as the second nearest, less the same
             share of held-out examples. Of training sets that are not too large.
             Yoon et al. 2023, "Diffusion models generalize when they fail to memorize".
+        distinct: share of different examples among the training examples that are known; 1 where none is repeated.
         nearer_train: share of samples nearer to training examples than to equally many held-out ones; 0.5 without copying.
+    Of a model that is told the class, besides:
+        class_spread: as spread, but of pairs within one class; mean over classes. least_class_spread: the least of all
+        classes with at least `LEAST_OF_CLASS` samples and held-out examples.
+        unexplained_in_class: as unexplained below, in units of the data's variance about its class's mean.
     Of an `Autoencoder`, besides:
         active_units: share of the code's dimensions whose posterior mean varies with x. unexplained: squared error of
         held-out reconstructions, in units of the data's variance. overfit: the same error over that of training examples.
@@ -81,18 +89,23 @@ class Examination:
             rows = representative(data.held_out, 1 << max(least.bit_length() - 1, 0), seed)
             self.held_out = data.held_out.batch(rows[:NUM_CODED], device)
             self.train = data.train.batch(order[: len(self.held_out)], device)
-            self.known = view(data.train.batch(order, device).x)
-            self.seen = view(data.held_out.batch(rows, device).x)
+            known, seen = data.train.batch(order, device), data.held_out.batch(rows, device)
+            self.known, self.seen = view(known.x), view(seen.x)
             centres = k_means(self.known, min(NUM_BINS, len(order)))[0]
         self.num, self.num_bins = len(rows), len(centres)
         self.usual = self.shares(squared(self.known, centres))
+        self.distinct = len(self.known.unique(dim=0)) / max(1, len(self.known))
+        if num_classes:
+            assert known.y is not None and seen.y is not None
+            self.class_means = class_means(known.x, known.y, num_classes)
+            self.class_spreads = spreads(squared(self.seen, self.seen), seen.y, num_classes)
         self.searched = len(data.train) <= SEARCHED
         if self.searched:
             self.alike = copies(squared(self.seen, self.known))
         else:
             self.known = self.known[: self.num]
         self.references = torch.cat([self.known, self.seen, centres])
-        self.spread = apart(self.seen)
+        self.spread = apart(squared(self.seen, self.seen))
 
     @property
     def possible(self) -> bool:
@@ -107,7 +120,7 @@ class Examination:
                 if self.num_classes
                 else None
             )
-            signs = self.of_samples(view(best.sample(self.num, y)))
+            signs = self.of_samples(view(best.sample(self.num, y)), y)
             held_out, train = (self.transform(b) if self.transform else b for b in (self.held_out, self.train))
             if isinstance(best, Autoencoder):
                 signs |= self.of_codes(best, held_out, train)
@@ -116,10 +129,11 @@ class Examination:
                 signs["critic_auc"] = auc(real, fake)
         return signs
 
-    def of_samples(self, samples: Tensor) -> Signs:
+    def of_samples(self, samples: Tensor, y: Tensor | None = None) -> Signs:
         sizes = [len(self.known), self.num, self.num_bins]
         to_known, to_seen, to_centres = squared(samples, self.references).split(sizes, 1)
-        bins, between, within = self.shares(to_centres), mean(to_seen.sqrt()), apart(samples)
+        pairs = squared(samples, samples)
+        bins, between, within = self.shares(to_centres), mean(to_seen.sqrt()), apart(pairs)
         equally = min(self.num, len(self.known))
         near, near_too = (to[:, :equally].amin(1) for to in (to_known, to_seen))
         nearer = (near < near_too).double() + 0.5 * (near == near_too)
@@ -129,8 +143,20 @@ class Examination:
             "bins": bins.tolist(),
             "bins_in_common": float(torch.minimum(bins, self.usual).sum()),
             "nearer_train": float(nearer.mean()),
+            "distinct": self.distinct,
         }
+        if y is not None:
+            signs |= self.of_classes(pairs, y)
         return signs | {"copies": copies(to_known) - self.alike} if self.searched else signs
+
+    def of_classes(self, pairs: Tensor, y: Tensor) -> Signs:
+        """pairs: squared distances between samples, (N, N), of the classes y (N,)."""
+        ours, num = spreads(pairs, y, self.num_classes)
+        data, num_data = self.class_spreads
+        both = (num >= 2) & (num_data >= 2) & (data > 0)
+        many = both & (num >= LEAST_OF_CLASS) & (num_data >= LEAST_OF_CLASS)
+        signs: Signs = {"class_spread": float((ours / data)[both].mean())} if both.any() else {}
+        return signs | ({"least_class_spread": float((ours / data)[many].min())} if many.any() else {})
 
     def of_codes(self, model: Autoencoder, held_out: Batch, train: Batch) -> Signs:
         x = torch.cat([held_out.x, train.x])
@@ -141,6 +167,9 @@ class Examination:
         error, error_train = (float(part.square().mean()) for part in (difference[:num], difference[num:]))
         variance = float((held_out.x - held_out.x.mean(0)).square().mean())
         signs: Signs = {"unexplained": error / max(variance, 1e-12), "overfit": error / max(error_train, 1e-12)}
+        if self.num_classes and held_out.y is not None:
+            about = (held_out.x - self.class_means[held_out.y]).square().mean()  # -1, no class, has the mean of all
+            signs["unexplained_in_class"] = error / max(float(about), 1e-12)
         if codes.dim() == 2:
             signs["active_units"] = float((codes[:num].var(0) > ACTIVE).float().mean())
         return signs
@@ -165,9 +194,29 @@ def squared(a: Tensor, b: Tensor) -> Tensor:
     return torch.cat([part for _, part in squared_distances(a, b, dtype)])
 
 
-def apart(x: Tensor) -> float:
-    """Mean distance of all pairs of two different rows of x (N, F)."""
-    return mean(squared(x, x).fill_diagonal_(0).sqrt()) * len(x) / max(1, len(x) - 1)
+def apart(pairs: Tensor) -> float:
+    """Mean distance of all pairs of two different examples, by all squared distances (N, N)."""
+    return mean(pairs.fill_diagonal_(0).sqrt()) * len(pairs) / max(1, len(pairs) - 1)
+
+
+def spreads(pairs: Tensor, y: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    """Each class's mean distance of two different examples, (K,), and its number of examples, (K,).
+
+    pairs: squared distances, (N, N). y: (N,), -1 for no class. A class with fewer than two examples has a mean of 0.
+    """
+    members = torch.zeros(len(y), num_classes + 1, dtype=torch.float64, device=y.device)
+    members[torch.arange(len(y), device=y.device), y] = 1.0  # -1 goes to the last column
+    members = members[:, :num_classes]
+    num = members.sum(0)
+    total = (members * (pairs.fill_diagonal_(0).sqrt().double() @ members)).sum(0)
+    return total / (num * (num - 1)).clamp_min(1), num
+
+
+def class_means(x: Tensor, y: Tensor, num_classes: int) -> Tensor:
+    """The mean example of each class, and of all as the last row, (K + 1, ...). Classes without one have that of all."""
+    everything = x.mean(0)
+    means = [x[y == number].mean(0) if (y == number).any() else everything for number in range(num_classes)]
+    return torch.stack([*means, everything])
 
 
 def mean(x: Tensor) -> float:

@@ -48,9 +48,9 @@ class AAE(LatentVariableModel):
     def players(self) -> Sequence[Player]:
         lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]
         return (
-            Player("autoencoder", [self.encoder, self.decoder], self.reconstruction_loss),
-            Player("critic", [self.critic], self.critic_loss, lazy=lazy),
-            Player("encoder", [self.encoder], self.encoder_loss),
+            Player("autoencoder", [self.encoder, self.decoder], self.reconstruction_loss, role="autoencoder"),
+            Player("critic", [self.critic], self.critic_loss, lazy=lazy, role="critic"),
+            Player("encoder", [self.encoder], self.encoder_loss, role="encoder"),
         )
 
     def forward(self, batch: Batch) -> Round:

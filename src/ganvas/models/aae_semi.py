@@ -63,11 +63,11 @@ class SemiSupervisedAAE(Autoencoder):
 
     def players(self) -> Sequence[Player]:
         return (
-            Player("autoencoder", [self.encoder, self.decoder], self.reconstruction_loss),
-            Player("class critic", [self.class_critic], self.class_critic_loss),
-            Player("style critic", [self.style_critic], self.style_critic_loss),
-            Player("encoder", [self.encoder], self.encoder_loss),
-            Player("classifier", [self.encoder], self.label_loss),
+            Player("autoencoder", [self.encoder, self.decoder], self.reconstruction_loss, role="autoencoder"),
+            Player("class critic", [self.class_critic], self.class_critic_loss, role="critic"),
+            Player("style critic", [self.style_critic], self.style_critic_loss, role="critic"),
+            Player("encoder", [self.encoder], self.encoder_loss, role="encoder"),
+            Player("classifier", [self.encoder], self.label_loss, role="classifier"),
         )
 
     def forward(self, batch: Batch) -> Round:

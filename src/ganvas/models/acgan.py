@@ -48,8 +48,8 @@ class ACGAN(Model):
 
     def players(self) -> Sequence[Player]:
         return (
-            Player("critic", [self.critic, self.classifier], self.critic_loss),
-            Player("generator", [self.generator], self.generator_loss),
+            Player("critic", [self.critic, self.classifier], self.critic_loss, role="critic"),
+            Player("generator", [self.generator], self.generator_loss, role="generator"),
         )
 
     def forward(self, batch: Batch) -> Round:

@@ -52,10 +52,10 @@ class AlphaGAN(Autoencoder):
     def players(self) -> Sequence[Player]:
         lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]
         return (
-            Player("encoder", [self.encoder], self.encoder_loss),
-            Player("generator", [self.generator], self.generator_loss),
-            Player("critic", [self.critic], self.critic_loss, lazy=lazy),
-            Player("code critic", [self.code_critic], self.code_critic_loss),
+            Player("encoder", [self.encoder], self.encoder_loss, role="encoder"),
+            Player("generator", [self.generator], self.generator_loss, role="generator"),
+            Player("critic", [self.critic], self.critic_loss, lazy=lazy, role="critic"),
+            Player("code critic", [self.code_critic], self.code_critic_loss, role="critic"),
         )
 
     def forward(self, batch: Batch) -> Round:

@@ -54,8 +54,8 @@ class AVB(LatentVariableModel):
 
     def players(self) -> Sequence[Player]:
         return (
-            Player("critic", [self.critic], self.critic_loss),
-            Player("autoencoder", [self.encoder, self.decoder], self.negative_elbo),
+            Player("critic", [self.critic], self.critic_loss, role="critic"),
+            Player("autoencoder", [self.encoder, self.decoder], self.negative_elbo, role="autoencoder"),
         )
 
     def forward(self, batch: Batch) -> Round:

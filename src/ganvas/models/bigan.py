@@ -46,8 +46,8 @@ class BiGAN(Autoencoder):
     def players(self) -> Sequence[Player]:
         lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]
         return (
-            Player("critic", [self.critic], self.critic_loss, lazy=lazy),
-            Player("encoder and generator", [self.encoder, self.generator], self.swapped_loss),
+            Player("critic", [self.critic], self.critic_loss, lazy=lazy, role="critic"),
+            Player("encoder and generator", [self.encoder, self.generator], self.swapped_loss, role="generator"),
         )
 
     def forward(self, batch: Batch) -> Round:

@@ -49,8 +49,8 @@ class ConsensusGAN(Model):
     def players(self) -> Sequence[Player]:
         common = [Lazy(self.consensus, every=1)]
         return (
-            Player("critic", [self.critic], self.critic_loss, lazy=common),
-            Player("generator", [self.generator], self.generator_loss, lazy=common),
+            Player("critic", [self.critic], self.critic_loss, lazy=common, role="critic"),
+            Player("generator", [self.generator], self.generator_loss, lazy=common, role="generator"),
         )
 
     def forward(self, batch: Batch) -> Round:

@@ -38,8 +38,8 @@ class FactorVAE(LatentVariableModel):
 
     def players(self) -> Sequence[Player]:
         return (
-            Player("autoencoder", [self.encoder, self.decoder], self.autoencoder_loss),
-            Player("discriminator", [self.critic], self.discriminator_loss),
+            Player("autoencoder", [self.encoder, self.decoder], self.autoencoder_loss, role="autoencoder"),
+            Player("discriminator", [self.critic], self.discriminator_loss, role="critic"),
         )
 
     def forward(self, batch: Batch) -> Round:

@@ -56,8 +56,8 @@ class FastGAN(GAN):
 
     def players(self) -> Sequence[Player]:
         return (
-            Player("critic", [self.critic], self.critic_loss),
-            Player("generator", [self.generator], self.generator_loss),
+            Player("critic", [self.critic], self.critic_loss, role="critic"),
+            Player("generator", [self.generator], self.generator_loss, role="generator"),
         )
 
     def judged(self, r: Round) -> tuple[Tensor, Tensor]:

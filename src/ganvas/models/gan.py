@@ -52,8 +52,8 @@ class GAN(Model):
         constraint = self.constraint
         project = None if constraint is None else lambda: constraint(self.critic)
         return (
-            Player("critic", [self.critic], self.critic_loss, lazy=lazy, project=project),
-            Player("generator", [self.generator], self.generator_loss, every=self.critic_steps),
+            Player("critic", [self.critic], self.critic_loss, lazy=lazy, project=project, role="critic"),
+            Player("generator", [self.generator], self.generator_loss, every=self.critic_steps, role="generator"),
         )
 
     def forward(self, batch: Batch) -> Round:

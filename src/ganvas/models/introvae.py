@@ -27,8 +27,8 @@ class Introspective(Autoencoder):
     @final
     def players(self) -> Sequence[Player]:
         return (
-            Player("encoder", [self.encoder], self.encoder_loss),
-            Player("decoder", [self.decoder], self.decoder_loss),
+            Player("encoder", [self.encoder], self.encoder_loss, role="encoder"),
+            Player("decoder", [self.decoder], self.decoder_loss, role="decoder"),
         )
 
     @final

@@ -48,7 +48,9 @@ class IWAE(LatentVariableModel):
         self.estimator = estimator or reparameterised
 
     def players(self) -> Sequence[Player]:
-        return (Player("autoencoder", [self.encoder, self.decoder, self.prior], self.negative_bound),)
+        return (
+            Player("autoencoder", [self.encoder, self.decoder, self.prior], self.negative_bound, role="autoencoder"),
+        )
 
     def forward(self, batch: Batch) -> Round:
         q = self.encode(batch.x, batch.y)

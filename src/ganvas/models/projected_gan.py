@@ -44,8 +44,8 @@ class ProjectedGAN(Model):
 
     def players(self) -> Sequence[Player]:
         return (
-            Player("critic", [self.critics], self.critic_loss),
-            Player("generator", [self.generator], self.generator_loss),
+            Player("critic", [self.critics], self.critic_loss, role="critic"),
+            Player("generator", [self.generator], self.generator_loss, role="generator"),
         )
 
     def forward(self, batch: Batch) -> Round:

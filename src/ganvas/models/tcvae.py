@@ -90,7 +90,7 @@ class TCVAE(LatentVariableModel):
         self.alpha, self.beta, self.gamma = alpha, as_schedule(beta), gamma
 
     def players(self) -> Sequence[Player]:
-        return (Player("autoencoder", [self.encoder, self.decoder, self.prior], self.loss),)
+        return (Player("autoencoder", [self.encoder, self.decoder, self.prior], self.loss, role="autoencoder"),)
 
     def forward(self, batch: Batch) -> Round:
         q = self.encode(batch.x, batch.y)

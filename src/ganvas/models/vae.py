@@ -40,7 +40,9 @@ class VAE(LatentVariableModel):
         self.free_bits = free_bits
 
     def players(self) -> Sequence[Player]:
-        return (Player("autoencoder", [self.encoder, self.decoder, self.prior], self.negative_elbo),)
+        return (
+            Player("autoencoder", [self.encoder, self.decoder, self.prior], self.negative_elbo, role="autoencoder"),
+        )
 
     def forward(self, batch: Batch) -> Round:
         q = self.encode(batch.x, batch.y)

@@ -60,9 +60,9 @@ class VAEGAN(Autoencoder):
     def players(self) -> Sequence[Player]:
         lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]
         return (
-            Player("encoder", [self.encoder], self.encoder_loss),
-            Player("decoder", [self.decoder], self.decoder_loss),
-            Player("discriminator", [self.critic], self.discriminator_loss, lazy=lazy),
+            Player("encoder", [self.encoder], self.encoder_loss, role="encoder"),
+            Player("decoder", [self.decoder], self.decoder_loss, role="decoder"),
+            Player("discriminator", [self.critic], self.discriminator_loss, lazy=lazy, role="critic"),
         )
 
     def forward(self, batch: Batch) -> Round:

@@ -56,9 +56,9 @@ class VEEGAN(Autoencoder):
     def players(self) -> Sequence[Player]:
         lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]
         return (
-            Player("critic", [self.critic], self.critic_loss, lazy=lazy),
-            Player("generator", [self.generator], self.generator_loss),
-            Player("reconstructor", [self.reconstructor], self.reconstructor_loss),
+            Player("critic", [self.critic], self.critic_loss, lazy=lazy, role="critic"),
+            Player("generator", [self.generator], self.generator_loss, role="generator"),
+            Player("reconstructor", [self.reconstructor], self.reconstructor_loss, role="encoder"),
         )
 
     def forward(self, batch: Batch) -> Round:

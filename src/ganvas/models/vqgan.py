@@ -68,8 +68,10 @@ class VQGAN(Autoencoder):
 
     def players(self) -> Sequence[Player]:
         return (
-            Player("autoencoder", [self.encoder, self.quantizer, self.decoder], self.autoencoder_loss),
-            Player("discriminator", [self.critic], self.discriminator_loss, after=self.critic_after),
+            Player(
+                "autoencoder", [self.encoder, self.quantizer, self.decoder], self.autoencoder_loss, role="autoencoder"
+            ),
+            Player("discriminator", [self.critic], self.discriminator_loss, after=self.critic_after, role="critic"),
         )
 
     def forward(self, batch: Batch) -> Round:

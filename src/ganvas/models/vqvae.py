@@ -44,7 +44,7 @@ class VQVAE(LatentVariableModel):
         self.commitment = commitment
 
     def players(self) -> Sequence[Player]:
-        return (Player("autoencoder", [self.encoder, self.quantizer, self.decoder], self.loss),)
+        return (Player("autoencoder", [self.encoder, self.quantizer, self.decoder], self.loss, role="autoencoder"),)
 
     def forward(self, batch: Batch) -> Round:
         quantized = self.quantizer(self.encoder(batch.x, batch.y))

@@ -37,7 +37,8 @@ TERMS: dict[str, Meaning] = {
     "feature distance": Meaning(
         "",
         "How different original and copy look to the critic's inner layers. It forgives a pixel that moved, which a "
-        "pixel-by-pixel distance does not.",
+        "pixel-by-pixel distance does not. It is a negative log-density, so it may be below 0. Its unit is the critic's own "
+        "features, which grow as the critic learns: the curve may rise while the copies get better.",
     ),
     "reconstruction": Meaning("", "How far the copy is from the original. Lower is a more faithful copy."),
     "penalty": _PENALTY,
@@ -107,6 +108,14 @@ SIGNS: dict[str, Meaning] = {
     ),
     "distance": Meaning("data's spread", "How far samples are from held-out examples as a whole; 0 where they agree."),
     "spread": Meaning("data's spread", "How far apart two samples are, on average; near 0 where all are alike."),
+    "class spread": Meaning(
+        "class's spread", "How far apart two samples of one class are, on average; near 0 if all of them are alike."
+    ),
+    "least class spread": Meaning("class's spread", "The same of the class whose samples are most alike."),
+    "distinct": Meaning("", "The share of training examples that differ from each other; 1 if none is repeated."),
+    "unexplained in class": Meaning(
+        "", "What reconstructions leave of the data's variance within a class: 1 as much as the class's mean would."
+    ),
     "changed bins": Meaning("", "The share of the samples that moved to another part of the data since the last look."),
     "bins in common": Meaning("", "How far the parts of the data agree in how many samples and examples lie in each."),
     "copies": Meaning("", "The share of samples that copy a training example, less that of held-out examples."),

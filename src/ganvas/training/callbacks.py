@@ -98,6 +98,7 @@ class Log:
                 "images_per_second": (trainer.images_seen - images) / max(now - seconds, 1e-9),
                 "split": "train",
                 "players": players,
+                "roles": {seat.player.name: seat.player.role for seat in trainer.seats if seat.player.role},
                 "gradient_norms": norms.get("gradient", {}),
                 "skipped_steps": trainer.skipped_steps,
                 "skipped_moves": trainer.skipped_moves,
