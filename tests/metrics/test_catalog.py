@@ -334,11 +334,11 @@ def test_label_accuracy_is_of_the_labelled_held_out_examples():
 
 def test_a_blurred_picture_is_less_sharp():
     x = split(50, 0).x.view(-1, 1, 3, 4)
-    assert sharpness(x, x) == 1
-    assert sharpness(x, 0.5 * x) == pytest.approx(0.25), "energy goes with the square"
+    assert sharpness(x, x)[0] == 1
+    assert sharpness(x, 0.5 * x)[0] == pytest.approx(0.25), "energy goes with the square"
     blurred = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
-    assert sharpness(x, blurred) < 0.5
-    assert sharpness(x, x + torch.randn_like(x)) > 1
+    assert sharpness(x, blurred)[0] < 0.5
+    assert sharpness(x, x + torch.randn_like(x))[0] > 1
     with pytest.raises(GanvasError, match="2 pixels"):
         sharpness(torch.zeros(5, 2), torch.zeros(5, 2))
 

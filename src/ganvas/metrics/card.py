@@ -68,7 +68,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Score:
-    """One number. error: its standard error or deviation as the metric defines it, None where it has none."""
+    """One number. error: its standard deviation over redraws of samples and held-out examples; None if it is not known."""
 
     name: str
     value: float

@@ -19,7 +19,7 @@ from ganvas.metrics.features import FeatureNetwork, probabilities
 from ganvas.metrics.fid import frechet_distance
 from ganvas.metrics.images import as_float
 from ganvas.metrics.inception_score import inception_score
-from ganvas.metrics.kid import SUBSET_SIZE, SUBSETS, kernel_distance
+from ganvas.metrics.kid import kernel_distance
 from ganvas.metrics.lenet import LeNet
 from ganvas.metrics.likelihood import bits_per_dimension
 from ganvas.metrics.prdc import prdc
@@ -165,19 +165,15 @@ def _fid(c: EvaluationContext) -> Reading:
 
 
 def _kid(c: EvaluationContext) -> Reading:
-    size = min(SUBSET_SIZE, len(c.x), len(c.samples))
-    value = kernel_distance(c.reference_features, c.sample_features, c.seed, size)
-    return Reading({"kid": value}, len(c.samples), len(c.x), c.features, {"subsets": SUBSETS, "subset size": size})
+    value = kernel_distance(c.reference_features, c.sample_features)
+    return Reading({"kid": value}, len(c.samples), len(c.x), c.features, {"estimator": "all pairs"})
 
 
 def _prdc(c: EvaluationContext) -> Reading:
-    found = prdc(c.reference_features, c.sample_features, c.k)
-    values: dict[str, Value] = {
-        "precision": found.precision,
-        "recall": found.recall,
-        "density": found.density,
-        "coverage": found.coverage,
-    }
+    found = prdc(c.reference_features, c.sample_features, c.k, c.seed)
+    scores = (found.precision, found.recall, found.density, found.coverage)
+    names = ("precision", "recall", "density", "coverage")
+    values: dict[str, Value] = dict(zip(names, zip(scores, found.errors, strict=True), strict=True))
     return Reading(values, len(c.samples), len(c.x), c.features, {"k": c.k})
 
 
@@ -196,7 +192,7 @@ def _swd(c: EvaluationContext) -> Reading:
 def _memorisation(c: EvaluationContext) -> Reading:
     assert c.training is not None
     settings: dict[str, float | int | str] = {"train": len(c.training.x)}
-    return Reading({"memorisation": c.copying.share}, len(c.samples), len(c.x), c.features, settings)
+    return Reading({"memorisation": (c.copying.share, c.copying.error)}, len(c.samples), len(c.x), c.features, settings)
 
 
 def _elbo(c: EvaluationContext) -> Reading:
@@ -237,7 +233,7 @@ def _lpd(c: EvaluationContext) -> Reading:
 
 def _sharpness(c: EvaluationContext) -> Reading:
     value = reconstruction.sharpness(as_float(c.x), c.reconstructions)
-    notes = ("above 1: rougher than the originals",) if value > 1 else ()
+    notes = ("above 1: rougher than the originals",) if value[0] > 1 else ()
     return Reading({"sharpness": value}, len(c.x), notes=notes)
 
 
@@ -263,12 +259,12 @@ def _active_units(c: EvaluationContext) -> Reading:
         "threshold": representation.ACTIVE_THRESHOLD,
         "dimensions": c.codes.shape[1],
     }
-    return Reading({"active-units": float(representation.active_units(c.codes))}, len(c.x), settings=settings)
+    return Reading({"active-units": representation.active_units(c.codes)}, len(c.x), settings=settings)
 
 
 def _dimension_rates(c: EvaluationContext) -> Reading:
     rates = representation.rate_per_dimension(c.posteriors, c.autoencoder.prior())
-    return Reading({f"rate-{i}": rate for i, rate in enumerate(rates.tolist())}, len(c.x))
+    return Reading({f"rate-{i}": _mean(rate) for i, rate in enumerate(rates.unbind(1))}, len(c.x))
 
 
 def _mutual_information(c: EvaluationContext) -> Reading:
@@ -279,23 +275,24 @@ def _mutual_information(c: EvaluationContext) -> Reading:
             break
         chosen.append(q)
         num += len(q.mean)
-    value = representation.mutual_information(chosen, c.seed)
+    value = _mean(representation.mutual_information(chosen, c.seed))
     ceiling = math.log(num)
     notes = (
-        (f"near its ceiling log {num} = {ceiling:.2f} nats: read as a lower bound",) if value > ceiling - 0.5 else ()
+        (f"near its ceiling log {num} = {ceiling:.2f} nats: read as a lower bound",) if value[0] > ceiling - 0.5 else ()
     )
     return Reading({"mutual-information": value}, num, notes=notes)
 
 
 def _probe(c: EvaluationContext) -> Reading:
     train, test = _labelled_codes(c)
-    accuracy = representation.linear_probe(*train, *test, c.seed)
-    return Reading({"probe": accuracy}, len(test[0]), len(train[0]))
+    right = representation.linear_probe(*train, *test, c.seed)
+    return Reading({"probe": _mean(right)}, len(test[0]), len(train[0]))
 
 
 def _knn(c: EvaluationContext) -> Reading:
     train, test = _labelled_codes(c)
-    return Reading({"knn": representation.nearest_neighbour(*train, *test)}, len(test[0]), len(train[0]))
+    right = representation.nearest_neighbour(*train, *test)
+    return Reading({"knn": _mean(right)}, len(test[0]), len(train[0]))
 
 
 def _labelled_codes(c: EvaluationContext) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
@@ -307,7 +304,7 @@ def _labelled_codes(c: EvaluationContext) -> tuple[tuple[Tensor, Tensor], tuple[
 
 
 def _on_factors(
-    name: str, measure: Callable[[disentanglement.Floats, disentanglement.Integers, int], float]
+    name: str, measure: Callable[[disentanglement.Floats, disentanglement.Integers, int], disentanglement.Scored]
 ) -> Callable[[EvaluationContext], Reading]:
     """A disentanglement score that is taken on held-out codes alone."""
 
@@ -355,7 +352,7 @@ def _modes(c: EvaluationContext) -> Reading:
     else:
         assert c.channel_classifier is not None
         found, network = stacked_coverage(c.samples, c.channel_classifier), c.channel_classifier
-    values: dict[str, Value] = {"modes": float(found.modes)}
+    values: dict[str, Value] = {"modes": found.modes}
     if found.high_quality is not None:
         values["high-quality"] = found.high_quality
     values["reverse-kl"] = found.reverse_kl

@@ -1,5 +1,6 @@
 """Which modes of a distribution with known modes the samples reach."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,13 +21,13 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Coverage:
-    """modes: reached, out of num_modes; high_quality: share of the samples, None where modes have no width;
-    reverse_kl: KL(samples' modes ‖ uniform), in nats."""
+    """modes: reached, out of num_modes; high_quality: share of the samples, None if modes have no width;
+    reverse_kl: KL(samples' modes ‖ uniform), in nats. Each with its standard error over redraws of the samples."""
 
-    modes: int
+    modes: tuple[float, float]
     num_modes: int
-    high_quality: float | None
-    reverse_kl: float
+    high_quality: tuple[float, float] | None
+    reverse_kl: tuple[float, float]
 
 
 def mixture_coverage(samples: Tensor, mixture: Mixture) -> Coverage:
@@ -41,10 +42,11 @@ def mixture_coverage(samples: Tensor, mixture: Mixture) -> Coverage:
     distances, modes = (found[:, 0] for found in nearest(finite(samples, "generator"), mixture.centres))
     good = distances < 3 * mixture.scale
     num_modes = len(mixture.centres)
+    share = good.double()
     return Coverage(
-        modes=len(modes[good].unique()),
+        modes=_reached(modes[good], num_modes),
         num_modes=num_modes,
-        high_quality=good.double().mean().item(),
+        high_quality=(share.mean().item(), share.std().item() / math.sqrt(len(share))),
         reverse_kl=_reverse_kl(modes, num_modes),
     )
 
@@ -65,10 +67,42 @@ def stacked_coverage(samples: Tensor, classifier: Classifier) -> Coverage:
         named = probabilities(classifier, channel.unsqueeze(1))
         modes = modes * named.shape[1] + named.argmax(1)
         num_modes *= named.shape[1]
-    return Coverage(len(modes.unique()), num_modes, None, _reverse_kl(modes, num_modes))
+    return Coverage(_reached(modes, num_modes), num_modes, None, _reverse_kl(modes, num_modes))
 
 
-def _reverse_kl(modes: Tensor, num_modes: int) -> float:
-    """KL(p ‖ uniform) of the modes' shares p, in nats."""
-    p = modes.bincount(minlength=num_modes).double() / len(modes)
-    return torch.xlogy(p, p * num_modes).sum().item()
+def _reached(modes: Tensor, num_modes: int) -> tuple[float, float]:
+    """How many of the modes the samples (N,) reach, and its standard error.
+
+    A mode with an expected count of λ is reached with probability 1 − e^−λ. The λ of all modes are taken to have a gamma
+    distribution, fitted to mean and variance of the counts. Each mode's λ then has a gamma posterior, in which e^−λ and
+    e^−2λ have closed means.
+    """
+    counts = modes.bincount(minlength=num_modes).double()
+    reached = float((counts > 0).sum())
+    if len(modes) == 0:
+        return 0.0, 0.0
+    mean = counts.mean()
+    beyond = (counts.var() - mean).clamp_min(1e-3 * mean) if num_modes > 1 else mean
+    rate = mean / beyond
+    shape = mean * rate + counts
+    missed, both = (((rate + 1) / (rate + 1 + times)) ** shape for times in (1, 2))
+    return reached, (missed - both).sum().sqrt().item()
+
+
+def _reverse_kl(modes: Tensor, num_modes: int) -> tuple[float, float]:
+    """KL(p ‖ uniform) of the modes' shares p, in nats, and its standard error.
+
+    The jackknife's variance has the linear part of the variance and twice the quadratic part. The quadratic part is that
+    of χ²/2N, and is all there is if p is uniform.
+    """
+    num, counts = len(modes), modes.bincount(minlength=num_modes).double()
+    p = counts / num
+    if num < 2:
+        return torch.xlogy(p, p * num_modes).sum().item(), math.nan
+    entropy = torch.xlogy(counts, counts)
+    without_one = (entropy.sum() - entropy + torch.xlogy((counts - 1).clamp_min(0), (counts - 1).clamp_min(0))) / (
+        num - 1
+    )
+    jackknife = (num - 1) * (p * (without_one - (p * without_one).sum()).square()).sum()
+    quadratic = ((counts > 0).sum() - 1) / (2 * num**2)
+    return torch.xlogy(p, p * num_modes).sum().item(), torch.maximum(jackknife - quadratic, quadratic).sqrt().item()

@@ -21,21 +21,27 @@ from ganvas.machine.rng import derive
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Scored = tuple[float, float]
+"""A score and its standard error over redraws of the held-out examples."""
 
 BINS = 20
 BATCH = 64
 NUM_TRAIN = 10_000
 NUM_EVALUATED = 5_000
 PRUNE_BELOW = 0.05
+PARTS, SMALLEST_PART = 10, 20
 
 
 @dataclass(frozen=True)
 class DCI:
-    """disentanglement: each code for one factor; completeness: each factor in one code; informativeness: accuracy."""
+    """disentanglement: each code for one factor; completeness: each factor in one code; informativeness: accuracy.
+
+    The first two are read from trees fitted to training examples and do not depend on held-out ones: they have no error.
+    """
 
     disentanglement: float
     completeness: float
-    informativeness: float
+    informativeness: Scored
 
 
 def discrete(factors: NDArray[np.generic]) -> Integers:
@@ -50,10 +56,11 @@ def discrete(factors: NDArray[np.generic]) -> Integers:
     return np.stack(varying, axis=1)
 
 
-def mig(codes: Floats, factors: Integers) -> float:
+def mig(codes: Floats, factors: Integers) -> Scored:
     """Mutual information gap: how much more the best code tells of a factor than the second best, over its entropy.
 
-    Codes are put into 20 bins of equal width.
+    Codes are put into 20 bins of equal width. The error comes from the pointwise mutual information of single examples,
+    which is the influence function of mutual information; the bins and the two best codes are taken as given.
 
     References:
         Chen et al. 2018, "Isolating Sources of Disentanglement in VAEs", eq. 6
@@ -61,30 +68,63 @@ def mig(codes: Floats, factors: Integers) -> float:
     binned = np.stack([_histogram(codes[:, i]) for i in range(codes.shape[1])], axis=1)
     information = _matrix(codes, factors, lambda i, k: mutual_info_score(factors[:, k], binned[:, i]))
     entropies = np.array([mutual_info_score(column, column) for column in factors.T])
-    return float(np.mean(_gap(information) / entropies))
+    gaps = _gap(information) / entropies
+    influence = np.zeros(len(codes))
+    for k in range(factors.shape[1]):
+        best, second = _two_best(information[:, k])
+        own = pointwise(factors[:, k], factors[:, k])
+        other = 0.0 if second is None else pointwise(binned[:, second], factors[:, k])
+        influence += (pointwise(binned[:, best], factors[:, k]) - other - gaps[k] * own) / entropies[k]
+    return float(np.mean(gaps)), _standard_error(influence / factors.shape[1])
 
 
-def sap(codes: Floats, factors: Integers) -> float:
+def pointwise(a: Integers, b: Integers) -> Floats:
+    """log p(a, b) / p(a) p(b) of each example, (N,) nats: its mean is the mutual information of a and b, (N,) each."""
+    _, a = np.unique(a, return_inverse=True)
+    _, b = np.unique(b, return_inverse=True)
+    joint = np.zeros((a.max() + 1, b.max() + 1))
+    np.add.at(joint, (a, b), 1 / len(a))
+    return np.log(joint[a, b] / (joint.sum(1)[a] * joint.sum(0)[b]))
+
+
+def sap(codes: Floats, factors: Integers) -> Scored:
     """Separated attribute predictability with squared correlation, the form for ordered factors.
+
+    The error comes from the influence function of a squared correlation, r (2 uv − r (u² + v²)) for standardised u, v.
 
     References:
         Kumar et al. 2018, "Variational Inference of Disentangled Latent Concepts ...", section 3
     """
-    return float(np.mean(_gap(_matrix(codes, factors, lambda i, k: _squared_correlation(codes[:, i], factors[:, k])))))
+    squares = _matrix(codes, factors, lambda i, k: _squared_correlation(codes[:, i], factors[:, k]))
+    influence = np.zeros(len(codes))
+    for k in range(factors.shape[1]):
+        best, second = _two_best(squares[:, k])
+        influence += _correlation_influence(codes[:, best], factors[:, k])
+        if second is not None:
+            influence -= _correlation_influence(codes[:, second], factors[:, k])
+    return float(np.mean(_gap(squares))), _standard_error(influence / factors.shape[1])
 
 
-def sap_svm(codes: Floats, factors: Integers, test_codes: Floats, test_factors: Integers) -> float:
+def sap_svm(codes: Floats, factors: Integers, test_codes: Floats, test_factors: Integers) -> Scored:
     """Separated attribute predictability with a linear SVM's accuracy (C 0.01, balanced): the form of published tables.
 
-    A single code cannot linearly separate more than two ordered classes from each other, hence its low values.
+    A single code cannot linearly separate more than two ordered classes from each other, hence its low values. The error
+    is over test examples, for the same training codes.
     """
+    right: dict[tuple[int, int], Floats] = {}
 
     def accuracy(i: int, k: int) -> float:
         classifier = LinearSVC(C=0.01, class_weight="balanced", random_state=0)
         classifier.fit(codes[:, [i]], factors[:, k])
-        return float(classifier.score(test_codes[:, [i]], test_factors[:, k]))
+        right[i, k] = np.equal(classifier.predict(test_codes[:, [i]]), test_factors[:, k]).astype(np.float64)
+        return float(right[i, k].mean())
 
-    return float(np.mean(_gap(_matrix(codes, factors, accuracy))))
+    accuracies = _matrix(codes, factors, accuracy)
+    gaps = np.zeros(len(test_codes))
+    for k in range(factors.shape[1]):
+        best, second = _two_best(accuracies[:, k])
+        gaps += right[best, k] - (0 if second is None else right[second, k])
+    return float(np.mean(_gap(accuracies))), _standard_error(gaps / factors.shape[1])
 
 
 def dci(codes: Floats, factors: Integers, test_codes: Floats, test_factors: Integers, seed: int) -> DCI:
@@ -94,13 +134,14 @@ def dci(codes: Floats, factors: Integers, test_codes: Floats, test_factors: Inte
         Eastwood & Williams 2018, "A Framework for the Quantitative Evaluation of Disentangled Representations"
     """
     importances = np.zeros((codes.shape[1], factors.shape[1]))
-    accuracies: list[float] = []
+    right = np.zeros((len(test_codes), factors.shape[1]))
     for k in range(factors.shape[1]):
         trees = GradientBoostingClassifier(random_state=derive(seed, "dci", k) % 2**32)
         trees.fit(codes, factors[:, k])
         importances[:, k] = np.abs(trees.feature_importances_)
-        accuracies.append(float(trees.score(test_codes, test_factors[:, k])))
-    return DCI(concentration(importances), concentration(importances.T), float(np.mean(accuracies)))
+        right[:, k] = trees.predict(test_codes) == test_factors[:, k]
+    informativeness = float(right.mean()), _standard_error(right.mean(1))
+    return DCI(concentration(importances), concentration(importances.T), informativeness)
 
 
 def concentration(importances: Floats) -> float:
@@ -116,32 +157,41 @@ def concentration(importances: Floats) -> float:
     return float(np.sum(each * importances.sum(1) / importances.sum()))
 
 
-def beta_vae_score(codes: Floats, factors: Integers, seed: int) -> float:
+def beta_vae_score(codes: Floats, factors: Integers, seed: int) -> Scored:
     """Accuracy of naming the factor that pairs share from their codes' mean absolute difference.
 
-    64 pairs a point, 10,000 points to fit a logistic regression and 5,000 to measure it.
+    64 pairs a point, 10,000 points to fit a logistic regression and 5,000 to measure it. The error: see `_scored`.
 
     References:
         Higgins et al. 2017, "β-VAE", section 3
     """
     rng = np.random.default_rng(derive(seed, "beta-vae score"))
+    classifier = LogisticRegression(max_iter=1_000)
+    classifier.fit(*_points(codes, factors, NUM_TRAIN, rng))
+
+    def accuracy(codes: Floats, factors: Integers, num: int) -> float:
+        return float(classifier.score(*_points(codes, factors, num, rng)))
+
+    return _scored(accuracy, codes, factors, rng)
+
+
+def _points(codes: Floats, factors: Integers, num: int, rng: np.random.Generator) -> tuple[Floats, Integers]:
+    """Mean absolute differences of pairs' codes (num, L), and which factor the pairs share (num,)."""
     groups = _Groups(factors)
-    points = np.empty((NUM_TRAIN + NUM_EVALUATED, codes.shape[1]))
-    shared = rng.integers(factors.shape[1], size=len(points))
+    points = np.empty((num, codes.shape[1]))
+    shared = rng.integers(factors.shape[1], size=num)
     for n, k in enumerate(shared.tolist()):
         first = rng.integers(len(codes), size=BATCH)
         second = groups.alike(first, k, rng)
         points[n] = np.abs(codes[first] - codes[second]).mean(0)
-    classifier = LogisticRegression(max_iter=1_000)
-    classifier.fit(points[:NUM_TRAIN], shared[:NUM_TRAIN])
-    return float(classifier.score(points[NUM_TRAIN:], shared[NUM_TRAIN:]))
+    return points, shared
 
 
-def factor_vae_score(codes: Floats, factors: Integers, seed: int) -> float:
+def factor_vae_score(codes: Floats, factors: Integers, seed: int) -> Scored:
     """Accuracy of naming the factor that a batch shares from the code that varies least: a majority vote.
 
     64 examples a batch, 10,000 batches to vote and 5,000 to measure; codes of standard deviation below 0.05 are left
-    out, and a representation of none but such scores 0.
+    out, and a representation of none but such scores 0. The error: see `_scored`.
 
     References:
         Kim & Mnih 2018, "Disentangling by Factorising", section 4
@@ -150,13 +200,29 @@ def factor_vae_score(codes: Floats, factors: Integers, seed: int) -> float:
     variances = codes.var(axis=0, ddof=1)
     active = variances >= PRUNE_BELOW**2
     if not active.any():
-        return 0.0
+        return 0.0, 0.0
     normal = codes[:, active] / np.sqrt(variances[active])
-    groups = _Groups(factors)
-    training = _votes(normal, groups, NUM_TRAIN, rng)
-    measured = _votes(normal, groups, NUM_EVALUATED, rng)
-    majority = training.argmax(axis=0)
-    return float(measured[majority, np.arange(measured.shape[1])].sum() / NUM_EVALUATED)
+    majority = _votes(normal, _Groups(factors), NUM_TRAIN, rng).argmax(axis=0)
+
+    def accuracy(normal: Floats, factors: Integers, num: int) -> float:
+        measured = _votes(normal, _Groups(factors), num, rng)
+        return float(measured[majority, np.arange(measured.shape[1])].sum() / num)
+
+    return _scored(accuracy, normal, factors, rng)
+
+
+def _scored(
+    accuracy: Callable[[Floats, Integers, int], float], codes: Floats, factors: Integers, rng: np.random.Generator
+) -> Scored:
+    """A fitted rule's accuracy on batches from all examples, and its standard error.
+
+    The error comes from disjoint parts, a tenth of the examples each, on a tenth of the batches each: the accuracies of
+    such parts vary √10 times as much. The rule itself is taken as given.
+    """
+    whole = accuracy(codes, factors, NUM_EVALUATED)
+    parts = [part for part in np.array_split(rng.permutation(len(codes)), PARTS) if len(part) >= SMALLEST_PART]
+    found = [accuracy(codes[part], factors[part], NUM_EVALUATED // PARTS) for part in parts]
+    return whole, float(np.std(found, ddof=1) / np.sqrt(PARTS)) if len(found) > 1 else float("nan")
 
 
 class _Groups:
@@ -193,6 +259,25 @@ def _gap(matrix: Floats) -> Floats:
     """Best minus second best code for each factor, (K,). matrix: (L, K)."""
     ordered = np.sort(np.vstack([np.zeros(matrix.shape[1]), matrix]), axis=0)
     return ordered[-1] - ordered[-2]
+
+
+def _two_best(column: Floats) -> tuple[int, int | None]:
+    """Which codes are best and second best for a factor; no second if there is one code, or the second tells nothing."""
+    order = np.argsort(column)[::-1].tolist()
+    return order[0], order[1] if len(order) > 1 and column[order[1]] > 0 else None
+
+
+def _standard_error(influence: Floats) -> float:
+    return float(np.std(influence, ddof=1) / np.sqrt(len(influence)))
+
+
+def _correlation_influence(a: Floats, b: Integers) -> Floats:
+    """Influence of each example on the squared correlation of a and b, (N,)."""
+    if a.var() <= 1e-12:
+        return np.zeros(len(a))
+    u, v = ((values - values.mean()) / values.std() for values in (a, b.astype(np.float64)))
+    r = (u * v).mean()
+    return r * (2 * u * v - r * (u * u + v * v))
 
 
 def _squared_correlation(a: Floats, b: Integers) -> float:

@@ -1,28 +1,25 @@
 """The Fréchet distance of two sets of features."""
 
 import torch
-from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
+from torch import Tensor
 
 from ganvas.errors import GanvasError
+from ganvas.machine.rng import generator
 from ganvas.metrics.features import finite
 
+PAIRS = 2_000
+"""Pairs of examples from which the quadratic part of the variance is estimated."""
 
-class _Given(nn.Module):
-    """Features that were extracted already, for a metric that would extract them."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features
+NO_VARIANCE = 1e-10
+"""A direction with this share of the largest variance, or less, is one in which features do not vary."""
 
 
-def frechet_distance(real: Tensor, fake: Tensor) -> float:
-    """FID: |μ₁ − μ₂|² + tr(C₁ + C₂ − 2 (C₁ C₂)^½), Gaussians fitted to the features, in float64.
+def frechet_distance(real: Tensor, fake: Tensor) -> tuple[float, float]:
+    """FID: |μ₁ − μ₂|² + tr(C₁ + C₂ − 2 (C₁ C₂)^½), Gaussians fitted to the features, in float64; its standard error.
 
     real, fake: (N, F), (M, F), each of at least F + 1 examples, since fewer leave the covariance singular.
+    The error is the standard deviation over redraws of both sets: see `_error`. It does not contain FID's bias, which
+    depends on N and M.
 
     References:
         Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule ...", eq. 6
@@ -35,9 +32,56 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
                 f"at least {num_features + 1} are needed",
                 "Draw more, or use KID, which has no such limit.",
             )
-    metric = FrechetInceptionDistance(feature=_Given(num_features)).set_dtype(torch.float64)
-    # Centred on the real mean: the covariance is accumulated as a difference of squares, which large means would spoil.
-    centre = finite(real).double().mean(0)
-    metric.update(real.double() - centre, real=True)
-    metric.update(finite(fake).double() - centre, real=False)
-    return max(0.0, metric.compute().item())
+    x, y = finite(real).double(), finite(fake).double()
+    shift = x.mean(0) - y.mean(0)
+    x, y = x - x.mean(0), y - y.mean(0)
+    first, second = x.T @ x / (len(x) - 1), y.T @ y / (len(y) - 1)
+    root, inverse = _roots(first)
+    cross = root @ second @ root
+    cross_root, cross_inverse = _roots((cross + cross.T) / 2)
+    value = shift.square().sum() + first.trace() + second.trace() - 2 * cross_root.trace()
+    there, back = (
+        inverse @ cross_root @ inverse,
+        root @ cross_inverse @ root,
+    )  # optimal maps from C₁ to C₂, and from C₂ to C₁
+    along = 2 * (x @ shift) + (x * (x - x @ there)).sum(1), -2 * (y @ shift) + (y * (y - y @ back)).sum(1)
+    linear = along[0].var() / len(x) + along[1].var() / len(y)
+    return max(0.0, value.item()), _error(linear, x, y, (first + second) / 2)
+
+
+def _error(linear: Tensor, x: Tensor, y: Tensor, covariance: Tensor) -> float:
+    """The standard error of FID. linear: variance of its influence function, summed over both sets.
+
+    For equal distributions FID is, to second order, the mean over pairs of a kernel,
+    h(x, x') = x·x' + ½ Σᵢⱼ (xxᵀ − C)ᵢⱼ (x'x'ᵀ − C)ᵢⱼ / (λᵢ + λⱼ) in the eigenvectors of C. Its variance there is
+    D = 2 E h² (1/N + 1/M)². The influence function of the estimated Gaussians contains the noise of the estimate,
+    so that its variance is L + 2D; the variance of FID is L + D.
+
+    x, y: features less their means.
+    """
+    values, vectors = torch.linalg.eigh(covariance)
+    varying = values > NO_VARIANCE * values[-1]
+    values, vectors = values[varying], vectors[:, varying]
+    weights = 1 / (values[:, None] + values)
+    order = generator(0, "pairs of features")
+
+    def spread(a: Tensor, b: Tensor) -> Tensor:
+        i, j = (torch.randint(len(each), (PAIRS,), generator=order) for each in (a, b))
+        different = i != j if a is b else torch.ones(PAIRS, dtype=torch.bool)
+        p, q = a[i[different]] @ vectors, b[j[different]] @ vectors
+        product = p * q
+        own = p.square().sum(1) + q.square().sum(1) - values.sum()
+        return (product.sum(1) + 0.5 * ((product @ weights) * product).sum(1) - 0.25 * own).var()
+
+    n, m = len(x), len(y)
+    quadratic = 2 * spread(x, x) / n**2 + 2 * spread(y, y) / m**2 + 4 * spread(x, y) / (n * m)
+    return torch.maximum(linear - quadratic, quadratic).sqrt().item()
+
+
+def _roots(covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """C^½ and C^−½ of a symmetric C (F, F); the latter is 0 in directions without variance."""
+    values, vectors = torch.linalg.eigh(covariance)
+    varying = values > NO_VARIANCE * values[-1].clamp_min(1e-300)
+    root = values.clamp_min(0).sqrt()
+    inverse = torch.where(varying, 1 / root.where(varying, 1), 0)
+    return (vectors * root) @ vectors.T, (vectors * inverse) @ vectors.T

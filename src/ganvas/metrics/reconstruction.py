@@ -1,5 +1,7 @@
 """How near reconstructions come to their images."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -93,19 +95,23 @@ def perceptual_distance(network: FeatureNetwork, x: Tensor, reconstruction: Tens
     return mean_squared_error(extract(network, x), extract(network, reconstruction))
 
 
-def sharpness(x: Tensor, reconstruction: Tensor) -> float:
-    """Energy of the reconstructions' slopes over that of the originals': Σ‖∇x̂‖² / Σ‖∇x‖², ∇ between neighbouring pixels.
+def sharpness(x: Tensor, reconstruction: Tensor) -> tuple[float, float]:
+    """Energy of the reconstructions' slopes over that of the originals' and its standard error: Σ‖∇x̂‖² / Σ‖∇x‖².
 
-    An average of possible pictures, which is what squared error asks for, has lost slopes of its own: below 1. Above 1 there
-    are edges or noise that the originals do not have. It does not see whether they are in the right place: read it
-    beside a distance.
+    ∇ is between neighbouring pixels. An average of possible pictures, which is what squared error asks for, has lost
+    slopes of its own: below 1. Above 1 there are edges or noise that the originals do not have. It does not see whether
+    they are in the right place: read it beside a distance.
     """
     _large_enough(x, 2, "slopes between pixels")
-    return _slope_energy(reconstruction) / _slope_energy(x)
+    ours, originals = _slope_energy(reconstruction), _slope_energy(x)
+    ratio = ours.mean() / originals.mean()
+    error = (ours - ratio * originals).std() / (math.sqrt(len(x)) * originals.mean())
+    return ratio.item(), error.item()
 
 
-def _slope_energy(x: Tensor) -> float:
-    return sum(x.diff(dim=dim).double().square().sum().item() for dim in (2, 3))
+def _slope_energy(x: Tensor) -> Tensor:
+    """Of each image, (N,) float64."""
+    return sum((x.diff(dim=dim).double().square().flatten(1).sum(1) for dim in (2, 3)), torch.zeros(len(x)).double())
 
 
 def _large_enough(x: Tensor, side: int, what: str) -> None:
