@@ -325,8 +325,10 @@ def even_noise(source: str) -> str:
     with rng.seeded(0, "even noise"):
         noise = (2 * torch.rand(2_500, *info.shape) - 1) * centres.abs().max()
     found = mixture_coverage(noise, Mixture(centres, info.modes.sigma))
+    assert found.high_quality is not None
+    modes, share = found.modes[0], found.high_quality[0]
     return (
-        f"Even noise over the square of the data reaches {found.modes} modes with {found.high_quality:.1%} of high quality:"
+        f"Even noise over the square of the data reaches {modes:.0f} modes with {share:.1%} of high quality:"
         " models that do no better than that have found the square and not yet its modes."
     )
 

@@ -17,8 +17,8 @@ from ganvas.metrics.catalog import METRICS, Row
 from ganvas.metrics.evaluation import Protocol
 from ganvas.report.comparison import Cell, Column, Cost, Line, bars, memory
 from ganvas.runs import scores
-from ganvas.studies import measuring
-from ganvas.studies.comparison import leaders
+from ganvas.studies import comparison, measuring
+from ganvas.studies.comparison import Contender, leaders
 from ganvas.use.opening import as_trained
 
 pytestmark = pytest.mark.trains
@@ -44,6 +44,27 @@ def compared(folder: Path, out: Path, *names: str, protocol: Protocol = FAST) ->
 def line(found: dict, name: str) -> dict:
     (only,) = [score for score in found["scores"] if score["name"] == name]
     return only
+
+
+def scored(value: float, untrained: float | None, metric: str = "mse", better: str = "lower") -> Row:
+    card = Card(metric, "data", "held-out", 100)
+    made = [None if v is None else Score(metric, v, None, better, card) for v in (value, untrained)]
+    return Row(made[0], None, made[1])
+
+
+def test_a_run_that_training_made_worse_earns_no_star() -> None:
+    assert comparison.not_worse_than_untrained(scored(0.5, 0.7))
+    assert not comparison.not_worse_than_untrained(scored(0.9, 0.7))
+    assert comparison.not_worse_than_untrained(scored(0.9, None))
+    assert not comparison.not_worse_than_untrained(scored(0.2, 0.3, "ssim", "higher"))
+    assert comparison.not_worse_than_untrained(scored(0.4, 0.1, "memorisation")), "below 0.5 there is no merit"
+    rows = {"a": scored(0.8, 0.7), "b": scored(0.9, 0.7)}
+    both = [Contender(name, None, None, {"mse": row}, {}, []) for name, row in rows.items()]
+    (line,), _, _ = comparison.lines_of(both, ())
+    assert line.best == ()
+    both[0].rows["mse"] = scored(0.6, 0.7)
+    (line,), _, _ = comparison.lines_of(both, ())
+    assert line.best == (0,)
 
 
 def test_a_page_and_json_with_scores_best_floor_untrained_and_cost(folder: Path, tmp_path: Path) -> None:

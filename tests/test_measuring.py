@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 import ganvas
-from ganvas import GanvasError
+from ganvas import GanvasError, service
 from ganvas.cli import main
+from ganvas.metrics.evaluation import Protocol
 from ganvas.training import checkpoint
 from ganvas.training.callbacks import Every, KeepBest, Measure
 
@@ -121,6 +122,18 @@ def test_the_best_survives_however_many_come_after(tmp_path: Path) -> None:
     kept = [int(path.stem) for path in checkpoint.checkpoints(out / "checkpoints")]
     assert kept == [64, 512, 640]
     assert ganvas.open(out, best=True).images_seen == 64
+
+
+def test_scores_of_the_best_checkpoint_say_that_it_was_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "r"
+    ganvas.train("vae", out=out, keep_best="mse", **{**MEASURED, "images": 128})
+    for best in (True, False):
+        (row,) = service.evaluate(ganvas.open(out, best=best), protocol=Protocol(("mse",), num=50))
+        assert any("chosen by mse on held-out examples of digits" in note for note in row.score.card.notes) == best
+    main(["evaluate", str(out), "--best", "--metrics", "mse", "--num", "50"])
+    assert "note: this checkpoint was chosen by mse" in " ".join(capsys.readouterr().out.split())
 
 
 def test_mistakes_are_said_before_anything_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

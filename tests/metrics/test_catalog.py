@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from linear_vae import LinearVAE, StandardNormal
+from torch.distributions import Independent, Normal
 
 from ganvas.core.model import Model
 from ganvas.errors import GanvasError
@@ -322,6 +323,39 @@ def test_class_accuracy_counts_the_samples_that_look_like_what_was_asked_for():
     chosen = c.floor.samples
     right = (Signs().logits(chosen).argmax(1) == c.floor.asked)[c.floor.asked >= 0]
     assert row.floor is not None and row.floor.value == pytest.approx(float(right.double().mean()))
+
+
+class ToldTheClass(LinearVAE):
+    """Its codes hold the class that it is told, and nothing else of the labels; without one it cannot encode."""
+
+    def encode(self, x, y=None):
+        if y is None:
+            raise GanvasError("no labels")
+        q = super().encode(x)
+        return Independent(Normal(q.mean + 100 * y[:, None], 1.0), 1)
+
+
+class OffersTheClass(ToldTheClass):
+    """Encodes without a label, too."""
+
+    def encode(self, x, y=None):
+        return LinearVAE.encode(self, x) if y is None else super().encode(x, y)
+
+
+@pytest.mark.parametrize("name", ["probe", "knn", "mig", "sap", "dci", "beta-vae-score", "factor-vae-score"])
+def test_codes_that_hold_the_label_are_not_scored_by_it(name):
+    with pytest.raises(GanvasError, match=f"'{name}' cannot be had: ToldTheClass's encoder is told the class"):
+        METRICS[name].compute(context(model=ToldTheClass(), conditional=True))
+
+
+@pytest.mark.parametrize("name", ["probe", "knn"])
+def test_labels_drawn_at_random_are_not_read_from_codes(name):
+    draw = torch.Generator().manual_seed(0)
+    splits = {where: Split(split(1_000, i).x) for i, where in enumerate(("train", "held_out"))}
+    for each in splits.values():
+        each.y = torch.randint(10, (1_000,), generator=draw)
+    (score,) = METRICS[name].compute(context(model=OffersTheClass(), conditional=True, num=1_000, **splits))
+    assert score.value == pytest.approx(0.1, abs=0.04)
 
 
 def test_label_accuracy_is_of_the_labelled_held_out_examples():

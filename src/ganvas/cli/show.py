@@ -17,7 +17,7 @@ from rich.text import Text
 from ganvas.errors import printable
 from ganvas.metrics.catalog import Row
 from ganvas.runs.listing import RunFacts
-from ganvas.runs.scores import rounded, to_json
+from ganvas.runs.scores import rounded, to_json, with_error
 from ganvas.service.looking import Checkup, RecipeFacts
 from ganvas.training.contract import Facts
 
@@ -90,7 +90,8 @@ def show_scores(rows: Sequence[Row], as_json: bool) -> None:
         table.add_column(heading, justify=justify, no_wrap=heading == "score", overflow="fold")  # no digit is cut off
     for row in rows:
         card = row.score.card
-        values = (rounded(row.score), rounded(row.floor), rounded(row.untrained))
+        around = ("" if score is None else with_error(score.value, None) for score in (row.floor, row.untrained))
+        values = (rounded(row.score), *around)  # three errors would not fit into a terminal of 80 columns
         table.add_row(row.score.name, row.score.better, *values, card.features or "", f"{card.num_samples:,}")
     Console().print(table)
     for note in dict.fromkeys(note for row in rows for note in row.score.card.notes):

@@ -138,11 +138,12 @@ def metric(name: str) -> Metric:
 def evaluate(context: EvaluationContext, names: Sequence[str], untrained: EvaluationContext | None = None) -> list[Row]:
     """Rows of all scores of the named metrics. untrained: see `EvaluationContext.untrained`.
 
-    Warns where the evaluation data are training data.
+    Warns if evaluation examples are, or may be, training examples. The context's `extra_notes` are on the cards alone.
     """
     metrics = [metric(name) for name in names]
     for note in context.notes:
-        warnings.warn(note, stacklevel=2)
+        if note not in context.extra_notes:
+            warnings.warn(note, stacklevel=2)
     rows: list[Row] = []
     for each in metrics:
         scores = each.compute(context)
@@ -300,7 +301,7 @@ def _labelled_codes(c: EvaluationContext) -> tuple[tuple[Tensor, Tensor], tuple[
     assert c.train.y is not None and c.y is not None
     train_y = c.train.y[c.train_reference]
     known, test_known = train_y >= 0, c.y >= 0
-    return (c.train_codes[known], train_y[known]), (c.codes[test_known], c.y[test_known])
+    return (c.train_codes[known], train_y[known]), (c.label_free_codes[test_known], c.y[test_known])
 
 
 def _on_factors(
@@ -324,7 +325,7 @@ def _factor_codes(
     assert c.held_out.factors is not None and c.train.factors is not None
     held, train = c.held_out.factors[c.reference], c.train.factors[c.train_reference]
     factors = disentanglement.discrete(np.concatenate([held.numpy(), train.numpy()]))
-    codes, train_codes = c.codes.double().numpy(), c.train_codes.double().numpy()
+    codes, train_codes = c.label_free_codes.double().numpy(), c.train_codes.double().numpy()
     return (codes, factors[: len(codes)]), (train_codes, factors[len(codes) :])
 
 
@@ -365,8 +366,8 @@ def _mean(values: Tensor) -> tuple[float, float]:
 
 
 _SAMPLED = (Need.SAMPLES, Need.FEATURES)
-_LABELLED = (Need.ENCODER, Need.LABELS)
-_FACTORED = (Need.ENCODER, Need.FACTORS)
+_LABELLED = (Need.ENCODER, Need.LABELS, Need.LABEL_FREE)
+_FACTORED = (Need.ENCODER, Need.FACTORS, Need.LABEL_FREE)
 
 METRICS: dict[str, Metric] = {
     entry.name: entry

@@ -54,6 +54,7 @@ class Need(StrEnum):
     MODES = "modes"
     NAMES = "names"
     CONDITIONAL = "conditional"
+    LABEL_FREE = "label-free codes"
     TRAINING = "training data"
 
 
@@ -73,6 +74,7 @@ class EvaluationContext:
     num: examples drawn, and held-out examples used, at most (a seeded choice of them). seed: of all draws.
     importance_samples: codes an example for −log p. k: neighbours for precision and recall.
     conditional: whether the model is told labels; samples are then drawn for random training labels.
+    extra_notes: what the cards say of the model besides what follows from the data.
     shared: features of real data, by the network's weights; `floor` and `untrained` hand it on.
     """
 
@@ -266,15 +268,28 @@ class EvaluationContext:
         return torch.cat([q.mean.flatten(1).float().cpu() for q in self.posteriors])
 
     @cached_property
+    def label_free_codes(self) -> Tensor:
+        """Posterior means of the held-out examples used, made without their labels, (R, L)."""
+        return codes.means(self.autoencoder, self.x) if self.conditional else self.codes
+
+    @cached_property
+    def encodes_without_labels(self) -> bool:
+        """Whether the model makes codes of examples whose class it is not told."""
+        try:
+            codes.posteriors(self.autoencoder, self.x[:1])
+        except Exception:  # the encoder may be a user's own, which can fail without labels in any way
+            return False
+        return True
+
+    @cached_property
     def train_reference(self) -> Tensor:
         """Which training examples are encoded, for metrics that fit something to codes: indices, at most `num`."""
         return _choice(len(self.train.x), self.num, self.seed, "training reference")
 
     @cached_property
     def train_codes(self) -> Tensor:
-        """Posterior means of those training examples, (T, L)."""
-        labels = self.train.y[self.train_reference] if self.conditional and self.train.y is not None else None
-        return codes.means(self.autoencoder, self.train.x[self.train_reference], labels)
+        """Posterior means of those training examples, made without their labels, (T, L)."""
+        return codes.means(self.autoencoder, self.train.x[self.train_reference])
 
     @cached_property
     def reconstructions(self) -> Tensor:
@@ -373,6 +388,7 @@ _HAS: dict[Need, Callable[[EvaluationContext], bool]] = {
     Need.MODES: lambda c: c.mixture is not None or c.channel_classifier is not None,
     Need.NAMES: lambda c: isinstance(c.model, Classifies),
     Need.TRAINING: lambda c: c.training is not None,
+    Need.LABEL_FREE: lambda c: not c.conditional or c.encodes_without_labels,
     Need.CONDITIONAL: lambda c: c.conditional and _labelled(c.train.y),
 }
 
@@ -407,6 +423,10 @@ _LACKS = {
     Need.CONDITIONAL: (
         "the model cannot be asked for a class",
         "Conditional recipes can, on labelled data: cvae, cgan, acgan, aae-semi.",
+    ),
+    Need.LABEL_FREE: (
+        "{model}'s encoder is told the class, so that its codes hold the class whatever the picture shows",
+        "Scores that read classes or factors from codes need an encoder that sees the example alone.",
     ),
     Need.TRAINING: ("the run's own training data cannot be read", "Put them where the run's recipe.json names them."),
     Need.MODES: ("the data have no known modes", "The mixtures (ring, grid) and stacked MNIST have them."),

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import GanvasError
-from ganvas.machine.rng import seeded
 from ganvas.metrics.features import finite
 
 ENTRIES = 1 << 23

@@ -62,7 +62,7 @@ def rounded(score: Score | None) -> str:
 
 def with_error(value: float, error: float | None) -> str:
     """A value with as many digits as its error allows: 92.41 ± 0.12."""
-    # KID over subsets that are the whole set has a deviation of rounding alone.
+    # The error of a share that is 1 in every example is 0, or rounding alone.
     if error is None or not math.isfinite(value) or error <= 1e-9 * abs(value):
         return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.4g}"
     digits = max(0, min(6, 1 - math.floor(math.log10(error))))

@@ -194,10 +194,11 @@ def grouped(cards: Sequence[Card]) -> list[list[Card]]:
 
 def line(name: str, card: Card, alone: bool, contenders: Sequence[Contender]) -> Line:
     """The scores of that name and card. alone: whether there are others of that name on another card."""
-    cells, floors, merits = list[Cell](), list[float](), list[float | None]()
+    cells, floors, merits, learnt = list[Cell](), list[float](), list[float | None](), list[bool]()
     for contender in contenders:
         row = contender.rows.get(name)
         merits.append(None)
+        learnt.append(row is not None and not_worse_than_untrained(row))
         if row is None:
             cells.append(Cell(reason=contender.lacks.get(card.metric, "")))
         elif why := comparable([card, row.score.card]):
@@ -208,8 +209,20 @@ def line(name: str, card: Card, alone: bool, contenders: Sequence[Contender]) ->
             merits[-1] = METRICS[card.metric].merit(row.score)
             floors += [] if row.floor is None else [row.floor.value]
     better = next(c.rows[name].score.better for c in contenders if name in c.rows)
-    best = leaders(merits, better)
+    best = tuple(i for i in leaders(merits, better) if learnt[i])
     return Line(name, better, described(card, alone), tuple(cells), floors[0] if floors else None, best)
+
+
+def not_worse_than_untrained(row: Row) -> bool:
+    """Whether the run is at least as good as its own untrained networks; true if those have no score.
+
+    A run that training made worse earns no star, even if the others are worse still.
+    """
+    metric = METRICS[row.score.card.metric]
+    ours, before = (None if score is None else metric.merit(score) for score in (row.score, row.untrained))
+    if ours is None or before is None:
+        return True
+    return ours <= before if row.score.better == "lower" else ours >= before
 
 
 def nobody(metric: str, contenders: Sequence[Contender]) -> Line:

@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,20 @@ NEIGHBOURS, NUM_SUSPECTS = "neighbours.png", 32
 
 def evaluation_of(run: Run, data: Data, protocol: Protocol, trained_on: Split | str | None = None) -> Evaluation:
     """A run before `data`, beside the same networks before training. trained_on: as for `Evaluation.of`."""
-    return Evaluation.of(run.model, run.recipe, data, protocol, run.build().model.to(run.device).eval(), trained_on)
+    untrained = run.build().model.to(run.device).eval()
+    evaluation = Evaluation.of(run.model, run.recipe, data, protocol, untrained, trained_on)
+    return replace(evaluation, context=replace(evaluation.context, extra_notes=chosen(run)))
+
+
+def chosen(run: Run) -> tuple[str, ...]:
+    """The warning that a checkpoint was chosen by its score; none for the newest checkpoint."""
+    if not run.best:
+        return ()
+    by = run.settings.training.keep_best or "a score"
+    return (
+        f"this checkpoint was chosen by {by} on held-out examples of {run.settings.source}: "
+        "on those its scores look better than on new examples",
+    )
 
 
 def scores(run: Run, data: Data, protocol: Protocol, trained_on: Split | str | None = None) -> list[Row]:
