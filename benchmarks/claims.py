@@ -30,7 +30,7 @@ from ganvas.data.domains.drawing import to_uint8
 from ganvas.data.labels import keep_labels
 from ganvas.metrics.codes import named
 from ganvas.metrics.evaluation import Protocol
-from ganvas.metrics.lenet import train_lenet
+from ganvas.metrics.features.lenet import train_lenet
 from ganvas.recipes import RECIPES
 from ganvas.training.recipe import resolved
 from ganvas.training.trainer import Trainer

@@ -40,10 +40,10 @@ from ganvas import service
 from ganvas.data import Data, open_data
 from ganvas.data.domains.image_files import ImageOptions
 from ganvas.machine import rng
-from ganvas.metrics.efficientnet import efficientnet
+from ganvas.metrics.copying import memorisation
+from ganvas.metrics.features.efficientnet import efficientnet
 from ganvas.metrics.fid import frechet_distance
 from ganvas.metrics.images import as_float
-from ganvas.metrics.memorisation import memorisation
 from ganvas.metrics.prdc import prdc
 
 LINES = RESULTS / "quality.jsonl"

@@ -14,7 +14,7 @@ import ganvas
 from ganvas import service
 from ganvas.cli import VERBS, main
 from ganvas.machine import facts
-from ganvas.metrics import lenet
+from ganvas.metrics.features import lenet
 from ganvas.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]

@@ -12,11 +12,11 @@ from PIL import Image
 import ganvas
 from ganvas import GanvasError, service
 from ganvas.cli import main
-from ganvas.metrics import evaluation, lenet
+from ganvas.metrics import evaluation
 from ganvas.metrics.card import Card, Score
 from ganvas.metrics.catalog import METRICS, Row
 from ganvas.metrics.evaluation import USUAL, Protocol
-from ganvas.metrics.features import ModuleFeatures, RandomNetwork, extract
+from ganvas.metrics.features import ModuleFeatures, RandomNetwork, extract, lenet
 from ganvas.runs.scores import from_json, rounded, to_json
 from ganvas.runs.scores import kept as kept_scores
 from ganvas.studies import measuring

@@ -18,8 +18,8 @@ from ganvas.cli import main
 from ganvas.data import ImageOptions, open_data
 from ganvas.errors import GanvasError
 from ganvas.losses.adversarial import NonSaturating
-from ganvas.metrics import lenet
 from ganvas.metrics.evaluation import Protocol
+from ganvas.metrics.features import lenet
 from ganvas.recipes import RECIPES
 from ganvas.studies import measuring
 from ganvas.training.recipe import build, resolved

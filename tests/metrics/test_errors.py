@@ -8,12 +8,12 @@ import torch
 from torch.distributions import Independent, Normal
 
 from ganvas.metrics import disentanglement, reconstruction, representation
+from ganvas.metrics.copying import memorisation
 from ganvas.metrics.coverage import Mixture, mixture_coverage, stacked_coverage
 from ganvas.metrics.features import Classifier
 from ganvas.metrics.fid import frechet_distance
 from ganvas.metrics.inception_score import inception_score
 from ganvas.metrics.kid import kernel_distance
-from ganvas.metrics.memorisation import memorisation
 from ganvas.metrics.prdc import prdc
 from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
 

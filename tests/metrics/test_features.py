@@ -5,11 +5,10 @@ import pytest
 import torch
 
 from ganvas.errors import GanvasError
-from ganvas.metrics import lenet
-from ganvas.metrics.efficientnet import efficientnet
-from ganvas.metrics.features import ModuleFeatures, RandomNetwork, extract
-from ganvas.metrics.inception import Inception, inception
-from ganvas.metrics.lenet import train_lenet
+from ganvas.metrics.features import ModuleFeatures, RandomNetwork, extract, lenet
+from ganvas.metrics.features.efficientnet import efficientnet
+from ganvas.metrics.features.inception import Inception, inception
+from ganvas.metrics.features.lenet import train_lenet
 
 
 def bars(num, channels=1, side=12, seed=0):
@@ -131,7 +130,7 @@ def test_absent_packages_give_one_clear_line(monkeypatch):
 
 
 def test_other_weights_than_the_published_are_refused(monkeypatch, tmp_path):
-    from ganvas.metrics import inception as module
+    from ganvas.metrics.features import inception as module
 
     monkeypatch.setattr(module, "_torch_fidelity", lambda: pytest)
     weights = tmp_path / "inception.pth"

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from ganvas.errors import GanvasError
+from ganvas.metrics.copying import memorisation
 from ganvas.metrics.coverage import Mixture, mixture_coverage, stacked_coverage
 from ganvas.metrics.features import Classifier
 from ganvas.metrics.inception_score import inception_score
-from ganvas.metrics.memorisation import memorisation
 from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
 
 

@@ -1,11 +1,8 @@
 """What a metric may ask for: real data, samples, codes, reconstructions, features, each made when first wanted."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,75 +10,35 @@ from torch.distributions import Distribution
 
 from ganvas.core.model import Autoencoder, Classifies, LatentVariableModel, Model
 from ganvas.machine import rng
-from ganvas.machine.rng import generator, seeded
+from ganvas.machine.rng import seeded
 from ganvas.metrics import codes
+from ganvas.metrics.copying import Memorisation, memorisation
 from ganvas.metrics.coverage import Mixture
+from ganvas.metrics.examples import ExamplesInUse, choice
 from ganvas.metrics.features import Classifier, FeatureNetwork, extract
 from ganvas.metrics.images import as_float
 from ganvas.metrics.likelihood import Bound, Kind, kind_of, negative_elbo, negative_log_likelihood
-from ganvas.metrics.memorisation import Memorisation, memorisation
+from ganvas.metrics.needs import LACKS, Need
 
 SAMPLE_BATCH = 250
 
 
-class Examples(Protocol):
-    """One split of real data. x: uint8 or float in [−1, 1], (N, C, H, W), or points (N, D).
-
-    y: classes (N,) int64, −1 where unlabelled. factors: the known factors of variation, (N, K).
-    """
-
-    @property
-    def x(self) -> Tensor: ...
-
-    @property
-    def y(self) -> Tensor | None: ...
-
-    @property
-    def factors(self) -> Tensor | None: ...
-
-
-class Need(StrEnum):
-    """What a metric cannot do without."""
-
-    SAMPLES = "samples"
-    FEATURES = "features"
-    CLASSIFIER = "classifier"
-    ENCODER = "encoder"
-    LIKELIHOOD = "likelihood"
-    PROBABILITY = "probability"
-    LABELS = "labels"
-    FACTORS = "factors"
-    MODES = "modes"
-    NAMES = "names"
-    CONDITIONAL = "conditional"
-    LABEL_FREE = "label-free codes"
-    TRAINING = "training data"
-
-
 @dataclass
-class EvaluationContext:
+class EvaluationContext(ExamplesInUse):
     """One model, before one data set, under one protocol.
 
-    train, held_out: real data; scores are taken on `held_out`.
-    trained_on: what the model has seen, where that is not `train`; words say why it cannot be read.
-    grey: the same before examples were drawn black or white, which hides that they are training examples.
+    The fields of `ExamplesInUse` come first.
     model: None when only samples are to be judged.
     features: the network for FID, KID and their like.
     classifier: for the Inception Score; default: `features`, where that is one.
     mixture, channel_classifier: what the modes are, of points and of stacked digits.
     draw: from a number to that many examples, (num, ...) in [−1, 1]; default: the model's own `sample`.
     draw_y: the classes (num,) of what `draw` gives, where it was asked for any.
-    num: examples drawn, and held-out examples used, at most (a seeded choice of them). seed: of all draws.
     importance_samples: codes an example for −log p. k: neighbours for precision and recall.
     conditional: whether the model is told labels; samples are then drawn for random training labels.
-    extra_notes: what the cards say of the model besides what follows from the data.
     shared: features of real data, by the network's weights; `floor` and `untrained` hand it on.
     """
 
-    train: Examples
-    held_out: Examples
-    trained_on: Examples | str | None = None
-    grey: "EvaluationContext | None" = None
     model: Model | None = None
     features: FeatureNetwork | None = None
     classifier: Classifier | None = None
@@ -89,19 +46,16 @@ class EvaluationContext:
     channel_classifier: Classifier | None = None
     draw: Callable[[int], Tensor] | None = None
     draw_y: Tensor | None = None
-    num: int = 10_000
-    seed: int = 0
     importance_samples: int = 5_000
     k: int = 5
     conditional: bool = False
-    extra_notes: tuple[str, ...] = ()
     shared: dict[tuple[str, str], Tensor] = field(default_factory=dict[tuple[str, str], Tensor], repr=False)
 
     def lacks(self, need: Need) -> tuple[str, str] | None:
         """Why `need` cannot be had here, and what would help; None when it can."""
         if _HAS[need](self):
             return None
-        reason, hint = _LACKS[need]
+        reason, hint = LACKS[need]
         kind = self.likelihood if need is Need.PROBABILITY and isinstance(self.model, LatentVariableModel) else ""
         return reason.format(model=type(self.model).__name__ if self.model else "this evaluation", kind=kind), hint
 
@@ -113,7 +67,7 @@ class EvaluationContext:
     def floor(self) -> "EvaluationContext":
         """The same protocol on the best generator there is: real training examples, chosen by the seed."""
 
-        chosen = _choice(len(self.train.x), self.num_samples, self.seed, "floor")
+        chosen = choice(len(self.train.x), self.num_samples, self.seed, "floor")
         y = None if self.train.y is None else self.train.y[chosen]
 
         def real(num: int) -> Tensor:
@@ -124,81 +78,9 @@ class EvaluationContext:
         )
 
     @cached_property
-    def reference(self) -> Tensor:
-        """Which held-out examples are used, indices (R,), R at most `num`."""
-        return _choice(len(self.held_out.x), self.num, self.seed, "reference")
-
-    @cached_property
-    def x(self) -> Tensor:
-        """The held-out examples used, (R, ...), as they are stored."""
-        return self.held_out.x[self.reference]
-
-    @cached_property
-    def y(self) -> Tensor | None:
-        """Their labels, (R,)."""
-        return None if self.held_out.y is None else self.held_out.y[self.reference]
-
-    @cached_property
     def told(self) -> Tensor | None:
         """The labels that the model itself is told with `x`."""
         return self.y if self.conditional else None
-
-    @cached_property
-    def data(self) -> str:
-        """sha256 of the held-out examples used, in the order in which they are stored."""
-        return _fingerprint(self.held_out.x[self.reference.sort().values])
-
-    @property
-    def training(self) -> Examples | None:
-        """What the model has seen; None where that cannot be read."""
-        if isinstance(self.trained_on, str):
-            return None
-        return self.train if self.trained_on is None else self.trained_on
-
-    @cached_property
-    def training_data(self) -> str:
-        """sha256 of what the model has seen, in the order in which it is stored."""
-        assert self.training is not None
-        return _fingerprint(self.training.x)
-
-    @cached_property
-    def overlap(self) -> float:
-        """Share of the evaluation examples that the model has seen; 0 where what it has seen cannot be read."""
-        if self.grey is not None:
-            return self.grey.overlap
-        if self.training is None:
-            return 0.0
-        seen = _hashes(self.training.x)
-        return sum(h in seen for h in _row_hashes(self.x)) / len(self.x)
-
-    @property
-    def split(self) -> str:
-        """What the evaluation examples are to the model. Twins within one source do not make its held-out part another."""
-        if self.overlap == 1:
-            return "train"
-        return "partly train" if self.overlap and self.trained_on is not None else "held-out"
-
-    @cached_property
-    def notes(self) -> tuple[str, ...]:
-        """Warnings about the protocol: evaluation examples that are training examples, or may be."""
-        notes = self.extra_notes
-        if isinstance(self.trained_on, str):
-            unknown = "the run's own training data cannot be read, so that evaluation examples may be among them"
-            notes = (f"{unknown}: {self.trained_on}", *notes)
-        if self.overlap == 1:
-            return ("the evaluation set is the training set: scores do not show generalisation", *notes)
-        if self.overlap:
-            return (f"{self.overlap:.1%} of the evaluation examples are also training examples", *notes)
-        return notes
-
-    @property
-    def num_samples(self) -> int:
-        """How many examples are drawn: `num`, or as many as there are training examples, if they are fewer.
-
-        The training examples stand in place of samples in `floor`. A floor of fewer examples than the model draws could be
-        beaten: many scores depend on the number of samples.
-        """
-        return min(self.num, len(self.train.x))
 
     @property
     def samples(self) -> Tensor:
@@ -282,11 +164,6 @@ class EvaluationContext:
         return True
 
     @cached_property
-    def train_reference(self) -> Tensor:
-        """Which training examples are encoded, for metrics that fit something to codes: indices, at most `num`."""
-        return _choice(len(self.train.x), self.num, self.seed, "training reference")
-
-    @cached_property
     def train_codes(self) -> Tensor:
         """Posterior means of those training examples, made without their labels, (T, L)."""
         return codes.means(self.autoencoder, self.train.x[self.train_reference])
@@ -355,23 +232,6 @@ class EvaluationContext:
         return self.shared[key]
 
 
-def _choice(num: int, wanted: int, seed: int, what: str) -> Tensor:
-    """At most `wanted` of `num` indices, in random order, so that any first part of them is a fair choice again."""
-    return torch.randperm(num, generator=generator(seed, what))[:wanted]
-
-
-def _fingerprint(x: Tensor) -> str:
-    return hashlib.sha256(f"{x.dtype} {tuple(x.shape)}".encode() + x.contiguous().numpy().tobytes()).hexdigest()
-
-
-def _row_hashes(x: Tensor) -> list[bytes]:
-    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in x.contiguous().numpy()]
-
-
-def _hashes(x: Tensor) -> set[bytes]:
-    return set(_row_hashes(x))
-
-
 def _labelled(y: Tensor | None) -> bool:
     return y is not None and bool((y >= 0).any())
 
@@ -390,44 +250,4 @@ _HAS: dict[Need, Callable[[EvaluationContext], bool]] = {
     Need.TRAINING: lambda c: c.training is not None,
     Need.LABEL_FREE: lambda c: not c.conditional or c.encodes_without_labels,
     Need.CONDITIONAL: lambda c: c.conditional and _labelled(c.train.y),
-}
-
-_LACKS = {
-    Need.SAMPLES: ("there is no model to draw from", "Every model can give samples."),
-    Need.FEATURES: (
-        "no feature network was given",
-        "There are: lenet, random, inception, efficientnet, or a module of your own.",
-    ),
-    Need.CLASSIFIER: (
-        "no classifier was given",
-        "The lenet features are one on labelled data; inception and efficientnet are others.",
-    ),
-    Need.ENCODER: (
-        "{model} has no encoder",
-        "Autoencoders have one: VAEs, adversarial autoencoders, VAE-GANs, ALI and BiGAN.",
-    ),
-    Need.LIKELIHOOD: (
-        "{model} has no likelihood p(x|z)",
-        "Latent-variable models have one: VAEs and those built on them. A GAN gives samples, not densities.",
-    ),
-    Need.PROBABILITY: (
-        "{model}'s p(x|z) is a {kind}, which has no bits",
-        "Its nats are those of the metric nll, to be set beside the same kind alone.",
-    ),
-    Need.LABELS: ("the data have no labels in both splits", "Data sets with classes have them."),
-    Need.FACTORS: (
-        "the data have no known factors of variation in both splits",
-        "Data made from known factors have them, such as sprites.",
-    ),
-    Need.NAMES: ("{model} does not name classes", "Some models do: the semi-supervised AAE, ACGAN."),
-    Need.CONDITIONAL: (
-        "the model cannot be asked for a class",
-        "Conditional recipes can, on labelled data: cvae, cgan, acgan, aae-semi.",
-    ),
-    Need.LABEL_FREE: (
-        "{model}'s encoder is told the class, so that its codes hold the class whatever the picture shows",
-        "Scores that read classes or factors from codes need an encoder that sees the example alone.",
-    ),
-    Need.TRAINING: ("the run's own training data cannot be read", "Put them where the run's recipe.json names them."),
-    Need.MODES: ("the data have no known modes", "The mixtures (ring, grid) and stacked MNIST have them."),
 }

@@ -13,13 +13,14 @@ from ganvas.errors import GanvasError, did_you_mean
 from ganvas.machine import rng
 from ganvas.metrics.card import Score
 from ganvas.metrics.catalog import METRICS, Row, evaluate, metric
-from ganvas.metrics.context import EvaluationContext, Need
+from ganvas.metrics.context import EvaluationContext
 from ganvas.metrics.coverage import Mixture
-from ganvas.metrics.efficientnet import efficientnet
 from ganvas.metrics.features import Classifier, FeatureNetwork, RandomNetwork
-from ganvas.metrics.inception import inception
-from ganvas.metrics.lenet import train_lenet
-from ganvas.metrics.own_features import from_file
+from ganvas.metrics.features.efficientnet import efficientnet
+from ganvas.metrics.features.inception import inception
+from ganvas.metrics.features.lenet import train_lenet
+from ganvas.metrics.features.own import from_file
+from ganvas.metrics.needs import Need
 from ganvas.training.recipe import Recipe
 
 FeaturesName = Literal["auto", "lenet", "random", "inception", "efficientnet"]
@@ -34,7 +35,7 @@ class Protocol:
 
     metrics: names of `METRICS`, or none for the usual ones. num: samples drawn, and held-out examples used at most.
     features: the network that images are seen through: a `FeaturesName`, "FILE.py" or "FILE.py:NAME" for that of a user's
-    file (`metrics.own_features`), or a module of one's own (`metrics.features.ModuleFeatures`); "auto" is lenet where the
+    file (`metrics.features.own`), or a module of one's own (`metrics.features.ModuleFeatures`); "auto" is lenet where the
     data has classes, and else random.
     weights: a file of weights for inception. importance_samples: codes an example for −log p.
     """

@@ -5,7 +5,10 @@ from torch import Tensor
 
 from ganvas.errors import GanvasError
 from ganvas.machine.rng import generator
+from ganvas.metrics.context import EvaluationContext
 from ganvas.metrics.features import finite
+from ganvas.metrics.metric import Metric, Reading
+from ganvas.metrics.needs import Need
 
 PAIRS = 2_000
 """Pairs of examples from which the quadratic part of the variance is estimated."""
@@ -85,3 +88,26 @@ def _roots(covariance: Tensor) -> tuple[Tensor, Tensor]:
     root = values.clamp_min(0).sqrt()
     inverse = torch.where(varying, 1 / root.where(varying, 1), 0)
     return (vectors * root) @ vectors.T, (vectors * inverse) @ vectors.T
+
+
+def _fid(c: EvaluationContext) -> Reading:
+    num, num_features = len(c.held_out.x), c.reference_features.shape[1]
+    if num <= num_features:
+        raise GanvasError(
+            f"the evaluation set is too small: it holds out {num} examples, and a covariance of {num_features} features "
+            f"needs at least {num_features + 1}",
+            "More samples would not help. KID has no such limit.",
+        )
+    value = frechet_distance(c.reference_features, c.sample_features)
+    return Reading({"fid": value}, len(c.samples), len(c.x), c.features)
+
+
+FID = Metric(
+    "fid",
+    summary="Fréchet distance of samples and held-out data in features",
+    needs=(Need.SAMPLES, Need.FEATURES),
+    better="lower",
+    paper="Heusel et al. 2017, arXiv:1706.08500",
+    measure=_fid,
+    has_floor=True,
+)

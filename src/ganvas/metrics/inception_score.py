@@ -5,6 +5,10 @@ from torch import Tensor
 
 from ganvas.errors import GanvasError
 from ganvas.machine.rng import generator
+from ganvas.metrics.context import EvaluationContext
+from ganvas.metrics.features import probabilities
+from ganvas.metrics.metric import Metric, Reading
+from ganvas.metrics.needs import Need
 
 
 def inception_score(probabilities: Tensor, seed: int, splits: int = 10) -> tuple[float, float]:
@@ -29,3 +33,20 @@ def inception_score(probabilities: Tensor, seed: int, splits: int = 10) -> tuple
 def _divergences(p: Tensor) -> Tensor:
     """KL(p(y|x) ‖ p(y)) of each example, (N,) nats."""
     return (torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))).sum(1)
+
+
+def _is(c: EvaluationContext) -> Reading:
+    assert c.naming is not None
+    value = inception_score(probabilities(c.naming, c.samples), c.seed)
+    return Reading({"is": value}, len(c.samples), None, c.naming, {"splits": 10})
+
+
+INCEPTION_SCORE = Metric(
+    "is",
+    summary="Inception Score's form on a classifier: confident and varied classes",
+    needs=(Need.SAMPLES, Need.CLASSIFIER),
+    better="higher",
+    paper="Salimans et al. 2016, arXiv:1606.03498",
+    measure=_is,
+    has_floor=True,
+)

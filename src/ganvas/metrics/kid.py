@@ -6,7 +6,10 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import GanvasError
+from ganvas.metrics.context import EvaluationContext
 from ganvas.metrics.features import finite
+from ganvas.metrics.metric import Metric, Reading
+from ganvas.metrics.needs import Need
 
 ENTRIES = 1 << 23
 """Kernel values held at once: 64 MiB in float64."""
@@ -71,3 +74,19 @@ class _Kernel:
         mean = by_row.mean()
         spread = squares / (len(a) * others) - by_row.square().mean() - by_column.square().mean() + mean.square()
         return cls(by_row, by_column, spread.clamp_min(0))
+
+
+def _kid(c: EvaluationContext) -> Reading:
+    value = kernel_distance(c.reference_features, c.sample_features)
+    return Reading({"kid": value}, len(c.samples), len(c.x), c.features, {"estimator": "all pairs"})
+
+
+KID = Metric(
+    "kid",
+    summary="unbiased kernel distance of samples and held-out data in features",
+    needs=(Need.SAMPLES, Need.FEATURES),
+    better="lower",
+    paper="Binkowski et al. 2018, arXiv:1801.01401",
+    measure=_kid,
+    has_floor=True,
+)

@@ -8,8 +8,11 @@ from torch import Tensor
 
 from ganvas.errors import GanvasError
 from ganvas.machine.rng import generator
+from ganvas.metrics.context import EvaluationContext
 from ganvas.metrics.distances import squared_distances
 from ganvas.metrics.features import finite
+from ganvas.metrics.metric import Metric, Reading, Value
+from ganvas.metrics.needs import Need
 from ganvas.metrics.prdc_errors import Balls, Pairs, halves_differ
 
 
@@ -78,3 +81,23 @@ def _errors_of_fewer(real: Tensor, fake: Tensor, k: int, seed: int) -> tuple[flo
     half_real, half_fake = (x[torch.randperm(len(x), generator=draw)[: len(x) // 2]] for x in (real, fake))
     a, b, c, d = (error / math.sqrt(2) for error in prdc(half_real, half_fake, k, seed).errors)
     return a, b, c, d
+
+
+def _prdc(c: EvaluationContext) -> Reading:
+    found = prdc(c.reference_features, c.sample_features, c.k, c.seed)
+    scores = (found.precision, found.recall, found.density, found.coverage)
+    names = ("precision", "recall", "density", "coverage")
+    values: dict[str, Value] = dict(zip(names, zip(scores, found.errors, strict=True), strict=True))
+    return Reading(values, len(c.samples), len(c.x), c.features, {"k": c.k})
+
+
+PRECISION_RECALL = Metric(
+    "prdc",
+    summary="precision, recall, density, coverage by nearest neighbours in features",
+    needs=(Need.SAMPLES, Need.FEATURES),
+    better="higher",
+    paper="Kynkäänniemi et al. 2019, arXiv:1904.06991; Naeem et al. 2020, arXiv:2002.09797",
+    measure=_prdc,
+    has_floor=True,
+    gives=("precision", "recall", "density", "coverage"),
+)

@@ -1,14 +1,18 @@
 """How near reconstructions come to their images."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ganvas.errors import GanvasError
+from ganvas.metrics.context import EvaluationContext
 from ganvas.metrics.features import FeatureNetwork, extract
-from ganvas.metrics.images import as_unit
+from ganvas.metrics.images import as_float, as_unit
+from ganvas.metrics.metric import Metric, Reading, mean_and_error
+from ganvas.metrics.needs import Need
 
 SSIM_SIDE, SSIM_SIGMA = 11, 1.5
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
@@ -120,3 +124,83 @@ def _large_enough(x: Tensor, side: int, what: str) -> None:
             f"{what} need images of at least {side} pixels a side, not {tuple(x.shape[1:])}",
             "Ask for mse or psnr, which have no such limit.",
         )
+
+
+def _reconstructed(name: str, measure: Callable[[Tensor, Tensor], Tensor]) -> Callable[[EvaluationContext], Reading]:
+    def read(c: EvaluationContext) -> Reading:
+        return Reading({name: mean_and_error(measure(as_float(c.x), c.reconstructions))}, len(c.x))
+
+    return read
+
+
+def _lpd(c: EvaluationContext) -> Reading:
+    assert c.features is not None
+    value = mean_and_error(perceptual_distance(c.features, c.x, c.reconstructions))
+    return Reading({"lpd": value}, len(c.x), None, c.features)
+
+
+def _sharpness(c: EvaluationContext) -> Reading:
+    value = sharpness(as_float(c.x), c.reconstructions)
+    notes = ("above 1: rougher than the originals",) if value[0] > 1 else ()
+    return Reading({"sharpness": value}, len(c.x), notes=notes)
+
+
+MSE = Metric(
+    "mse",
+    summary="mean squared error of reconstructions, units of [−1, 1]",
+    needs=(Need.ENCODER,),
+    better="lower",
+    paper="—",
+    measure=_reconstructed("mse", mean_squared_error),
+)
+
+
+PSNR = Metric(
+    "psnr",
+    summary="peak signal-to-noise ratio of reconstructions, decibel",
+    needs=(Need.ENCODER,),
+    better="higher",
+    paper="—",
+    measure=_reconstructed("psnr", peak_signal_noise_ratio),
+)
+
+
+SSIM = Metric(
+    "ssim",
+    summary="structural similarity of reconstructions",
+    needs=(Need.ENCODER,),
+    better="higher",
+    paper="Wang et al. 2004, doi:10.1109/TIP.2003.819861",
+    measure=_reconstructed("ssim", structural_similarity),
+)
+
+
+MS_SSIM = Metric(
+    "ms-ssim",
+    summary="structural similarity of reconstructions over five scales",
+    needs=(Need.ENCODER,),
+    better="higher",
+    paper="Wang et al. 2003, doi:10.1109/ACSSC.2003.1292216",
+    measure=_reconstructed("ms-ssim", multiscale_structural_similarity),
+)
+
+
+PERCEPTUAL_DISTANCE = Metric(
+    "lpd",
+    summary="perceptual distance of reconstructions: squared error in features",
+    needs=(Need.ENCODER, Need.FEATURES),
+    better="lower",
+    paper="Dosovitskiy & Brox 2016, arXiv:1602.02644",
+    measure=_lpd,
+)
+
+
+SHARPNESS = Metric(
+    "sharpness",
+    summary="energy of the reconstructions' slopes over that of the originals'; 1 is as sharp",
+    needs=(Need.ENCODER,),
+    better="higher",
+    paper="—",
+    measure=_sharpness,
+    enough=1,
+)

@@ -13,9 +13,13 @@ from torch.distributions import Distribution
 
 from ganvas.errors import GanvasError
 from ganvas.machine.rng import derive, seeded
+from ganvas.metrics.context import EvaluationContext
 from ganvas.metrics.likelihood import divergence
+from ganvas.metrics.metric import Metric, Reading, mean_and_error
+from ganvas.metrics.needs import Need
 
 ACTIVE_THRESHOLD = 0.01
+MUTUAL_INFORMATION_EXAMPLES = 5_000
 
 
 def active_units(codes: Tensor) -> tuple[float, float]:
@@ -97,3 +101,103 @@ def _array(codes: Tensor) -> np.ndarray:
     if not codes.isfinite().all():
         raise GanvasError("the encoder gave codes that are NaN or infinite", "The model has diverged.")
     return codes.double().numpy()
+
+
+def _active_units(c: EvaluationContext) -> Reading:
+    settings: dict[str, float | int | str] = {
+        "threshold": ACTIVE_THRESHOLD,
+        "dimensions": c.codes.shape[1],
+    }
+    return Reading({"active-units": active_units(c.codes)}, len(c.x), settings=settings)
+
+
+def _dimension_rates(c: EvaluationContext) -> Reading:
+    rates = rate_per_dimension(c.posteriors, c.autoencoder.prior())
+    return Reading({f"rate-{i}": mean_and_error(rate) for i, rate in enumerate(rates.unbind(1))}, len(c.x))
+
+
+def _mutual_information(c: EvaluationContext) -> Reading:
+    chosen: list[Distribution] = []
+    num = 0
+    for q in c.posteriors:
+        if num >= MUTUAL_INFORMATION_EXAMPLES:
+            break
+        chosen.append(q)
+        num += len(q.mean)
+    value = mean_and_error(mutual_information(chosen, c.seed))
+    ceiling = math.log(num)
+    notes = (
+        (f"near its ceiling log {num} = {ceiling:.2f} nats: read as a lower bound",) if value[0] > ceiling - 0.5 else ()
+    )
+    return Reading({"mutual-information": value}, num, notes=notes)
+
+
+def _labelled_codes(c: EvaluationContext) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Codes and labels of the labelled training and held-out examples."""
+    assert c.train.y is not None and c.y is not None
+    train_y = c.train.y[c.train_reference]
+    known, test_known = train_y >= 0, c.y >= 0
+    return (c.train_codes[known], train_y[known]), (c.label_free_codes[test_known], c.y[test_known])
+
+
+def _probe(c: EvaluationContext) -> Reading:
+    train, test = _labelled_codes(c)
+    right = linear_probe(*train, *test, c.seed)
+    return Reading({"probe": mean_and_error(right)}, len(test[0]), len(train[0]))
+
+
+def _knn(c: EvaluationContext) -> Reading:
+    train, test = _labelled_codes(c)
+    right = nearest_neighbour(*train, *test)
+    return Reading({"knn": mean_and_error(right)}, len(test[0]), len(train[0]))
+
+
+ACTIVE_UNITS = Metric(
+    "active-units",
+    summary="code dimensions whose mean varies over the data",
+    needs=(Need.ENCODER,),
+    better="higher",
+    paper="Burda et al. 2016, arXiv:1509.00519",
+    measure=_active_units,
+)
+
+
+DIMENSION_RATES = Metric(
+    "dimension-rates",
+    summary="KL of each code dimension, nats",
+    needs=(Need.ENCODER,),
+    better="lower",
+    paper="Kingma & Welling 2014, arXiv:1312.6114",
+    measure=_dimension_rates,
+    traded=("rate-",),
+)
+
+
+MUTUAL_INFORMATION = Metric(
+    "mutual-information",
+    summary="I(x; z) under the encoder, nats, at most the log of the number of examples",
+    needs=(Need.ENCODER,),
+    better="higher",
+    paper="Hoffman & Johnson 2016, ELBO surgery",
+    measure=_mutual_information,
+)
+
+
+PROBE = Metric(
+    "probe",
+    summary="accuracy of a logistic regression on codes",
+    needs=(Need.ENCODER, Need.LABELS, Need.LABEL_FREE),
+    better="higher",
+    paper="Alain & Bengio 2016, arXiv:1610.01644",
+    measure=_probe,
+)
+
+
+KNN = Metric(
+    "knn",
+    summary="accuracy of the nearest neighbour among codes",
+    needs=(Need.ENCODER, Need.LABELS, Need.LABEL_FREE),
+    better="higher",
+    paper="Cover & Hart 1967, doi:10.1109/TIT.1967.1053964",
+    measure=_knn,
+)

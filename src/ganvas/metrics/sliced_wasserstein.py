@@ -5,6 +5,10 @@ from torch import Tensor
 
 from ganvas.errors import GanvasError
 from ganvas.machine.rng import generator
+from ganvas.metrics.context import EvaluationContext
+from ganvas.metrics.images import as_float
+from ganvas.metrics.metric import Metric, Reading
+from ganvas.metrics.needs import Need
 
 PROJECTIONS = 512
 AT_ONCE = 64
@@ -67,3 +71,20 @@ def _parts(num: int, draw: torch.Generator) -> Tensor:
     size = max(1, num // (4 * PAIRS), min(SMALLEST_PART, num // 2))
     orders = [torch.randperm(num, generator=draw)[: 2 * size] for _ in range(PAIRS)]
     return torch.stack(orders).view(PAIRS, 2, size).transpose(0, 1)
+
+
+def _swd(c: EvaluationContext) -> Reading:
+    num = min(len(c.x), len(c.samples))
+    value = sliced_wasserstein(as_float(c.x[:num]), c.samples[:num], c.seed)
+    return Reading({"swd": value}, num, num, None, {"projections": PROJECTIONS})
+
+
+SLICED_WASSERSTEIN = Metric(
+    "swd",
+    summary="sliced Wasserstein distance of pixels",
+    needs=(Need.SAMPLES,),
+    better="lower",
+    paper="Bonneel et al. 2015, doi:10.1007/s10851-014-0506-3",
+    measure=_swd,
+    has_floor=True,
+)
