@@ -3,10 +3,12 @@
 from ganvas.networks.body import Analysis, Body, Latent, Shape, Synthesis
 from ganvas.networks.critics import CodeCritic, Critic, JointCritic, SumPooled, WithStddev
 from ganvas.networks.dcgan import Dcgan
+from ganvas.networks.dit import DiT
 from ganvas.networks.encoders import (
     ClassifyingEncoder,
     Encoder,
     GridEncoder,
+    GridPosterior,
     ImplicitEncoder,
     PointEncoder,
     UnitInterval,
@@ -14,8 +16,10 @@ from ganvas.networks.encoders import (
 from ganvas.networks.generators import Decoder, Generator
 from ganvas.networks.mlp import Mlp
 from ganvas.networks.packing import Packed
+from ganvas.networks.point_denoiser import PointDenoiser
 from ganvas.networks.resnet import Resnet
 from ganvas.networks.stacked import StackedAnalysis, StackedSynthesis
+from ganvas.networks.unet import UNet
 
 __all__ = [
     "Analysis",
@@ -25,14 +29,17 @@ __all__ = [
     "Critic",
     "Dcgan",
     "Decoder",
+    "DiT",
     "Encoder",
     "Generator",
     "GridEncoder",
+    "GridPosterior",
     "ImplicitEncoder",
     "JointCritic",
     "Latent",
     "Mlp",
     "Packed",
+    "PointDenoiser",
     "PointEncoder",
     "Resnet",
     "Shape",
@@ -40,6 +47,7 @@ __all__ = [
     "StackedSynthesis",
     "SumPooled",
     "Synthesis",
+    "UNet",
     "UnitInterval",
     "WithStddev",
 ]

@@ -69,6 +69,18 @@ class GridEncoder(nn.Module):
         return self.projection(h)
 
 
+class GridPosterior(nn.Module):
+    """q(z|x): x (N, *shape), y (N,) to a diagonal normal over grids (N, D, h, w), for `grid` = (D, h, w)."""
+
+    def __init__(self, analysis: Analysis, grid: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.parameters_of = GridEncoder(analysis, (2 * grid[0], *grid[1:]))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> DiagonalNormal:
+        loc, log_variance = full(self.parameters_of(x, y)).chunk(2, dim=1)
+        return DiagonalNormal(loc, log_variance)
+
+
 class ClassifyingEncoder(nn.Module):
     """A class and a style: x (N, *shape) to class logits (N, num_classes) and a diagonal normal over (N, latent_size)."""
 

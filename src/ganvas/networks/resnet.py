@@ -54,7 +54,7 @@ class ResnetSynthesis(Synthesis):
     """A dense layer to the coarsest map, residual blocks that double the resolution, norm, ReLU and `output`.
 
     sizes, widths: side and channels of each map, from the coarsest to the image's.
-    attention: at this resolution, if any.
+    attention: at this resolution, if any. plain: residual blocks on the coarsest map.
     """
 
     def __init__(
@@ -67,12 +67,14 @@ class ResnetSynthesis(Synthesis):
         norm: Norm = batch_norm,
         num_classes: int | None = None,
         attention: int | None = None,
+        plain: int = 0,
     ) -> None:
         super().__init__(latent, shape, channels_per, num_classes)
         self.seed = Seed(latent, widths[0], sizes[0], num_classes, embedding=embedding_size(norm))
         centres = centres_channels(norm(widths[-1], 2, num_classes))
         # A dense seed has a bias for each pixel, which no norm cancels.
         biased_unless(centres and attention not in sizes[1:], self.seed.layer)
+        self.plain = nn.ModuleList(plain_block(widths[0], norm, num_classes) for _ in range(plain))
         self.blocks = nn.ModuleList(
             up_block(a, b, size, norm, num_classes, centres and attention not in sizes[i:])
             for i, (a, b, size) in enumerate(zip(widths, widths[1:], sizes[1:], strict=False), 1)
@@ -84,6 +86,8 @@ class ResnetSynthesis(Synthesis):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         h = self.seed(z, y)
+        for block in self.plain:
+            h = block(h, y)
         for block, attention in zip(self.blocks, self.attentions, strict=True):
             h = attention(block(h, y))
         return self.output(self.activation(self.norm(h, y)))
@@ -96,12 +100,14 @@ class Resnet:
     width: channels at the finest resolution, doubled at each halving up to growth times (SNGAN on CIFAR-10: 128 or 256,
     growth 1; on ImageNet: 64, growth 16). attention: the resolution that attends to itself (SAGAN: 32).
     halvings: how often the resolution halves; by default until 4 to 7 pixels remain.
+    plain: further residual blocks of a synthesis, on its coarsest map.
     """
 
     width: int = 16
     growth: int = 8
     attention: int | None = None
     halvings: int | None = None
+    plain: int = 0
 
     def analysis(self, shape: Shape, num_classes: int | None = None, norm: Norm = no_norm) -> ResnetAnalysis:
         sizes = self._sizes(shape)
@@ -118,7 +124,7 @@ class Resnet:
         sizes = self._sizes(shape)
         widths = self._widths(len(sizes))
         return ResnetSynthesis(
-            latent, shape, sizes[::-1], widths[::-1], channels_per, norm, num_classes, self.attention
+            latent, shape, sizes[::-1], widths[::-1], channels_per, norm, num_classes, self.attention, self.plain
         )
 
     def _sizes(self, shape: Shape) -> list[int]:

@@ -36,3 +36,10 @@ def _affine_layers(module: nn.Module) -> Iterator[nn.Conv2d | nn.ConvTranspose2d
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             assert not is_parametrized(layer), "initialise before spectral(): a normalised weight cannot be set"
             yield layer
+
+
+def zeroed(layer: M) -> M:
+    """The layer with weights and biases 0, so that a residual branch or an output begins as nothing. Returns the layer."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer

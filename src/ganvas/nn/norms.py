@@ -50,6 +50,19 @@ def layer_norm(num_features: int, dims: int, num_classes: int | None = None) -> 
     return Unconditional(nn.GroupNorm(1, num_features))
 
 
+def group_norm(num_features: int, dims: int, num_classes: int | None = None) -> nn.Module:
+    """Over the pixels of four channels or more of one example, with a gain and a bias a channel. Wu & He 2018.
+
+    There are up to 32 groups.
+    """
+    return Unconditional(nn.GroupNorm(groups(num_features), num_features))
+
+
+def groups(channels: int) -> int:
+    """The most groups, up to 32, that share these channels out evenly, in fours or more; one for fewer than eight."""
+    return next(n for n in range(min(32, max(1, channels // 4)), 0, -1) if channels % n == 0)
+
+
 def instance_norm(num_features: int, dims: int, num_classes: int | None = None) -> nn.Module:
     """Over the pixels of one channel of one example, with a gain and a bias a channel. Ulyanov et al. 2016."""
     if dims != 2:

@@ -1,5 +1,7 @@
 """p(z): modules that return a distribution over codes."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -10,17 +12,17 @@ from ganvas.probability.distributions import DiagonalNormal, Size, Unchecked
 
 
 class Normal(nn.Module):
-    """N(0, I) over codes (L,)."""
+    """N(0, I) over codes. size: their length L, or the shape of codes that are no vectors."""
 
     zeros: Tensor
 
-    def __init__(self, latent_size: int) -> None:
+    def __init__(self, size: int | Sequence[int]) -> None:
         super().__init__()
-        self.latent_size = latent_size
-        self.register_buffer("zeros", torch.zeros(latent_size), persistent=False)
+        shape = (size,) if isinstance(size, int) else tuple(size)
+        self.register_buffer("zeros", torch.zeros(shape), persistent=False)
 
     def forward(self) -> DiagonalNormal:
-        return DiagonalNormal(self.zeros, self.zeros, event_dim=1)
+        return DiagonalNormal(self.zeros, self.zeros, event_dim=self.zeros.dim())
 
 
 class Uniform(nn.Module):

@@ -9,10 +9,12 @@ from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, pacgan_stacke
 from ganvas.recipes.article import article_gan, article_vae
 from ganvas.recipes.conditional import acgan, cgan, cvae
 from ganvas.recipes.continuum import continuum
+from ganvas.recipes.denoising import diffusion, flow
 from ganvas.recipes.few_pictures import fastgan, projected_gan
 from ganvas.recipes.gan import consensus_gan, dcgan, gan, wgan_gp
 from ganvas.recipes.hybrids import aae, aae_semi, alpha_gan, avb, bigan, factor_vae, introvae, soft_introvae, veegan
 from ganvas.recipes.likelihood import iwae, mixture_vae, tc_vae, vamp_vae
+from ganvas.recipes.pictures import autoencoder
 from ganvas.recipes.quantized import vq_vae, vqgan
 from ganvas.recipes.vae import iwae_mnist, vae
 from ganvas.recipes.vaegan import vaegan
@@ -53,6 +55,9 @@ _ALL: tuple[RecipeFunction, ...] = (
     pacgan_stacked,
     cgan,
     acgan,
+    autoencoder,
+    flow,
+    diffusion,
     iwae_mnist,
     article_gan,
     article_vae,
