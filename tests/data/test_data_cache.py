@@ -124,7 +124,8 @@ def test_a_damaged_entry_is_made_anew(pictures: Path, monkeypatch, capsys, harm:
 @pytest.mark.trains
 def test_processes_that_read_at_once_leave_one_whole_entry(pictures: Path) -> None:
     program = (
-        "import sys; from ganvas.data import cache, open_data, ImageOptions; cache.PAYS_FROM = 10;"
+        "import sys; from ganvas.data import open_data, ImageOptions; from ganvas.data.sources import cache;"
+        "cache.PAYS_FROM = 10;"
         "data = open_data(sys.argv[1], ImageOptions(size=8)); print(int(data.train.x.sum() + data.held_out.x.sum()))"
     )
     processes = [

@@ -196,3 +196,16 @@ def test_npz_that_is_none(file: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", colours(3))
     with pytest.raises(GanvasError, match=r"not a whole \.npz"):
         open_data(f"npz:{tmp_path / 'one.npy'}")
+
+
+def test_labels_that_begin_at_one_make_no_class_without_examples(file: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (60, 4, 4), dtype=np.uint8)
+    y = np.array([1, 2, 5] * 20)
+    data = open_data(save(file, x=x, y=y))
+    assert data.info.classes == ("1", "2", "5") and data.train.y is not None
+    assert data.train.y.unique().tolist() == [0, 1, 2]
+    pictures = {bytes(row.tobytes()): label for row, label in zip(x, y, strict=True)}
+    for row, label in zip(data.train.x[:, 0].numpy(), data.train.y.tolist(), strict=True):
+        assert int(data.info.classes[label]) == pictures[row.tobytes()]
+    some = open_data(save(file, x=x, y=np.where(y == 1, -1, y)))
+    assert some.info.classes == ("2", "5") and some.train.y is not None and some.train.y.min() == -1

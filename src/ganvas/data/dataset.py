@@ -78,6 +78,15 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True)
+class Unused:
+    """So many files that were not even tried, and why. pictures: whether they are pictures that could have been used."""
+
+    reason: str
+    num: int
+    pictures: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Examples at rest.
@@ -135,6 +144,7 @@ class Data:
     """A source that was read.
 
     skipped: what could not be used. factor_names, factor_sizes: of `Split.factors`' columns, where there are any.
+    unused: of a folder, the other files: examples, skipped and unused files together are all that there are.
     contents: the numbers of both splits' examples by `content.contents`, if they are known already.
     channels: of stacked images, the training and held-out images that their channels are made of, with classes.
     """
@@ -148,6 +158,7 @@ class Data:
     factor_sizes: tuple[int, ...] = ()
     channels: tuple[Split, Split] | None = None
     contents: tuple[Tensor, Tensor] | None = None
+    unused: tuple[Unused, ...] = ()
 
 
 def gather(

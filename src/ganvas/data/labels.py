@@ -1,12 +1,26 @@
 """Few labels: all but some examples lose theirs."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from ganvas.data.dataset import DataInfo, Split
 from ganvas.errors import GanvasError
 from ganvas.machine.rng import generator
+
+
+def numbered(labels: Sequence[Tensor]) -> tuple[list[Tensor], list[str]]:
+    """Labels of several splits as class numbers from 0 without gaps, and the classes' names: the labels as they were.
+
+    labels: whole numbers, each (N,); -1, for no label, stays. Labels that begin at 1, or leave numbers out, would
+    otherwise make classes of which there is no example.
+    """
+    values = torch.cat([y.long() for y in labels]).unique()
+    values = values[values >= 0]
+    found = [torch.where(y < 0, -1, torch.searchsorted(values, y.long())) for y in labels]
+    return found, [str(value) for value in values.tolist()]
 
 
 def keep_labels(split: Split, info: DataInfo, num: int, seed: int) -> Split:

@@ -15,8 +15,8 @@ def summary(data: Data) -> dict[str, Any]:
     """Facts about a source, ready for JSON.
 
     Values are those at rest: 0 to 255 for images, coordinates for points. `classes` counts both splits' examples by
-    class, or is None when the data is unlabelled. `duplicates` counts examples that are equal to another one.
-    `skipped_reasons` counts the skipped files by reason.
+    class, or is None when the data is unlabelled. `duplicates` counts examples that are equal to another one. `not_used`
+    counts a folder's other files, by the reason why they were not even tried. `skipped_reasons` counts the skipped files.
     """
     info, known = data.info, Identity.of(data)
     reasons = Counter(s.reason for s in data.skipped)
@@ -38,6 +38,7 @@ def summary(data: Data) -> dict[str, Any]:
             "in held out": duplicates(known.held_out.numbers),
             "held out and in train": known.on_both_sides,
         },
+        "not_used": {u.reason: u.num for u in data.unused},
         "skipped": len(data.skipped),
         "skipped_reasons": dict(reasons.most_common()),
         "skipped_files": [{"path": s.path, "reason": s.reason} for s in data.skipped],

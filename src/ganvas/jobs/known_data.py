@@ -35,8 +35,9 @@ def identity_of(
         found = then.followed_by(now, what)
     elif then.reordered(now):
         messages.append("The training examples stand in another order: batches are not those of a run in one go.")
-    if now.on_both_sides and path is None:
-        messages.append(identity.both_sides(now))
+    if path is None:
+        messages += [f"Not used: {u.num:,} pictures: {u.reason}." for u in loaded.unused if u.pictures]
+        messages += [identity.both_sides(now)] if now.on_both_sides else []
     if not quiet:
         for message in messages:
             print(message, file=sys.stderr)

@@ -6,10 +6,11 @@ from pathlib import Path
 from ganvas.data.dataset import Data, check_limit, renamed
 from ganvas.data.domains.image_files import ImageOptions
 from ganvas.data.sources.digits import digits
-from ganvas.data.sources.folder import EXTENSIONS, folder
+from ganvas.data.sources.folder import folder
 from ganvas.data.sources.glyphs import glyphs
 from ganvas.data.sources.hub import hub
 from ganvas.data.sources.idx import idx
+from ganvas.data.sources.layout import EXTENSIONS
 from ganvas.data.sources.mixtures import GRID25, RING8, mixture
 from ganvas.data.sources.npz import npz
 from ganvas.data.sources.points import no_image_options

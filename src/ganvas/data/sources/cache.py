@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ganvas.data.content import contents
-from ganvas.data.dataset import Data, DataInfo, Skipped, Split
+from ganvas.data.dataset import Data, DataInfo, Skipped, Split, Unused
 from ganvas.errors import printable
 from ganvas.machine.storage import cache_folder, read_object
 
@@ -64,7 +64,9 @@ def load(key: str, source: str) -> Data | None:
         info = DataInfo(tuple(x.shape[1:]), classes, captions=text is not None, num_train=num, mean=mean)
         skipped = tuple(Skipped(str(path), str(reason)) for path, reason in facts["skipped"])
         train, held_out = (rows(x, y, text, part) for part in (slice(0, num), slice(num, None)))
-        return Data(source, train, held_out, info, skipped, contents=(numbers[:num], numbers[num:]))
+        unused = tuple(Unused(str(reason), int(n), bool(pictures)) for reason, n, pictures in facts["unused"])
+        found = (numbers[:num], numbers[num:])
+        return Data(source, train, held_out, info, skipped, contents=found, unused=unused)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, EOFError) as error:
         print(f"What was kept of {printable(source)} is damaged ({error}), and is made anew.", file=sys.stderr)
         shutil.rmtree(entry, ignore_errors=True)
@@ -106,6 +108,7 @@ def write(folder: Path, data: Data) -> None:
         "classes": data.info.classes,
         "text": None if data.train.text is None else [*data.train.text, *(data.held_out.text or ())],
         "skipped": [(s.path, s.reason) for s in data.skipped],
+        "unused": [(u.reason, u.num, u.pictures) for u in data.unused],
         "checksums": {file.name: checksum_of(file) for file in sorted(folder.glob("*.npy"))},
     }
     (folder / "facts.json").write_text(json.dumps(facts))

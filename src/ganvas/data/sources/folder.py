@@ -2,12 +2,11 @@
 
 import math
 import os
-import stat
 import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +16,8 @@ from ganvas.data.content import contents
 from ganvas.data.dataset import Data, Skipped, gather
 from ganvas.data.domains.image_files import ImageOptions, check_memory, check_one_size, decode, measure, reason, stack
 from ganvas.data.sources import cache
-from ganvas.data.sources.metadata import NAMES, About, normal, read_metadata
+from ganvas.data.sources.layout import EXTENSIONS, File, Listing, describe, skip, walk
+from ganvas.data.sources.layout import splits as splits_of
 from ganvas.data.sources.splits import by_content, keep, keep_contents, split_by_key
 from ganvas.errors import GanvasError
 
@@ -26,67 +26,42 @@ T = TypeVar("T")
 PIECE = 2_048
 """So many pictures are decoded between two looks at the progress."""
 
-EXTENSIONS = frozenset(
-    f".{kind}"
-    for kind in (
-        *("png", "jpg", "jpeg", "jfif", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"),
-        *("tga", "jp2", "avif", "ico", "psd"),
-    )
-)
-_TRAIN = ("train", "training")
-_HELD_OUT = ("validation", "valid", "val", "dev", "test", "testing")
-_UNREAD = ("metadata.parquet", "metadata.json", "metadata.tsv")
-
-
-@dataclass(frozen=True)
-class _File:
-    """A picture. key: its path below the root, the same on every machine. folder: the one it lies in, if a class.
-
-    stamp: its path below the root as it is written there, its size, and when it was last changed.
-    """
-
-    path: Path
-    key: str
-    folder: str | None
-    stamp: tuple[str, int, int]
-    about: About | None = None
-
-
-@dataclass
-class _Listing:
-    """What a walk through the folder found."""
-
-    files: list[_File] = field(default_factory=list)
-    metadata: list[Path] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    others: int = 0
-
 
 def folder(source: str, options: ImageOptions, limit: int | None = None) -> Data:
     """Pictures under a folder, decoded on all cores into uint8 (N, C, H, W), in the order of their names.
 
-    The folders train/ and validation/ (or, if there is none, test/) are the splits; else about a tenth is held out, by
-    content, so that new files do not move old ones and equal pictures stand on one side. A picture's class is the
-    `label` of its row in a metadata.jsonl or metadata.csv, or else the folder it lies in; its caption is the row's
-    `text`. What cannot be read is skipped with a reason. Links that lead out of the folder are not followed.
+    The folders train/ and validation/ (or, if there is none, test/) are the splits, in any common form of these names,
+    and also within the one folder of an archive; beside folders of other names, train/ is a class. If there are no
+    splits, about a tenth is held out, by content: new files do not move old ones, and equal pictures stand on one side.
+    A picture's class is the `label` of its row in a metadata.jsonl or metadata.csv, or else the folder it lies in; its
+    caption is the row's `text`. What cannot be read is skipped with a reason, and what is not used is counted. Links that
+    lead out of the folder are not followed.
 
     Raises GanvasError when nothing can be read, when the pictures differ in size and `options` give none, or when
     the metadata is damaged.
     """
     root = Path(source).expanduser().resolve()
-    listing = _walk(root)
-    if len(listing.files) < cache.PAYS_FROM:
-        return _read(source, root, listing, options, limit)
-    key = cache.key_of([f.stamp for f in listing.files], _stamps(listing.metadata), listing.skipped, options, limit)
-    return cache.load(key, source) or cache.save(key, _read(source, root, listing, options, limit))
+    listing = walk(root)
+    parts = splits_of(listing)
+    listing.leave("metadata, which was read", len(listing.metadata))
+    num = sum(map(len, parts))
+    if num < cache.PAYS_FROM:
+        return _read(source, root, listing, parts, options, limit)
+    stamps = [[f.stamp for f in part] for part in parts]
+    key = cache.key_of(stamps, _stamps(listing.metadata), listing.skipped, listing.left(), options, limit)
+    return cache.load(key, source) or cache.save(key, _read(source, root, listing, parts, options, limit))
 
 
-def _read(source: str, root: Path, listing: _Listing, options: ImageOptions, limit: int | None) -> Data:
+def _read(
+    source: str, root: Path, listing: Listing, splits: list[list[File]], options: ImageOptions, limit: int | None
+) -> Data:
     """The pictures of a listing, decoded."""
-    files, skipped = _describe(listing, root)
-    splits = _given_splits(root, files)
+    described = [describe(listing, part, root) for part in splits]
+    splits, skipped = [part for part, _ in described], [*listing.skipped, *described[0][1]]
     if len(splits) == 2:
-        splits = [[part[i] for i in keep([f.key for f in part], limit)] for part in splits]
+        kept = [[part[i] for i in keep([f.key for f in part], limit)] for part in splits]
+        listing.leave("beyond the limit", sum(map(len, splits)) - sum(map(len, kept)), pictures=True)
+        splits = kept
     keys = [f.key for f in splits[0]]
     if options.size is None:
         splits, unreadable = _same_size(splits, root, options.channels)
@@ -111,6 +86,7 @@ def _read(source: str, root: Path, listing: _Listing, options: ImageOptions, lim
     else:
         rows = [part[keep_contents(numbers[part], limit)] for part in by_content(numbers, labels)]
     order = torch.cat(list(rows))
+    listing.leave("beyond the limit", len(used) - len(order), pictures=True)
     x = _joined(pictures, order)
     labels = None if labels is None else labels[order]
     texts = [(about.text if (about := used[i].about) else None) for i in order.tolist()]
@@ -118,10 +94,11 @@ def _read(source: str, root: Path, listing: _Listing, options: ImageOptions, lim
     num = len(rows[0])
     train, held_out = (cache.rows(x, labels, text, part) for part in (slice(0, num), slice(num, None)))
     found = (numbers[order[:num]], numbers[order[num:]])
-    return gather(source, train, held_out, classes=classes, skipped=skipped, contents=found)
+    data = gather(source, train, held_out, classes=classes, skipped=skipped, contents=found)
+    return replace(data, unused=tuple(listing.left()))
 
 
-def _by_name(files: list[_File], keys: list[str], limit: int | None) -> list[torch.Tensor]:
+def _by_name(files: list[File], keys: list[str], limit: int | None) -> list[torch.Tensor]:
     """The split of version 0.1.0. keys: of all files that were to be read, of which `files` could be."""
     held_out = {keys[i] for i in split_by_key(keys)[1]}
     parts = [[i for i, f in enumerate(files) if (f.key in held_out) == side] for side in (False, True)]
@@ -130,10 +107,10 @@ def _by_name(files: list[_File], keys: list[str], limit: int | None) -> list[tor
 
 
 def _decoded(
-    files: list[_File], options: ImageOptions, root: Path, advance: Callable[[int], None]
-) -> tuple[list[_File], list[torch.Tensor], list[Skipped]]:
+    files: list[File], options: ImageOptions, root: Path, advance: Callable[[int], None]
+) -> tuple[list[File], list[torch.Tensor], list[Skipped]]:
     """The files that could be decoded, their pictures in pieces of uint8 (n, C, H, W), and the others."""
-    good: list[_File] = []
+    good: list[File] = []
     pieces: list[torch.Tensor] = []
     skipped: list[Skipped] = []
     for start in range(0, len(files), PIECE):
@@ -177,96 +154,10 @@ def _stamps(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
 
 
-def _walk(root: Path) -> _Listing:
-    """Every file below `root`, in the order of names. Hidden files are passed over."""
-    found = _Listing()
-
-    def unreadable(error: OSError) -> None:
-        found.skipped.append(_skip(Path(error.filename), root, error.strerror or str(error)))
-
-    for place, folders, names in os.walk(root, onerror=unreadable):
-        here = Path(place)
-        for name in [n for n in folders if (here / n).is_symlink()]:
-            found.skipped.append(_skip(here / name, root, "a link to a folder, which is not followed"))
-        folders[:] = sorted(n for n in folders if n[0] != "." and n != "__MACOSX" and not (here / n).is_symlink())
-        inside = "" if here == root else f"{here.relative_to(root).as_posix()}/"
-        label = _class_folder(here, root)
-        for name in sorted(n for n in names if n[0] != "."):
-            _file(found, here / name, root, inside + name, label)
-    return found
-
-
-def _file(found: _Listing, path: Path, root: Path, name: str, label: str | None) -> None:
-    """name: the path below the root. label: the class's folder."""
-    if path.name in NAMES:
-        found.metadata.append(path)
-    elif path.name in _UNREAD:
-        found.skipped.append(_skip(path, root, f"only {' and '.join(reversed(NAMES))} are read"))
-    elif path.suffix.lower() not in EXTENSIONS:
-        found.others += 1
-    elif isinstance(facts := _facts(path, root), str):
-        found.skipped.append(_skip(path, root, facts))
-    else:
-        found.files.append(_File(path, normal(name), label, (name, facts.st_size, facts.st_mtime_ns)))
-
-
-def _facts(path: Path, root: Path) -> os.stat_result | str:
-    """What the system says of a file, or why it is not even opened."""
-    try:
-        facts = path.lstat()
-        if stat.S_ISLNK(facts.st_mode):
-            if not path.resolve(strict=True).is_relative_to(root):
-                return "a link that leads out of the folder"
-            facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode):  # to open a pipe would wait for ever
-            return "not a regular file"
-        return facts if facts.st_size else "the file is empty"
-    except FileNotFoundError:
-        return "a link that leads nowhere"
-    except (OSError, RuntimeError) as error:  # a link to itself; no permission
-        return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _class_folder(folder: Path, root: Path) -> str | None:
-    """The name of a folder that holds pictures, unless that is the whole, or a split."""
-    inner = folder.relative_to(root).parts
-    if inner and inner[0].lower() in _TRAIN + _HELD_OUT and _child(root, _TRAIN):
-        inner = inner[1:]
-    return inner[-1] if inner else None
-
-
-def _child(root: Path, names: Iterable[str]) -> str | None:
-    """The first of `names` that is a folder in `root`, as it is written there."""
-    there = {p.name.lower(): p.name for p in sorted(root.iterdir()) if p.is_dir() and not p.is_symlink()}
-    return next((there[name] for name in names if name in there), None)
-
-
-def _describe(listing: _Listing, root: Path) -> tuple[list[_File], list[Skipped]]:
-    """The files with what the metadata says of them; rows without a file are added to what is skipped."""
-    rows: dict[str, About] = {}
-    for path in sorted(listing.metadata, key=lambda p: (len(p.parts), p)):  # the nearer metadata has the last word
-        rows |= read_metadata(path)
-    files = [replace(f, about=rows.pop(normal(f.path), None)) for f in listing.files]
-    refused = {normal(root / s.path) for s in listing.skipped}
-    absent = [
-        Skipped(key, f"named in {about.where}, but not there") for key, about in rows.items() if key not in refused
-    ]
-    return files, listing.skipped + [_skip(Path(s.path), root, s.reason) for s in absent]
-
-
-def _given_splits(root: Path, files: list[_File]) -> list[list[_File]]:
-    """Training and held-out files, if the folder has both; else all files that may be trained on."""
-    train, held_out = _child(root, _TRAIN), _child(root, _HELD_OUT)
-    if train is None:
-        return [files]
-    names = [train] if held_out is None else [train, held_out]
-    return [[f for f in files if f.key.startswith(f"{name}/")] for name in names]
-
-
-def _each(files: Sequence[_File], work: Callable[[_File], T], root: Path) -> tuple[list[_File], list[T], list[Skipped]]:
+def _each(files: Sequence[File], work: Callable[[File], T], root: Path) -> tuple[list[File], list[T], list[Skipped]]:
     """`work` done on each file by several threads: the files where it went well, its results, and where it did not."""
 
-    def attempt(file: _File) -> T | Exception:
+    def attempt(file: File) -> T | Exception:
         try:
             return work(file)
         except Exception as error:  # what a decoder raises on a hostile file has no end
@@ -276,18 +167,18 @@ def _each(files: Sequence[_File], work: Callable[[_File], T], root: Path) -> tup
         warnings.simplefilter("ignore")
         outcomes = list(pool.map(attempt, files))
     good = [(f, o) for f, o in zip(files, outcomes, strict=True) if not isinstance(o, Exception)]
-    bad = [_skip(f.path, root, reason(o)) for f, o in zip(files, outcomes, strict=True) if isinstance(o, Exception)]
+    bad = [skip(f.path, root, reason(o)) for f, o in zip(files, outcomes, strict=True) if isinstance(o, Exception)]
     return [f for f, _ in good], [o for _, o in good], bad
 
 
-def _same_size(splits: list[list[_File]], root: Path, channels: int | None) -> tuple[list[list[_File]], list[Skipped]]:
+def _same_size(splits: list[list[File]], root: Path, channels: int | None) -> tuple[list[list[File]], list[Skipped]]:
     """The files whose first bytes are a picture's. Raises GanvasError when these differ in size.
 
     Done before anything is decoded, because ten thousand photographs do not fit into memory to be compared.
     """
     sizes: list[tuple[int, int]] = []
     skipped: list[Skipped] = []
-    readable: list[list[_File]] = []
+    readable: list[list[File]] = []
     for part in splits:
         good, measured, unreadable = _each(part, lambda f: measure(f.path), root)
         readable.append(good)
@@ -299,7 +190,7 @@ def _same_size(splits: list[list[_File]], root: Path, channels: int | None) -> t
     return readable, skipped
 
 
-def _labels(files: Sequence[_File]) -> tuple[torch.Tensor | None, tuple[str, ...]]:
+def _labels(files: Sequence[File]) -> tuple[torch.Tensor | None, tuple[str, ...]]:
     """Class numbers int64 (N,) and the classes' names; none when the data has no classes, or only one."""
     labels = [f.about.label if f.about and f.about.label is not None else f.folder for f in files]
     distinct = {label for label in labels if label is not None}
@@ -312,7 +203,7 @@ def _labels(files: Sequence[_File]) -> tuple[torch.Tensor | None, tuple[str, ...
     return y, tuple(names[label] for label in order)
 
 
-def _folder_names(files: Sequence[_File], labels: Sequence[str | int | None]) -> dict[str | int, str] | None:
+def _folder_names(files: Sequence[File], labels: Sequence[str | int | None]) -> dict[str | int, str] | None:
     """Names for labels that are numbers, when each number is one folder and each folder one number."""
     pairs = {(label, f.folder) for f, label in zip(files, labels, strict=True)}
     numbers, folders = {label for label, _ in pairs}, {name for _, name in pairs}
@@ -322,13 +213,7 @@ def _folder_names(files: Sequence[_File], labels: Sequence[str | int | None]) ->
     return names if len(names) == len(pairs) else None
 
 
-def _skip(path: Path, root: Path, why: str) -> Skipped:
-    """With the path below the folder, in characters that can be printed."""
-    inner = path.relative_to(root) if path.is_relative_to(root) else path
-    return Skipped("".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in str(inner)), why)
-
-
-def _nothing(source: str, listing: _Listing, skipped: Sequence[Skipped], held_out: int) -> GanvasError:
+def _nothing(source: str, listing: Listing, skipped: Sequence[Skipped], held_out: int) -> GanvasError:
     looked = f"Looked for {', '.join(sorted(EXTENSIONS))}, in {source} and the folders in it."
     found = f"{len(listing.files)} of these, and {listing.others} files of other kinds"
     if held_out:

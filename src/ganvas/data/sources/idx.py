@@ -3,6 +3,7 @@
 import gzip
 import math
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from ganvas.data.dataset import Data, Split, gather
 from ganvas.data.domains.image_files import ImageOptions, adapt
+from ganvas.data.labels import numbered
 from ganvas.data.sources.splits import keep_rows
 from ganvas.errors import GanvasError
 from ganvas.machine.memory import must_fit
@@ -38,8 +40,12 @@ def idx(directory: str, options: ImageOptions, limit: int | None = None) -> Data
         _split(folder, images, labels, options, limit)
         for images, labels in ((parts[0], parts[1]), (parts[2], parts[3]))
     )
-    num_classes = int(max(parts[1].max(), parts[3].max())) + 1
-    return gather(f"idx:{directory}", train, held_out, classes=[str(i) for i in range(num_classes)])
+    assert train.y is not None and held_out.y is not None
+    labels, classes = numbered([train.y, held_out.y])
+    if options.split_by == "name":  # version 0.1.0 had a class for every number up to the largest
+        labels, classes = [train.y, held_out.y], [str(i) for i in range(int(max(parts[1].max(), parts[3].max())) + 1)]
+    train, held_out = replace(train, y=labels[0]), replace(held_out, y=labels[1])
+    return gather(f"idx:{directory}", train, held_out, classes=classes)
 
 
 def read_idx(path: Path) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganvas.data.dataset import Data, Split, gather
 from ganvas.data.domains.image_files import ImageOptions, adapt
+from ganvas.data.labels import numbered
 from ganvas.data.sources.points import no_image_options
 from ganvas.data.sources.splits import divided, keep_rows, split_by_key
 from ganvas.errors import GanvasError
@@ -46,7 +47,7 @@ def npz(file: str, options: ImageOptions, limit: int | None = None) -> Data:
     path = Path(file).expanduser()
     arrays = _load(path)
     parts = [_part(path, arrays, suffix) for suffix in (("_train", "_test") if "x_train" in arrays else ("",))]
-    splits, classes = _name_classes(path, parts, arrays.get("class_names"))
+    splits, classes = _name_classes(path, parts, arrays.get("class_names"), options.split_by == "name")
     if len(splits) == 1 and options.split_by == "name":
         train, held_out = split_by_key([str(i) for i in range(len(splits[0]))])
         splits = [splits[0].select(torch.tensor(rows, dtype=torch.int64)) for rows in (train, held_out)]
@@ -183,9 +184,13 @@ def _bytes(name: str, array: Array) -> NDArray[np.uint8]:
 
 
 def _name_classes(
-    path: Path, parts: list[tuple[Tensor, Array | None, tuple[str, ...] | None]], class_names: Array | None
+    path: Path,
+    parts: list[tuple[Tensor, Array | None, tuple[str, ...] | None]],
+    class_names: Array | None,
+    from_zero: bool,
 ) -> tuple[list[Split], tuple[str, ...]]:
-    """The splits with their labels numbered, and the classes' names."""
+    """The splits with their labels numbered, and the classes' names. from_zero: whether there is a class for every number
+    up to the largest, as in version 0.1.0."""
     raw = [y for _, y, _ in parts if y is not None]
     if len(raw) < len(parts):
         return [Split(x, None, text) for x, _, text in parts], ()
@@ -198,14 +203,19 @@ def _name_classes(
         if class_names is not None and class_names.dtype.kind not in TEXT + "iu":
             raise GanvasError(f"{path}: class_names holds {class_names.dtype}, not text.")
         names = [] if class_names is None else [_text(v) for v in class_names.ravel()]
-        names = _check_labels(path, labels, names)
+        _check_labels(path, labels, names)
+        if not names and not from_zero:
+            found, names = numbered([torch.from_numpy(y.astype(np.int64)) for y in labels])
+            labels = [y.numpy() for y in found]
+        names = names or [str(i) for i in range(max(int(y.max()) for y in labels) + 1)]
     splits = [
         Split(x, torch.from_numpy(y.astype(np.int64)), text) for (x, _, text), y in zip(parts, labels, strict=True)
     ]
     return splits, tuple(names)
 
 
-def _check_labels(path: Path, labels: list[Array], names: list[str]) -> list[str]:
+def _check_labels(path: Path, labels: list[Array], names: list[str]) -> None:
+    """Raises GanvasError for labels that are no classes, or have no names although others have."""
     for y in labels:
         if y.dtype.kind not in "iu":
             raise GanvasError(f"{path}: labels are {y.dtype}; they are whole numbers or names.")
@@ -215,7 +225,6 @@ def _check_labels(path: Path, labels: list[Array], names: list[str]) -> list[str
         raise GanvasError(f"{path}: labels go from {low} to {high}, but {known}.")
     if not names and high >= 100_000:
         raise GanvasError(f"{path}: labels go up to {high}: are these classes?", "Classes count from 0 without gaps.")
-    return names or [str(i) for i in range(high + 1)]
 
 
 def _text(value: object) -> str:
