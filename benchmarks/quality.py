@@ -29,6 +29,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from reproduce import RESULTS, ROOT
@@ -188,14 +189,19 @@ def samples(run: Path) -> tuple[Tensor, int]:
 def train(
     recipe: str, folder: str, minutes: Sequence[float], seed: int, name: str, size: int, options: list[str]
 ) -> None:
+    """Trains to each mark and scores; goes on from the last mark that has a result, if the run is still there."""
     judge = Judge(open_data(folder, ImageOptions(size=size)))
+    identity = (name, recipe, shlex.join(options), seed)
     words = "".join(c if c.isalnum() else "-" for c in " ".join(options)).strip("-")
     run = RUNS / f"{name}-{recipe}-{seed}-{words}"
     start = [sys.executable, "-m", "ganvas", "train"]
     first = [recipe, "--data", folder, "--size", str(size), "--seed", str(seed), "--images", "100000000"]
     command = [*start, *first, "--out", str(run), "--overwrite", *QUIET, *options]
+    done = [r["minutes"] for r in lines() if (r["data"], r["recipe"], r["options"], r["seed"]) == identity]
     used = 0.0
-    for mark in minutes:
+    if done and run.exists():
+        used, command = 60 * max(done), [*start, "--resume", str(run), "--quiet"]
+    for mark in (m for m in minutes if 60 * m > used):
         used += train_for(command, 60 * mark - used)
         command = [*start, "--resume", str(run), "--quiet"]
         pictures, images = samples(run)
@@ -222,15 +228,19 @@ def processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+def lines() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in LINES.read_text().splitlines()] if LINES.exists() else []
+
+
 def table() -> str:
     """All results, those of one data set together, in the order in which they were measured."""
     columns = ("kid E x 1000", "kid N x 1000", "fid E", "fid N", "coverage E", "coverage N", "memorisation N")
-    lines = [f"| data | recipe | CPU-minutes | images | {' | '.join(columns)} |", "|---" * (4 + len(columns)) + "|"]
-    for line in sorted(map(json.loads, LINES.read_text().splitlines()), key=lambda r: r["data"]):
+    rows = [f"| data | recipe | CPU-minutes | images | {' | '.join(columns)} |", "|---" * (4 + len(columns)) + "|"]
+    for line in sorted(lines(), key=lambda r: r["data"]):
         name = f"`{' '.join(filter(None, (line['recipe'], line['options'])))}`"
         values = [f"{line['scores'][c]:,.2f}" if c in line["scores"] else "" for c in columns]
-        lines.append(f"| {line['data']} | {name} | {line['minutes']:g} | {line['images']:,} | {' | '.join(values)} |")
-    return "\n".join(lines)
+        rows.append(f"| {line['data']} | {name} | {line['minutes']:g} | {line['images']:,} | {' | '.join(values)} |")
+    return "\n".join(rows)
 
 
 def main() -> None:

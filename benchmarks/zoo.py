@@ -97,6 +97,8 @@ SAMPLING = ("high-quality", "fid")
 
 NOT_FOR: dict[tuple[str, str], str] = {
     ("points", "dcgan"): "convolutions need images",
+    ("points", "projected-gan"): "a feature network needs images",
+    ("points", "fastgan"): "convolutions need images",
     ("points", "vq-vae"): "a grid of codes needs images",
     ("points", "vqgan"): "a grid of codes needs images",
     ("points", "iwae-mnist"): "its likelihood is of black and white pixels",

@@ -34,6 +34,8 @@ class FastGAN(GAN):
     f are feature maps of D, G_f small decoders that learn with D, T_f the part of x that a map shows. So D's features must
     keep what is in an image, and D cannot judge a small data set by a few details.
 
+    As in the authors' program both players learn from the same generated images.
+
     critic: as `DrawingCritic`. distance: d, from a drawing and its target to (N,). reconstruction: w.
     view: as for `GAN`. The decoders draw the view of an image that the critic was shown.
 
@@ -51,7 +53,7 @@ class FastGAN(GAN):
         loss: Adversarial | None = None,
         view: Callable[[Tensor, int], Tensor] | None = None,
     ) -> None:
-        super().__init__(generator, critic, prior, loss or Hinge(), view=view)
+        super().__init__(generator, critic, prior, loss or Hinge(), view=view, one_draw=True)
         self.distance, self.reconstruction = distance, reconstruction
 
     def players(self) -> Sequence[Player]:
