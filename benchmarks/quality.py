@@ -37,7 +37,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganvas import service
 from ganvas.data import Data, open_data
 from ganvas.data.domains.image_files import ImageOptions
 from ganvas.machine import rng
@@ -46,6 +45,7 @@ from ganvas.metrics.features.efficientnet import efficientnet
 from ganvas.metrics.fid import frechet_distance
 from ganvas.metrics.images import as_float
 from ganvas.metrics.prdc import prdc
+from ganvas.use.opening import open_run
 
 LINES = RESULTS / "quality.jsonl"
 RUNS = ROOT / "runs" / "quality"
@@ -180,7 +180,7 @@ def train_for(command: Sequence[str], seconds: float) -> float:
 @torch.inference_mode()
 def samples(run: Path) -> tuple[Tensor, int]:
     """Uncurated samples of a run's average, (NUM_SAMPLES, C, H, W) in [−1, 1], and the images that it has seen."""
-    opened = service.open_run(run)
+    opened = open_run(run)
     with rng.seeded(0, "quality"):
         drawn = [opened.model.sample(n) for n in [50] * (NUM_SAMPLES // 50)]
     return torch.cat(drawn).clamp(-1, 1), opened.images_seen
