@@ -9,6 +9,7 @@ from pathlib import Path
 # where there are more of them than cores, spinning takes the time of those that work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("MKL_DYNAMIC", "FALSE")  # else a process has no more threads than the machine has cores
 
 import pytest
 import torch

@@ -139,6 +139,7 @@ def test_periods_that_were_given_are_exact_and_stay_with_the_run(tmp_path: Path)
 
 
 @pytest.mark.trains
+@pytest.mark.filterwarnings("ignore:Images are judged by a random feature network")  # where the extra is not installed
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_goes_on_as_if_it_had_never_stopped(tmp_path: Path, recipe: str) -> None:
     known = options(RECIPES[recipe])
