@@ -132,9 +132,9 @@ def test_periods_that_were_given_are_exact_and_stay_with_the_run(tmp_path: Path)
     ganvas.train("vae", images=640, **again)
     told = [line["images"] for line in logged(tmp_path / "run") if line.get("split") == "train"]
     assert told == [*range(16, 641, 16)]
-    with pytest.raises(GanvasError, match="log-every 16, not 32"):
+    with pytest.raises(GanvasError, match="`log_every` 16, not 32"):
         ganvas.train("vae", images=640, log_every=32, **again)
-    with pytest.raises(GanvasError, match="--log-every must be at least 1"):
+    with pytest.raises(GanvasError, match="`log_every` must be at least 1"):
         ganvas.train("vae", log_every=0, out=tmp_path / "none", **TINY)
 
 

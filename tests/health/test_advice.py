@@ -6,10 +6,10 @@ import re
 import pytest
 
 from ganvas import service
-from ganvas.cli.verbs import Training
 from ganvas.health import DETECTORS
 from ganvas.health.advice import REMEDIES, advice
 from ganvas.recipes import RECIPES
+from ganvas.runs.settings import Training
 from ganvas.training.recipe import fits, options
 
 

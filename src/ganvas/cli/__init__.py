@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         run(verb, rest)
     except GanvasError as error:
-        fail(error.message, error.hint)
+        fail(*error.on_command_line())
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from ganvas.data import Data, identity
 from ganvas.data.identity import Identity
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.machine import distributed
 
-DATA_CHANGED = "Put the data back as they were, start a new run, or go on all the same: --changed-data"
+DATA_CHANGED = f"Put the data back as they were, start a new run, or go on all the same: {option('changed_data', True)}"
 
 
 def identity_of(

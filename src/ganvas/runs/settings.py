@@ -1,18 +1,21 @@
 """What a run was asked to do: recipe, data and training options, as recipe.json holds them."""
 
 import dataclasses
-import math
+import functools
 import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, cast, get_args, get_type_hints
 
 import ganvas
 from ganvas.data import DataInfo, ImageOptions
-from ganvas.machine.precision import PRECISIONS, Precision
+from ganvas.errors import GanvasError, option
+from ganvas.machine.checks import at_least
+from ganvas.machine.precision import Precision
 from ganvas.training.callbacks import Every, Sparser, When
+from ganvas.training.recipe import describe, fits
 
 GROWING = {
     "log_every": Sparser(1_000),
@@ -25,35 +28,84 @@ GROWING = {
 PERIODS = ("checkpoint_every", *GROWING)
 
 
-@dataclass(frozen=True)
-class Training:
-    """The options of a training run that are not its recipe's. Periods are in images seen; None for those of `GROWING`.
+def grows(period: str) -> str:
+    """What is said of a period that need not be given."""
+    how = GROWING[period]
+    return f"if not given, {how.first:,} at first, and up to {1 << how.doublings} times as many later"
 
-    labels: so many training examples keep theirs, chosen by the seed; None for all that there are.
-    keep: so many of the newest checkpoints stay, besides the best.
-    health_every: between two looks at the model's vital signs. rewinds: how often training may go back to a checkpoint when
-        numbers are not finite. skip_gradient_norm, precision, compile: see `Trainer`.
-    sync_batchnorm: whether several processes normalise over the whole batch, and not each over its part of it.
+
+@dataclass(frozen=True)
+class About:
+    """What help says about an option, and the least number that it may be."""
+
+    help: str
+    least: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The options of a training run that are not its recipe's.
+
+    The command line makes flags of these fields, `train` takes them as keyword arguments, and `recipe.json` holds them.
+    Where a field without a default is not given, the recipe says its value. Periods are in images seen; one that is None
+    follows `GROWING`. Raises GanvasError when a value is of the wrong type or out of range.
     """
 
-    images: int
-    batch_size: int
-    seed: int = 0
-    labels: int | None = None
-    device: str = "cpu"
-    log_every: int | None = None
-    validate_every: int | None = None
-    checkpoint_every: int | None = None
-    keep: int = 2
-    metrics: tuple[str, ...] = ()
-    metrics_every: int | None = None
-    keep_best: str | None = None
-    health_every: int | None = None
-    rewinds: int = 3
-    skip_gradient_norm: float | None = None
-    sync_batchnorm: bool = False
-    precision: Precision = "float32"
-    compile: bool = False
+    images: Annotated[int, About("how many images to see in all", least=1)]
+    batch_size: Annotated[int, About("images in a step", least=1)]
+    seed: Annotated[int, About("of weights, order and noise")] = 0
+    labels: Annotated[
+        int | None,
+        About(
+            "so many training examples keep theirs, chosen by the seed, for recipes that learn from few; else all", 1
+        ),
+    ] = None
+    device: Annotated[str, About("cpu, cuda, mps or auto")] = "cpu"
+    log_every: Annotated[int | None, About(f"images between two lines of metrics; {grows('log_every')}", 1)] = None
+    validate_every: Annotated[
+        int | None, About(f"images between two looks at held-out data; {grows('validate_every')}", 1)
+    ] = None
+    checkpoint_every: Annotated[
+        int | None,
+        About("images between two checkpoints; if not given, 5 seconds, or 200 times as long as saving takes", 1),
+    ] = None
+    keep: Annotated[int, About("so many of the newest checkpoints, besides the best", 1)] = 2
+    metrics: Annotated[
+        tuple[str, ...], About("measured during training on few samples: names of ganvas metrics, with commas")
+    ] = ()
+    metrics_every: Annotated[int | None, About(f"images between two measurements; {grows('metrics_every')}", 1)] = None
+    keep_best: Annotated[
+        str | None, About("the metric whose best checkpoint is kept, by its first score; opened with best")
+    ] = None
+    health_every: Annotated[
+        int | None, About(f"images between two looks at the model's health; {grows('health_every')}", 1)
+    ] = None
+    rewinds: Annotated[int, About("how often to go back to a checkpoint when a loss is NaN or infinite", 0)] = 3
+    skip_gradient_norm: Annotated[
+        float | None, About("skip moves whose gradient norm is so many times the usual one; 10, say")
+    ] = None
+    sync_batchnorm: Annotated[
+        bool, About("several processes normalise over the whole batch together, as one process does")
+    ] = False
+    precision: Annotated[
+        Precision, About("of networks in training: bf16 is for hardware that has it; what needs float32 keeps it")
+    ] = "float32"
+    compile: Annotated[bool, About("make one graph of each player's turn by torch.compile; takes a minute first")] = (
+        False
+    )
+
+    def __post_init__(self) -> None:
+        for name, (kind, about) in training_options().items():
+            value = getattr(self, name)
+            if not fits(value, kind):
+                raise GanvasError(f"{option(name)} cannot be {value!r}.", f"It takes {describe(kind)}.")
+            if value is not None and about.least is not None:
+                at_least(value, about.least, name)
+        if self.skip_gradient_norm is not None and not self.skip_gradient_norm > 1:
+            raise GanvasError(
+                f"{option('skip_gradient_norm')} must be above 1, not {self.skip_gradient_norm:g}.",
+                "It is how many times its usual gradient norm a move may have: 10, say.",
+            )
 
     def when(self, period: str) -> When:
         """When what has this period, a key of `GROWING`, is due."""
@@ -63,6 +115,35 @@ class Training:
     def not_named(self, old: "Training") -> "Training":
         """These options, with the periods of `old` where none are given."""
         return replace(self, **{name: getattr(old, name) for name in PERIODS if getattr(self, name) is None})
+
+
+@functools.cache
+def training_options() -> dict[str, tuple[Any, About]]:
+    """The type of each training option, and what is said of it."""
+    hints = get_type_hints(Training, include_extras=True)
+    split = {field.name: get_args(hints[field.name]) for field in dataclasses.fields(Training)}
+    return {name: (parts[0], parts[1]) for name, parts in split.items()}
+
+
+RESERVED = frozenset(
+    {
+        *(
+            "recipe",
+            "data",
+            "out",
+            "image_options",
+            "overwrite",
+            "resume",
+            "resume_if_there",
+            "changed_data",
+            "quiet",
+        ),  # of `train`
+        *("file", "help"),
+        *(field.name for field in dataclasses.fields(ImageOptions)),
+        *(field.name for field in dataclasses.fields(Training)),
+    }
+)
+"""Names that a recipe's own options cannot have: training takes what is given by them."""
 
 
 @dataclass(frozen=True)
@@ -128,33 +209,15 @@ def text(value: object) -> str:
     return value
 
 
-MAY_BE_NONE = ("labels", "skip_gradient_norm", *PERIODS)
-
-LEAST = {"seed": -(2**63), "rewinds": 0}
-"""Of training's whole numbers; of all others 1."""
-
-
 def training_from_json(given: Mapping[str, Any]) -> Training:
-    options: dict[str, Any] = {**given, "metrics": tuple(map(text, given.get("metrics", ())))}
-    training = Training(**options)
-    for field in dataclasses.fields(Training):
-        value = getattr(training, field.name)
-        if field.name == "device" or (field.name == "keep_best" and value is not None):
-            text(value)
-        elif field.name in ("sync_batchnorm", "compile"):
-            if not isinstance(value, bool):
-                raise TypeError(f"training option {field.name} cannot be {value!r}")
-        elif field.name == "precision":
-            if value not in PRECISIONS:
-                raise TypeError(f"training option {field.name} cannot be {value!r}")
-        elif field.name in ("metrics", "keep_best") or (field.name in MAY_BE_NONE and value is None):
-            continue
-        elif field.name == "skip_gradient_norm":
-            if not isinstance(value, float) or not 1 < value < math.inf:
-                raise TypeError(f"training option {field.name} cannot be {value!r}")
-        elif not isinstance(value, int) or isinstance(value, bool) or value < LEAST.get(field.name, 1):
-            raise TypeError(f"training option {field.name} cannot be {value!r}")
-    return training
+    """What `recipe.json` holds of training. Raises ValueError or TypeError when it is not as a run writes it."""
+    try:
+        options: dict[str, Any] = {
+            name: tuple(cast(list[Any], value)) if isinstance(value, list) else value for name, value in given.items()
+        }
+        return Training(**options)
+    except GanvasError as error:
+        raise ValueError(f"training option {error.message}") from error
 
 
 def published_settings(settings: Settings) -> dict[str, Any]:

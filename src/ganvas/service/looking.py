@@ -49,8 +49,8 @@ def recipes() -> list[RecipeFacts]:
 def data(
     source: str, *, out: Path | None = None, num: int = 100, image_options: ImageOptions = ImageOptions()
 ) -> dict[str, Any]:
-    """Facts about a data source, and in `out` a picture of `num` examples, each class with its share."""
-    at_least(num, 1, "--num")
+    """Facts about a data source, and in `out` a picture of its first `num` examples."""
+    at_least(num, 1, "num")
     loaded = open_data(source, image_options)
     if out is not None:
         shown = num if len(loaded.info.shape) == 3 else len(loaded.train)
@@ -65,7 +65,7 @@ def clear_cache() -> tuple[int, int]:
 
 def check(file: str, *, data: str = "glyphs", image_options: ImageOptions = ImageOptions()) -> Facts:
     """One dry step of a recipe on a data source: players, terms, and the parameters that no term reaches."""
-    function, _ = find_recipe(file)
+    function = find_recipe(file).function
     loaded = open_data(data, image_options)
     recipe = build(function, loaded.info, {})
     trainer = Trainer(recipe.model, recipe.optimizers, transform=recipe.transform)

@@ -44,7 +44,7 @@ def sample(
     prior: to be fitted to the codes of the run's training data, in place of the one it was trained with.
     truncation: ψ, how far codes stay from the prior's mean: 1 as drawn, 0.7 more typical and less varied.
     """
-    at_least(num, 1, "--num")
+    at_least(num, 1, "num")
     memory.must_fit(8 * num * math.prod(run.info.shape), f"{num:,} samples", "Ask for fewer: --num 64")
     if not out.suffix and len(run.info.shape) != 3:
         raise GanvasError("Points are no pictures: a folder cannot hold them.", "Write --out samples.npz or points.png")
@@ -69,7 +69,7 @@ def reconstruct(run: Run, data: str, out: Path, *, num: int = 32, search: Search
 
     search: how codes are searched for, for a run without an encoder.
     """
-    at_least(num, 1, "--num")
+    at_least(num, 1, "num")
     if search is None:
         must_encode(run, "reconstruct")
     split = as_trained(run, data).held_out
@@ -104,7 +104,7 @@ def interpolate(
 
     class_name: of a conditional run, the class of all of them; one chosen by the seed where none is named.
     """
-    at_least(num, 2, "--num")
+    at_least(num, 2, "num")
     memory.must_fit(8 * num * math.prod(run.info.shape), f"A walk of {num:,} pictures", "Ask for fewer: --num 11")
     if len(run.info.shape) != 3:
         raise GanvasError("The run was trained on points, and a walk is a row of pictures.")

@@ -185,9 +185,9 @@ def continuum(
     Raises GanvasError for all that a user can get wrong.
     """
     chosen = checked(weights)
-    at_least(seeds, 1, "--seeds")
-    at_least(images, 1, "--images")
-    at_least(num, MIN_EXAMPLES, "--num")
+    at_least(seeds, 1, "seeds")
+    at_least(images, 1, "images")
+    at_least(num, MIN_EXAMPLES, "num")
     if "weight" in options:
         raise GanvasError("A continuum goes over weights.", "Use --weights 0,0.5,1.")
     loaded = open_data(data, image_options)

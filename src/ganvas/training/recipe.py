@@ -147,5 +147,7 @@ def describe(kind: Any) -> str:
         return "one of " + ", ".join(repr(choice) for choice in get_args(kind))
     if origin in (Union, types.UnionType):
         return " or ".join(describe(member) for member in get_args(kind))
+    if origin in (tuple, list):
+        return "a list of " + " or ".join(describe(item) for item in get_args(kind) if item is not Ellipsis)
     names = {int: "a whole number", float: "a finite number", bool: "True or False", str: "text", type(None): "nothing"}
     return names.get(kind, str(kind))

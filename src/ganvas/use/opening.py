@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ import torch
 
 from ganvas.data import Data, DataInfo, Split, identity, open_data
 from ganvas.data.identity import Identity
-from ganvas.errors import GanvasError, did_you_mean
+from ganvas.errors import GanvasError, did_you_mean, either, option
 from ganvas.machine import memory, rng
 from ganvas.machine.devices import resolve_device
 from ganvas.recipes import RECIPES, from_file
 from ganvas.runs.directory import PUBLISHED, Directory
-from ganvas.runs.settings import Settings
-from ganvas.training.recipe import Recipe, RecipeFunction, build
+from ganvas.runs.settings import RESERVED, Settings
+from ganvas.training.recipe import Recipe, RecipeFunction, build, recipe_name
+from ganvas.training.recipe import options as recipe_options
 from ganvas.use.export import pull
 from ganvas.use.run import Run
 
@@ -24,14 +25,27 @@ HUB = "hub:"
 """What the name of a model on the Hugging Face hub begins with, where a run's directory may stand."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """A recipe's function, and the user's file that it stands in; None for one of ganvas's own."""
+
+    function: RecipeFunction
+    file: Path | None = None
+
+
 def open_run(path: str | Path, *, file: str | None = None, device: str = "cpu", best: bool = False) -> Run:
     """A trained run, ready to be used; or a model that was exported from one, in a folder or on the hub (hub:USER/NAME).
 
-    file: the user's own Python file, for a run that was made from one. best: the checkpoint that `--keep-best` kept.
+    file: the user's own Python file, for a run that was made from one. best: the checkpoint that `keep_best` kept.
     """
     folder = pull(str(path)[len(HUB) :]) if str(path).startswith(HUB) else Path(path)
     settings = Directory(folder).settings()
-    function = recipe_of(settings, folder, file)
+    return opened(folder, recipe_of(settings, folder, file).function, device, best)
+
+
+def opened(folder: Path, function: RecipeFunction, device: str = "cpu", best: bool = False) -> Run:
+    """The run in a folder, whose recipe was found before."""
+    settings = Directory(folder).settings()
     return Run(
         folder,
         settings,
@@ -51,7 +65,7 @@ def seeded_build(
     most: bytes that making them may take; where none is given, what lets them be trained: weights, gradients and two
     averages of these. GanvasError before more is taken.
     """
-    what, hint = "These networks", "Ask for smaller ones: a smaller --width, for example."
+    what, hint = "These networks", f"Ask for smaller ones: a smaller {option('width')}, for example."
     if most is not None:
         what, hint = "The networks that recipe.json asks for", "They are larger than what the run holds: it is damaged."
     limit = memory.room() // 4 if most is None else min(most, memory.room())
@@ -68,25 +82,38 @@ def most_weights(directory: Directory) -> int:
     return 64 * 2**20 + 16 * max((file.stat().st_size for file in files if file.is_file()), default=0)
 
 
-def find_recipe(name: str) -> tuple[RecipeFunction, Path | None]:
-    """A recipe by its name, or from a Python file, which is executed."""
+def find_recipe(name: str) -> Found:
+    """A recipe by its name, or from a Python file, which is executed. GanvasError when an option has a reserved name."""
     if name.endswith(".py"):
-        return from_file(Path(name)), Path(name)
+        function = from_file(Path(name))
+        refuse_reserved(function)
+        return Found(function, Path(name))
     if name not in RECIPES:
         raise GanvasError(f"No recipe is called {name!r}.", did_you_mean(name, RECIPES))
-    return RECIPES[name], None
+    return Found(RECIPES[name])
 
 
-def recipe_of(settings: Settings, path: Path, file: str | None) -> RecipeFunction:
-    """A run's recipe function. The code of a user's file is executed only when the user names the file."""
+def refuse_reserved(function: RecipeFunction) -> None:
+    """Raises GanvasError when a recipe's option has a name by which training takes an option of its own."""
+    taken = sorted(RESERVED.intersection(recipe_options(function)))
+    if taken:
+        raise GanvasError(
+            f"Recipe {recipe_name(function)!r} has an option {taken[0]!r}, which is a name of training's own options.",
+            f"Give it another name, such as {taken[0]}_of_network. Reserved are: {', '.join(sorted(RESERVED))}.",
+        )
+
+
+def recipe_of(settings: Settings, path: Path, file: str | None) -> Found:
+    """A run's recipe. The code of a user's file is executed only when the user names the file."""
     if settings.file is None:
-        return find_recipe(settings.recipe)[0]
+        return find_recipe(settings.recipe)
     if file is None:
         raise GanvasError(
             f"The run {path} was made from the file {settings.file}, whose code is never executed unasked.",
-            "If you trust that file, name it: --file FILE (ganvas train FILE --resume RUN; in Python open(run, file=FILE)).",
+            f"If you trust that file, name it: {either('--file FILE', '`ganvas.open(run, file=FILE)`')}; to train on:"
+            f" {either('ganvas train FILE --resume RUN', '`ganvas.train(FILE, resume=RUN)`')}.",
         )
-    return from_file(Path(file), settings.recipe)
+    return Found(from_file(Path(file), settings.recipe), Path(file))
 
 
 def as_trained(run: Run, source: str) -> Data:

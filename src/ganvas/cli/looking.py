@@ -1,0 +1,74 @@
+"""Verbs that look: at recipes, data, a model of your own, runs and their health."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from ganvas import service
+from ganvas.cli.flags import Channels, Crop, Json, RunPath, Size, said
+from ganvas.cli.show import show_check, show_data, show_diagnosis, show_recipes, show_runs
+from ganvas.data import ImageOptions
+from ganvas.errors import GanvasError
+from ganvas.runs import listing
+
+
+def recipes(*, json: Json = False) -> None:
+    """What can be trained, one line each with its paper."""
+    show_recipes(service.recipes(), as_json=json)
+
+
+def data(
+    source: Annotated[
+        Positional[str | None],
+        arg(help="glyphs, digits, sprites, ring8, grid25, a folder, idx:DIR, stacked:DIR, npz:FILE, hf:NAME"),
+    ] = None,
+    *,
+    out: Annotated[Path | None, arg(help="a picture of some examples")] = None,
+    num: Annotated[int, arg(help="how many are on the picture")] = 100,
+    size: Size = None,
+    crop: Crop = "center",
+    channels: Channels = None,
+    clear_cache: Annotated[bool, arg(help="remove what was kept of folders that were read before")] = False,
+    json: Json = False,
+) -> None:
+    """Look at a data source: count, size, channels, labels, captions, and the files that cannot be read."""
+    if clear_cache:
+        entries, size_bytes = service.clear_cache()
+        print(f"{entries} decoded folders removed, {size_bytes / 2**20:,.0f} MB.")
+    if source is None:
+        if not clear_cache:
+            raise GanvasError("What data?", "Name a source: ganvas data glyphs")
+        return
+    options = ImageOptions(size=size, crop=crop, channels=channels)
+    show_data(service.data(source, out=out, num=num, image_options=options), as_json=json)
+    said(out)
+
+
+def check(
+    file: Annotated[Positional[str], arg(help="your Python file, or a recipe's name")],
+    *,
+    data: Annotated[str, arg(help="a data source")] = "glyphs",
+    size: Size = None,
+    crop: Crop = "center",
+    channels: Channels = None,
+    json: Json = False,
+) -> None:
+    """One dry step of a model: its players, their terms, and the parameters that no term reaches."""
+    options = ImageOptions(size=size, crop=crop, channels=channels)
+    show_check(service.check(file, data=data, image_options=options), as_json=json)
+
+
+def runs(folder: Annotated[Positional[Path], arg(help="where to look")] = Path("runs"), *, json: Json = False) -> None:
+    """The runs below a folder, newest first: what each is, how far it came, its best scores."""
+    show_runs(listing.runs(folder), as_json=json)
+
+
+def doctor(run: RunPath, *, json: Json = False) -> None:
+    """What ails a run, finished or in training: findings with their evidence, and what to try."""
+    show_diagnosis(service.doctor(run), as_json=json)
+
+
+def report(run: RunPath) -> None:
+    """Write a run's report.html again."""
+    said(service.report(run))

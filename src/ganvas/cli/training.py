@@ -1,0 +1,140 @@
+"""The verb `train`: its flags are made from `Training`, the fields of `ImageOptions` and the recipe's own options."""
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import arg
+
+from ganvas import service
+from ganvas.cli.flags import PLAIN, Channels, Crop, Size, listed
+from ganvas.data import ImageOptions
+from ganvas.errors import GanvasError
+from ganvas.runs.settings import Training, training_options
+from ganvas.training import recipe as recipe_module
+from ganvas.use.opening import find_recipe
+
+Field = tuple[str, Any, Any]
+
+CHANGED_DATA = "go on with a run although examples or labels were added, taken away or changed"
+
+
+@dataclasses.dataclass(kw_only=True)
+class Place:
+    """The flags of `train` that say where data comes from and where the run goes."""
+
+    data: Annotated[
+        str | None, arg(help="a data source: glyphs (taken if none is named), digits, ring8, a folder ...")
+    ] = None
+    out: Annotated[Path | None, arg(help="the run's directory; runs/RECIPE-DATA if none is named")] = None
+    size: Size = None
+    crop: Crop = "center"
+    channels: Channels = None
+    overwrite: Annotated[bool, arg(help="replace the run that is at --out")] = False
+    resume_if_there: Annotated[bool, arg(help="go on with the run at --out if there is one, else begin it")] = False
+    changed_data: Annotated[bool, arg(help=CHANGED_DATA)] = False
+    quiet: Annotated[bool, arg(help="print nothing")] = False
+
+
+RESUMED = ("images", "device")
+"""Training's options that a run which goes on may be given anew."""
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train a recipe on a data source. The recipe's own options are flags, too."""
+    given = list(arguments)
+    name = given.pop(0) if given and not given[0].startswith("-") else None
+    resume = take_resume(given)
+    if resume is not None:
+        go_on(name, resume, given)
+        return
+    if name is None:
+        if any(flag in given for flag in ("-h", "--help")):
+            print(TRAIN_HELP)
+            return
+        raise GanvasError("What should be trained?", "Name a recipe, or your own file: ganvas train vae --data glyphs")
+    found = find_recipe(name)
+    about = recipe_module.card(found.function)
+    flags = [*training_fields(), *recipe_fields(found.function)]
+    kind = dataclasses.make_dataclass("Options", flags, bases=(Place,), kw_only=True)
+    values = parsed(kind, given, f"ganvas train {name}", f"{about.summary}. {about.paper}")
+    values["metrics"] = listed(values["metrics"])
+    image_options = ImageOptions(**{key: values.pop(key) for key in ("size", "crop", "channels")})
+    service.train(found, image_options=image_options, **values)
+
+
+def go_on(name: str | None, resume: Path | str, arguments: Sequence[str]) -> None:
+    """Train a run on. resume: the run, or "" if --out names it."""
+    out = ("out", Annotated[Path | None, arg(help="the run, if --resume does not name it")], field_of(None))
+    changed = ("changed_data", Annotated[bool, arg(help=CHANGED_DATA)], field_of(False))
+    quiet = ("quiet", Annotated[bool, arg(help="print nothing")], field_of(False))
+    kind = dataclasses.make_dataclass("Resume", [out, *training_fields(RESUMED), changed, quiet], kw_only=True)
+    about = "Go on with a run. Its data, batch size and options stay as they were."
+    values = parsed(kind, arguments, "ganvas train --resume RUN", about)
+    out = values.pop("out")
+    if resume and out is not None:
+        raise GanvasError(
+            "--resume names the run that goes on, and --out names one, too.", "Leave --out out: a run stays there."
+        )
+    if not resume and out is None:
+        raise GanvasError("Which run should go on?", "Name it: ganvas train --resume RUN")
+    service.train(name, resume=resume or out, **values)
+
+
+def parsed(kind: type, arguments: Sequence[str], program: str, about: str) -> dict[str, Any]:
+    """The values of a dataclass's fields by the flags that were given."""
+    values = tyro.cli(kind, args=list(arguments), prog=program, description=about, config=PLAIN)
+    return {field.name: getattr(values, field.name) for field in dataclasses.fields(values)}
+
+
+TRAIN_HELP = """\
+usage: ganvas train RECIPE|FILE [--data SOURCE] [--out DIR] [--images N] [--batch-size B] [--seed S] [--device D] ...
+       ganvas train RECIPE --help         all flags, with the recipe's own
+       ganvas train --resume RUN          go on where a run stopped
+       ganvas recipes                     what RECIPE can be; FILE is a Python file of yours"""
+
+
+def take_resume(arguments: list[str]) -> Path | str | None:
+    """Takes `--resume [RUN]` out of the arguments: None where it is not, "" where it names no run."""
+    for index, argument in enumerate(arguments):
+        if argument == "--resume":
+            named = index + 1 < len(arguments) and not arguments[index + 1].startswith("-")
+            run = arguments[index + 1] if named else ""
+            del arguments[index : index + 1 + named]
+            return run
+        if argument.startswith("--resume="):
+            return arguments.pop(index).partition("=")[2]
+    return None
+
+
+def training_fields(names: Sequence[str] = ()) -> list[Field]:
+    """Training's options as fields of a dataclass; those without a default may be left out. names: only these."""
+    defaults = {field.name: field.default for field in dataclasses.fields(Training)}
+    fields: list[Field] = []
+    for name, (kind, about) in training_options().items():
+        default = defaults[name]
+        if default is dataclasses.MISSING:
+            kind, default = kind | None, None
+        if kind == tuple[str, ...]:  # names with commas between them
+            kind, default = str, ",".join(default or ())
+        if not names or name in names:
+            fields.append((name, Annotated[kind, arg(help=about.help)], field_of(default)))
+    return fields
+
+
+def field_of(default: object) -> Any:
+    return dataclasses.field(default=default)
+
+
+def recipe_fields(function: Callable[..., Any]) -> list[Field]:
+    """A recipe's arguments as fields of a dataclass, each with its line of the docstring's `Args:` as help."""
+    text = inspect.getdoc(function) or ""
+    lines = dict(re.findall(r"^ {4}(\w+): (.+)$", text.partition("Args:")[2], re.MULTILINE))
+    return [
+        (o.name, Annotated[o.type, arg(help=lines.get(o.name, ""))], field_of(o.default))
+        for o in recipe_module.options(function).values()
+    ]

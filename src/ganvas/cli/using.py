@@ -1,0 +1,116 @@
+"""Verbs that use a trained run: sample, reconstruct, interpolate, encode, export."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import arg
+
+from ganvas import service
+from ganvas.cli.flags import Best, Device, File, Invert, RunPath, Starts, Steps, said
+from ganvas.use.export import Format
+from ganvas.use.fitted_priors import Gaussian, GaussianMixture, PostHocPrior, SecondStage
+from ganvas.use.inversion import Search
+
+PriorName = Literal["own", "gaussian", "gmm", "vae"]
+PRIORS: dict[str, PostHocPrior | None] = {
+    "own": None,
+    "gaussian": Gaussian(),
+    "gmm": GaussianMixture(),
+    "vae": SecondStage(),
+}
+
+
+def sample(
+    run: RunPath,
+    *,
+    out: Annotated[Path, arg(help="grid.png, a folder, or samples.npz")],
+    num: int = 64,
+    seed: int = 0,
+    classes: Annotated[str | None, arg(name="class", help="of a conditional run: a class's name, or all")] = None,
+    prior: Annotated[PriorName, arg(help="fitted to the training data's codes, in place of the model's own")] = "own",
+    truncation: Annotated[
+        float | None, arg(help="0.7, say: codes nearer to the prior's mean, more typical and less varied; 1 as drawn")
+    ] = None,
+    best: Best = False,
+    file: File = None,
+    device: Device = "cpu",
+) -> None:
+    """Draw samples from a run."""
+    opened = service.open_run(run, file=file, device=device, best=best)
+    made = service.sample(opened, out, num=num, seed=seed, classes=classes, prior=PRIORS[prior], truncation=truncation)
+    said(made)
+
+
+def reconstruct(
+    run: RunPath,
+    *,
+    data: Annotated[str, arg(help="a data source; its held-out examples are taken")],
+    out: Annotated[Path, arg(help="grid.png")],
+    num: int = 32,
+    invert: Invert = False,
+    steps: Steps = 300,
+    starts: Starts = 4,
+    best: Best = False,
+    file: File = None,
+    device: Device = "cpu",
+) -> None:
+    """Examples of a data source, each row above what the run makes of it."""
+    search = Search(steps, starts) if invert else None
+    opened = service.open_run(run, file=file, device=device, best=best)
+    said(service.reconstruct(opened, data, out, num=num, search=search))
+
+
+def interpolate(
+    run: RunPath,
+    *,
+    out: Annotated[Path, arg(help="strip.png or walk.gif")],
+    start: Annotated[Path | None, arg(name="from", help="an image; without it the walk is between two samples")] = None,
+    end: Annotated[Path | None, arg(name="to", help="an image")] = None,
+    num: Annotated[int, arg(help="pictures on the way, both ends included")] = 11,
+    seed: int = 0,
+    class_name: Annotated[
+        str | None, arg(name="class", help="of a conditional run: the class of the whole walk; else one by the seed")
+    ] = None,
+    best: Best = False,
+    file: File = None,
+    device: Device = "cpu",
+) -> None:
+    """A walk between two images, or between two samples."""
+    opened = service.open_run(run, file=file, device=device, best=best)
+    said(service.interpolate(opened, out, start=start, end=end, num=num, seed=seed, class_name=class_name))
+
+
+def encode(
+    run: RunPath,
+    *,
+    data: Annotated[str, arg(help="a data source")],
+    out: Annotated[Path, arg(help="codes.npz: mean, scale (N, L), labels")],
+    split: Literal["train", "held-out"] = "train",
+    num: Annotated[int | None, arg(help="so many of the first examples; all if none")] = None,
+    invert: Invert = False,
+    steps: Steps = 300,
+    starts: Starts = 4,
+    best: Best = False,
+    file: File = None,
+    device: Device = "cpu",
+) -> None:
+    """Codes of a data source's examples: the posterior's mean and scale, with the labels."""
+    search = Search(steps, starts) if invert else None
+    opened = service.open_run(run, file=file, device=device, best=best)
+    said(service.encode(opened, data, out, split=split, limit=num, search=search))
+
+
+def export(
+    run: RunPath,
+    *,
+    to: Annotated[
+        Format,
+        arg(help="torch.export programs, ONNX programs, a folder as the Hugging Face hub has it, or the hub itself"),
+    ],
+    out: Annotated[Path | None, arg(help="a new folder")] = None,
+    repo: Annotated[str | None, arg(help="USER/NAME on the hub, for --to hub")] = None,
+    best: Best = False,
+    file: File = None,
+) -> None:
+    """The networks that samples, reconstructions and codes are made with, as others take them."""
+    print(service.export(service.open_run(run, file=file, best=best), to, out, repo))

@@ -1,0 +1,125 @@
+"""What is checked of a training run before a file is written. Each check raises GanvasError."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from ganvas.data import Data
+from ganvas.errors import GanvasError, option
+from ganvas.machine import distributed, storage
+from ganvas.machine.devices import check_precision, resolve_device
+from ganvas.metrics.catalog import metric
+from ganvas.nn.synchronised import batch_norms
+from ganvas.runs.directory import Directory
+from ganvas.runs.settings import GROWING, Settings, Training, described
+from ganvas.training import checkpoint
+from ganvas.training.recipe import Recipe
+
+
+def check(training: Training, name: str, built: Recipe, loaded: Data, place: distributed.Place) -> None:
+    """Raises GanvasError when a new run's options do not go with each other, with its recipe or with its data."""
+    if training.labels is not None:
+        may_hide_labels(name, built)
+    if training.sync_batchnorm and not batch_norms(built.model):
+        raise GanvasError(
+            f"The networks of recipe {name!r} have no batch normalisation here.",
+            f"Leave {option('sync_batchnorm')} out: there is nothing to be the same on several processes.",
+        )
+    if training.compile and built.model.takes_second_derivatives:
+        raise GanvasError(
+            f"Recipe {name!r} takes gradients of its gradients, which no compiled turn has.",
+            f"Leave {option('compile')} out.",
+        )
+    first_measured = training.metrics_every or GROWING["metrics_every"].first
+    if training.keep_best and first_measured > training.images:
+        raise GanvasError(
+            f"{option('keep_best')} measures after {first_measured} images first, and the run sees only"
+            f" {training.images}.",
+            f"Measure more often: {option('metrics_every', 'N')}",
+        )
+    check_sizes(training, loaded, place)
+
+
+def check_sizes(training: Training, loaded: Data, place: distributed.Place) -> None:
+    """Raises GanvasError when the batch fits neither the data nor the processes, or the device lacks the precision."""
+    check_precision(training.precision, resolve_device(training.device))
+    num = len(loaded.train)
+    if training.batch_size > num:
+        raise GanvasError(
+            f"A batch of {training.batch_size} is larger than the data, which has {num} training examples.",
+            f"Use {option('batch_size', num)} or less.",
+        )
+    if training.batch_size % place.world_size:
+        raise GanvasError(
+            f"A batch of {training.batch_size} cannot be shared out evenly among {place.world_size} processes."
+        )
+
+
+def may_hide_labels(name: str, recipe: Recipe) -> None:
+    """Raises GanvasError when a recipe cannot learn from few labels."""
+    if recipe.labelled_share == 0:
+        why = "is told the class of every example" if recipe.num_classes else "has no use for labels"
+        raise GanvasError(
+            f"Recipe {name!r} {why}, so {option('labels')} is not for it.", "aae-semi learns from few labels."
+        )
+
+
+def measured(metrics: tuple[str, ...], every: int | None, keep_best: str | None) -> tuple[str, ...]:
+    """What is measured during training: the metrics asked for, and the one that says which checkpoint is best."""
+    asked = metrics if keep_best is None else (*metrics, keep_best)
+    names = tuple(dict.fromkeys(asked))
+    for name in names:
+        metric(name)
+    if every is not None and not names:
+        raise GanvasError(
+            f"{option('metrics_every')} says when to measure, but not what.",
+            f"Name metrics: {option('metrics', ('fid', 'kid'))}",
+        )
+    return names
+
+
+def check_free(path: Path, overwrite: bool) -> None:
+    """Raises GanvasError when something is at `path` that must not be lost."""
+    if not path.exists() or (path.is_dir() and not set(path.iterdir()) - set(storage.leftovers(path))):
+        return
+    if not (path / "recipe.json").is_file():
+        raise GanvasError(
+            f"{path} exists and is not a run, so it will not be touched.", f"Name another {option('out')}."
+        )
+    if not overwrite:
+        raise GanvasError(
+            f"A run exists at {path}, and what was trained is never overwritten unasked.",
+            f"Go on with it ({option('resume', path)}), replace it ({option('overwrite', True)}), or name another"
+            f" {option('out')}.",
+        )
+
+
+def same_run(path: Path, old: Settings, new: Settings) -> None:
+    """Raises GanvasError when a run would go on as something else than what it was; more images are no matter."""
+    then, now = (
+        {
+            "recipe": s.recipe,
+            "data": s.source,
+            "the data": described(s.info),
+            **asdict(s.options),
+            **asdict(s.training),
+            **s.arguments,
+        }
+        for s in (old, new)
+    )
+    for name in now.keys() - {"images", "device"}:
+        if then.get(name) != now[name]:
+            named = name if name in ("recipe", "the data") else option(name)
+            raise GanvasError(
+                f"The run {path} was trained with {named} {then.get(name)}, not {now[name]}.",
+                f"Name another {option('out')}, or go on with it as it was: {option('resume', path)}.",
+            )
+
+
+def check_budget(path: Path, planned: int, images: int) -> None:
+    """Raises GanvasError when a run is to end before where it stands. planned, images: to be seen in all, then and now."""
+    seen = max((int(p.stem) for p in checkpoint.checkpoints(Directory(path).checkpoints)), default=0)
+    if images < min(planned, seen):  # a run sees whole batches, and so more than was planned
+        raise GanvasError(
+            f"The run {path} has seen {seen} images already, and cannot end after {images}.",
+            f"Ask for more of them, or begin another run: {option('out', 'DIR')}",
+        )
