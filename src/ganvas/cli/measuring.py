@@ -6,20 +6,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from ganvas import service
-from ganvas.cli.flags import (
-    Best,
-    Channels,
-    Crop,
-    Device,
-    Features,
-    File,
-    Json,
-    RunPath,
-    Size,
-    listed,
-    numbers,
-    said,
-)
+from ganvas.cli.flags import Best, Channels, Crop, Device, Features, File, Json, RunPath, Size, listed, numbers, said
 from ganvas.cli.show import show_metrics, show_scores
 from ganvas.data import ImageOptions
 from ganvas.metrics.evaluation import FeaturesName, Protocol
