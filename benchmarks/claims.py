@@ -1,10 +1,10 @@
-"""What single papers promise, put to the test on MNIST: classes that are asked for, few labels, codebooks.
+"""Tests claims of papers on MNIST: conditional samples, few labels, codebooks.
 
-    python benchmarks/claims.py run [--data idx:path/to/mnist]     trains what has no result yet, then writes the page
+    python benchmarks/claims.py run [--data idx:path/to/mnist]     trains runs without a result, then writes the page
     python benchmarks/claims.py page                               docs/claims.md from the results that there are
 
-Runs lie in runs/claims, results in benchmarks/results/claims.jsonl, a line a run, written as runs finish. A result counts
-while its recipe's arguments and its budget are still today's. A number on the page is never typed by hand.
+Runs are in runs/claims. Results are in benchmarks/results/claims.jsonl, one line a run, written when the run ends. A result
+is valid while its recipe's arguments and its budget stay the same. No number on the page is typed by hand.
 """
 
 import argparse
@@ -43,24 +43,24 @@ SEEDS = (0, 1, 2)
 
 CONDITIONAL = ("cvae", "cgan", "acgan")
 NAMED = 0.9
-"""How often a classifier should see the class that was asked for."""
+"""The bar: how often a classifier should see the requested class."""
 VARIETY = ("fid", "precision", "recall", "coverage")
-"""One sample a class would be named rightly, too: these tell."""
+"""Scores that detect a model with only one sample per class, which the classifier would accept."""
 
 FEW = (100, 1_000)
 SUPERVISED = ("the same encoder", "lenet")
-"""Classifiers that see the labelled examples and nothing else."""
+"""Classifiers trained on the labelled examples only."""
 
 CODEBOOKS = ("vq-vae", "vqgan")
 USED = 0.8
-"""How much of a codebook should be used."""
+"""The bar: the share of a codebook that should be used."""
 
 IMAGES = {"conditional": 60_000, "few": 300_000, "codebooks": 60_000}
 
 
 @dataclass
 class Result:
-    """One run of a claim. what: the recipe, or what it is compared with. labels: how many it saw, None for all."""
+    """One run of a claim. what: the recipe or its baseline. labels: how many it had, None for all."""
 
     claim: str
     what: str
@@ -77,14 +77,14 @@ class Result:
 
     @property
     def current(self) -> bool:
-        """Whether the recipe's arguments and the budget are still those that this was made with."""
+        """Whether the recipe's arguments and the budget are unchanged since this result."""
         recipe = self.what if self.what in RECIPES else "aae-semi"
         today = json.loads(json.dumps(resolved(RECIPES[recipe], {})))
         return self.images == IMAGES[self.claim] and self.arguments == today
 
 
 def results() -> list[Result]:
-    """Those that still count; of several of one kind and seed, the last."""
+    """The valid results; the last one for each kind and seed."""
     lines = [Result(**json.loads(text)) for text in FILE.read_text().splitlines()] if FILE.exists() else []
     return list({r.key: r for r in lines if r.current}.values())
 
@@ -97,7 +97,7 @@ def keep(result: Result) -> None:
 
 
 def run(location: str, seeds: Sequence[int]) -> None:
-    """Trains and measures what has no result yet, seed by seed."""
+    """Trains and measures runs without a result, seed by seed."""
     for seed in seeds:
         for recipe in CONDITIONAL:
             measure(location, "conditional", recipe, None, seed, ("class-accuracy", "fid", "prdc"))
@@ -110,7 +110,7 @@ def run(location: str, seeds: Sequence[int]) -> None:
 
 
 def measure(location: str, claim: str, recipe: str, labels: int | None, seed: int, metrics: tuple[str, ...]) -> None:
-    """Trains a recipe with its defaults, or goes on with its run, and takes metrics of 10,000 samples or examples."""
+    """Trains a recipe with its defaults, or continues its run. Metrics use 10,000 samples or examples."""
     if (claim, recipe, labels, seed) in {r.key for r in results()}:
         return
     start = time.process_time()
@@ -138,7 +138,7 @@ def directory(recipe: str, labels: int | None, seed: int) -> Path:
 
 
 def last(trained: Run, key: str) -> float:
-    """A value of the last whole epoch in the run's log."""
+    """A value from the last whole epoch in the run's log."""
     lines = [json.loads(text) for text in (trained.path / "metrics.jsonl").read_text().splitlines()]
     return [entry["metrics"][key] for entry in lines if key in entry.get("metrics", {}) and not entry["partial"]][-1]
 
@@ -149,7 +149,7 @@ def opened(location: str) -> Data:
 
 
 def alone(location: str, classifier: str, labels: int, seed: int) -> None:
-    """Held-out accuracy of a classifier that was given the same labelled examples as the run, and no others."""
+    """Held-out accuracy of a classifier trained only on the run's labelled examples."""
     if ("few", classifier, labels, seed) in {r.key for r in results()}:
         return
     data = opened(location)
@@ -169,7 +169,7 @@ def alone(location: str, classifier: str, labels: int, seed: int) -> None:
 
 
 def encoder_alone(few: Data, seed: int) -> float:
-    """The recipe's encoder, noise, optimiser and average, its one player the classifier, as many labelled examples seen."""
+    """Trains the recipe's encoder as a classifier: same noise, optimiser, average and number of labelled examples."""
     recipe = seeded_build(RECIPES["aae-semi"], few.info, {}, seed)
     classifier = [player for player in recipe.model.players() if player.name == "classifier"]
     recipe.model.players = lambda: classifier
@@ -193,9 +193,9 @@ def page() -> str:
     lines = [
         "# Claims put to the test",
         "",
-        "What single papers promise, tried on MNIST with each recipe's defaults and measured on its 10,000 test images, or",
-        "as many samples. Values are means ± standard error over seeds, seconds are CPU time of training, and",
-        "`python benchmarks/claims.py run` makes all of it again.",
+        "This page tests claims of papers on MNIST, with each recipe's defaults. Scores use the 10,000 test images, or",
+        "10,000 samples. Values are means ± standard error over seeds. Seconds are CPU time of training.",
+        "`python benchmarks/claims.py run` repeats the measurement.",
         "",
     ]
     for section in (conditional, few_labels, codebooks):
@@ -206,13 +206,13 @@ def page() -> str:
 def conditional(found: Sequence[Result]) -> list[str]:
     rows = [(name, of(found, "conditional", name)) for name in CONDITIONAL]
     return [
-        "## A class that is asked for",
+        "## Conditional samples",
         "",
-        f"{IMAGES['conditional']:,} images seen, then 10,000 samples, as many of each class. A LeNet trained on real digits",
-        f"says what it sees; the bar is {NAMED:.0%}. A model that knew one picture a class would pass: recall and coverage,",
-        "in the LeNet's features, tell how much of the real digits the samples reach.",
+        f"Each model sees {IMAGES['conditional']:,} images and then draws 10,000 samples, 1,000 of each class. A LeNet",
+        f"trained on real digits classifies them; the bar is {NAMED:.0%}. A model with one picture per class would pass this",
+        "test. So recall and coverage, in the LeNet's features, measure how much of the real digits the samples cover.",
         "",
-        head("recipe", "seen as the class asked for", *VARIETY, "seeds", "CPU s"),
+        head("recipe", "classified as the requested class", *VARIETY, "seeds", "CPU s"),
         *(
             line(
                 f"`{name}`",
@@ -235,9 +235,9 @@ def few_labels(found: Sequence[Result]) -> list[str]:
     return [
         "## Few labels",
         "",
-        f"The semi-supervised AAE sees {IMAGES['few']:,} images; of the training images so many have a label, as many of",
-        "each class. Beside it, on the same labelled images alone: its own encoder with the same noise and rate, shown",
-        "as many labelled examples; and the LeNet of the metrics.",
+        f"The semi-supervised AAE sees {IMAGES['few']:,} images. The first column says how many training images have a",
+        "label; each class has equally many. Two baselines see the labelled images only: the AAE's own encoder, and the",
+        "LeNet of the metrics. The encoder has the same noise, learning rate and number of labelled examples.",
         "",
         head("labels", "what", "accuracy on the test images", "seeds", "CPU s"),
         *(
@@ -260,10 +260,12 @@ def codebooks(found: Sequence[Result]) -> list[str]:
     return [
         "## Codebooks",
         "",
-        f"{IMAGES['codebooks']:,} images seen; both have the same encoder, grid and codebook, and so the same rate. Use is",
-        f"the share of entries that the last epoch's images came to; the bar is {USED:.0%}. `mse` is in units of [−1, 1],",
-        "`lpd` the squared error in the LeNet's features, and `sharpness` the energy of the reconstructions' slopes over",
-        "the originals', 1 being as sharp.",
+        f"Both models see {IMAGES['codebooks']:,} images. They have the same encoder, grid and codebook, so the same rate.",
+        "",
+        f"- *use*: the share of codebook entries used in the last epoch; the bar is {USED:.0%};",
+        "- `mse`: mean squared error, for pixels in [−1, 1];",
+        "- `lpd`: squared error in the LeNet's features;",
+        "- `sharpness`: gradient energy of the reconstructions, divided by that of the originals; 1 is equally sharp.",
         "",
         head("recipe", "use", "perplexity", "mse", "lpd", "sharpness", "seeds", "CPU s"),
         *(
@@ -273,7 +275,9 @@ def codebooks(found: Sequence[Result]) -> list[str]:
         ),
         "",
         *picture,
-        "*Held-out digits; below them the VQ-VAE's reconstructions, then the VQGAN's. Seed 0.*" if picture else "",
+        "*Rows: held-out digits, reconstructions by the VQ-VAE, reconstructions by the VQGAN. Seed 0.*"
+        if picture
+        else "",
         "",
     ]
 
@@ -291,7 +295,7 @@ def seconds(runs: Sequence[Result]) -> str:
 
 
 def draw(location: str, num: int = 16) -> None:
-    """The picture of the section on codebooks, where this machine has its runs."""
+    """The picture of the section on codebooks, if this machine has its runs."""
     folders = [directory(recipe, None, 0) for recipe in CODEBOOKS]
     if all((folder / "recipe.json").exists() for folder in folders):
         x = opened(location).held_out.batch(torch.arange(num)).x
@@ -304,7 +308,7 @@ def draw(location: str, num: int = 16) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("action", choices=("run", "page"))
-    parser.add_argument("--data", default="idx:../shared/data/mnist", help="where MNIST's four files are")
+    parser.add_argument("--data", default="idx:../shared/data/mnist", help="source of MNIST's four files")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     given = parser.parse_args()
     if given.action == "run":

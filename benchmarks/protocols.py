@@ -1,4 +1,4 @@
-"""Published protocols and their figures, as `reproduce.py` runs them: the cheapest first."""
+"""Published protocols and their numbers, in the order of `reproduce.py`: the cheapest first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ from measuring import cost
 from ganvas.metrics.evaluation import Protocol
 
 MNIST = "../shared/data/mnist"
-"""A folder with MNIST's four files, where nobody names another."""
+"""The default folder of MNIST's four files."""
 
 
 @dataclass(frozen=True)
 class Training:
     """What is trained, and how it is measured.
 
-    data: the source; {mnist} stands for the folder of MNIST's files. images: the protocol's budget. afforded: what two cores
-    can, where that is less; for each seed. protocols: of the scores. dear: of scores that cost so much that the untrained
-    networks are not measured, too.
+    data: the source; {mnist} is replaced by the folder of MNIST's files. images: the protocol's budget. afforded: our smaller
+    budget for each seed, if two cores cannot reach the protocol's. protocols: of the scores. dear: protocols of slow scores;
+    these skip the untrained networks.
     """
 
     recipe: str
@@ -39,9 +39,8 @@ class Training:
 class Experiment:
     """One protocol.
 
-    published: score name to the figure, as it was published. source: where it stands. how: a training, or a computation
-    from a seed to scores. seeds: what is run for the row. notes: what else a reader must know, and why we fall short where
-    we do.
+    published: score name to the published number, as text. source: the publication. how: a training, or a function from a
+    seed to scores. seeds: those of the row. notes: facts that a reader needs, and why our number is worse if it is.
     """
 
     name: str
@@ -57,8 +56,8 @@ def iwae(name: str, title: str, k: int, published: str, source: str) -> Experime
     bound, likelihood = Protocol(("elbo",)), Protocol(("nll",), importance_samples=5_000)
     training = Training("iwae-mnist", "idx:{mnist}", 3_000_000, (bound,), (likelihood,), {"k": k})
     notes = (
-        "nats, on one fixed draw of black and white pixels; all 10,000 test images, 5,000 importance samples each; "
-        "784-200-200-50 tanh, batch 100, 50 epochs of Adadelta"
+        "in nats, on one fixed draw of black and white pixels; all 10,000 test images, 5,000 importance samples each; "
+        "784-200-200-50 tanh networks, batch 100, 50 epochs of Adadelta"
     )
     return Experiment(name, title, source, {"nll": published}, training, (0,), notes)
 
@@ -91,9 +90,7 @@ def stacked(name: str, pack: int, published: tuple[str, str]) -> Experiment:
         afforded=steps * 128 * pack // 50,
     )
     what = "DCGAN" if pack == 1 else f"PacDCGAN{pack}"
-    short = (
-        " After a fiftieth of the budget samples are specks where digits belong: the packed critic is about at chance"
-    )
+    short = " After a fiftieth of the budget, samples show specks and no digits; the packed critic is near chance"
     return Experiment(
         name,
         f"{what}, stacked MNIST, small critic",
@@ -101,14 +98,14 @@ def stacked(name: str, pack: int, published: tuple[str, str]) -> Experiment:
         dict[str, str](zip(("modes", "reverse-kl"), published, strict=True)),
         training,
         (0,),
-        "1,000 modes, 25,600 samples, each channel named by a classifier trained on MNIST; the paper draws new triples at "
-        "every step, here 60,000 are drawn once" + ("" if pack == 1 else "." + short),
+        "1,000 modes, 25,600 samples; a classifier trained on MNIST names the digit of each channel; the paper draws new "
+        "triples at every step, and we draw 60,000 once" + ("" if pack == 1 else "." + short),
     )
 
 
 SPRITES = Protocol(("mig", "sap", "dci", "beta-vae-score", "factor-vae-score", "elbo"), num=5_000)
 SHORT = "a public reproduction of the short protocol"
-MIXTURE = "scores of 2,500 samples; one step is 100 packs; a short run has learnt less of the modes than a long one"
+MIXTURE = "scores of 2,500 samples; one step is 100 packs; a short run covers fewer modes than a long one"
 
 EXPERIMENTS = {
     e.name: e
@@ -118,7 +115,7 @@ EXPERIMENTS = {
             "Dirac-GAN",
             "Mescheder et al. 2018, sections 2 and 3",
             {
-                "no penalty: Re λ": "0: it circles, and never converges",
+                "no penalty: Re λ": "0: circles, never converges",
                 "no penalty: Im λ": "½",
                 "R1, γ = 0.5: Re λ": "−γ/2 = −0.25",
                 "R1, γ = 0.5: Im λ": "√(¼ − γ²/4) = 0.4330",
@@ -126,11 +123,11 @@ EXPERIMENTS = {
                 "R1, γ = 3: the faster λ": "−γ/2 − √(γ²/4 − ¼) = −2.9142",
                 "consensus, γ = 2: Re λ": "−γ/4 = −0.5",
                 "consensus, γ = 2: Im λ": "½",
-                "WGAN clipped at ½: radius of the orbit": "½: it orbits, and never converges",
+                "WGAN clipped at ½: radius of the orbit": "½: orbits, never converges",
             },
             dirac_dynamics,
             (0,),
-            "eigenvalues of the linear flow that fits 2,000 steps of 0.005 from θ = 0.05 best, by the library's trainer",
+            "eigenvalues of the linear flow that best fits 2,000 steps of 0.005 from θ = 0.05, made by the library's trainer",
         ),
         Experiment(
             "ppca",
@@ -173,14 +170,14 @@ EXPERIMENTS = {
             },
             cost,
             (0,),
-            "processor seconds of all threads together, drawing the samples included; 28x28 images, lenet features (trained "
-            "once for a data set and kept, which is not counted), 5,000 importance samples through the IWAE nets",
+            "CPU seconds of all threads, with the drawing of samples; 28x28 images; lenet features, without the training of "
+            "the lenet, which is cached; 5,000 importance samples through the IWAE nets",
         ),
         *(
             Experiment(
                 name,
                 title,
-                "Higgins et al. 2017, table 1, on 2-D shapes of their own",
+                "Higgins et al. 2017, table 1, on their own 2-D shapes",
                 {"beta-vae-score": published},
                 Training(
                     "vae",
@@ -191,9 +188,9 @@ EXPERIMENTS = {
                     afforded=100_000,
                 ),
                 (0, 1, 2),
-                "`sprites` are 51,840 images of 5 factors, drawn after dSprites on a coarser grid: the published figure is "
-                "of other data and shows the order of magnitude alone; the budget beside ours is Locatello et al. 2019's, "
-                "300,000 steps of 64",
+                "`sprites` are 51,840 images of 5 factors, like dSprites on a coarser grid; the published number is for "
+                "other data and shows the order of magnitude only; the protocol's budget is Locatello et al. 2019's, 300,000 "
+                "steps of 64",
             )
             for name, title, beta, published in (
                 ("vae-sprites", "VAE on sprites", 1.0, "0.616 ± 0.005"),

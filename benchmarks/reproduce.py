@@ -1,11 +1,11 @@
-"""Published numbers beside what ganvas obtains: trains, measures, and writes docs/evidence.md.
+"""Compares published numbers with those of ganvas: trains, measures, and writes docs/evidence.md.
 
-    python benchmarks/reproduce.py ring-gan         runs it (or goes on with it), then writes the page
-    python benchmarks/reproduce.py all              the same for every protocol that has no result yet, the cheapest first
-    python benchmarks/reproduce.py page             writes the page from the results that there are
+    python benchmarks/reproduce.py ring-gan         runs or continues it, then writes the page
+    python benchmarks/reproduce.py all              the same for every protocol without a result, the cheapest first
+    python benchmarks/reproduce.py page             writes the page from the results
 
-The protocols are in protocols.py. Runs lie in runs/evidence/, results in benchmarks/results/evidence/NAME.jsonl, a line a
-seed, written as runs finish. A number on the page is never typed by hand.
+The protocols are in protocols.py. Runs are in runs/evidence/. Results are in benchmarks/results/evidence/NAME.jsonl, one line
+a seed, written when a run ends. No number on the page is typed by hand.
 """
 
 import argparse
@@ -40,12 +40,14 @@ RUNS = ROOT / "runs" / "evidence"
 PREFACE = """\
 # Evidence
 
-Published numbers beside those that ganvas obtained. Every row was written by `python benchmarks/reproduce.py NAME`, NAME as
-in the last column, from runs that were really made. Several seeds are given as mean ± standard error; with one seed, ± is
-the standard error over test examples. *Real data* are training examples in place of samples, *untrained* are the same
-networks before their first step; ↓ and ↑ say which way is better. A budget below the protocol's is said in its row: such a
-number is not to be held against the published one, it shows how far the run came. ✗ marks a number that is worse than the
-published one by more than two standard errors of both.
+This page compares published numbers with numbers that ganvas obtained. `python benchmarks/reproduce.py NAME` runs a row
+again and writes it; NAME is in the last column.
+
+- *Obtained*: mean ± standard error over seeds. With one seed, ± is the standard error over test examples.
+- *Real data*: the score of training examples in place of samples. *Untrained*: the same networks before their first step.
+- ↓ and ↑ say which direction is better.
+- *Budget*: a row with a smaller budget than the protocol's says so. Do not compare its number with the published one.
+- ✗ marks a number that is worse than the published one by more than two standard errors of both.
 
 | what | score | published | obtained | real data | untrained | seeds | budget / protocol's | time a seed | NAME |
 |---|---|---|---|---|---|---|---|---|---|"""
@@ -78,7 +80,7 @@ class Result:
 
 
 def run(experiment: Experiment, mnist: str = MNIST, images: int | None = None) -> None:
-    """Every seed that has no result of this budget yet, each written as it comes; what was interrupted goes on."""
+    """Runs every seed without a result of this budget and writes each result at once. Interrupted runs continue."""
     how = experiment.how
     budget = (images or how.budget) if isinstance(how, Training) else 0
     done = {result.seed for result in results(experiment) if result.images == budget}
@@ -108,7 +110,7 @@ def trained(name: str, how: Training, seed: int, mnist: str, budget: int) -> Res
 
 
 def without_untrained(run: Run, protocol: Protocol) -> list[Row]:
-    """What `service.evaluate` gives, but for the scores of the untrained networks."""
+    """The rows of `service.evaluate`, without the scores of the untrained networks."""
     source = run.settings.source
     here = Evaluation.of(run.model, run.recipe, as_trained(run, source), protocol)
     rows = [row for name in here.names() for row in here.rows(name)]
@@ -134,7 +136,7 @@ def keep(experiment: Experiment, result: Result) -> None:
 
 
 def results(experiment: Experiment) -> list[Result]:
-    """What was obtained so far, of any budget; of one seed and budget the newest."""
+    """All results, of any budget; the newest for each seed and budget."""
     if not file_of(experiment).exists():
         return []
     found: dict[tuple[int, int], Result] = {}
@@ -147,7 +149,7 @@ def results(experiment: Experiment) -> list[Result]:
 
 
 def shown(experiment: Experiment) -> list[Result]:
-    """The results of one budget: of those that most seeds have, the longest."""
+    """The results of one budget: the one that most seeds have, and of several the longest."""
     found = results(experiment)
     seeds = Counter(result.images for result in found)
     longest = max(seeds, key=lambda images: (seeds[images], images), default=0)
@@ -162,12 +164,12 @@ def page() -> str:
     table = [line for name, found in made.items() if found for line in rows(EXPERIMENTS[name], found)]
     lines = [PREFACE, *table, "", "## Sources, protocols, and why numbers differ", "", *notes, ""]
     if missing:
-        lines += [f"No result yet: {', '.join(missing)}. `python benchmarks/reproduce.py all` goes on with them.", ""]
+        lines += [f"No result yet: {', '.join(missing)}. `python benchmarks/reproduce.py all` runs them.", ""]
     return "\n".join(lines)
 
 
 def rows(experiment: Experiment, found: Sequence[Result]) -> list[str]:
-    """A line for each score, those with a published figure first."""
+    """A line for each score, those with a published number first."""
     names = [score.name for score in found[0].scores]
     names.sort(key=lambda name: name not in experiment.published)
     made: list[str] = []
@@ -206,7 +208,7 @@ def effort(experiment: Experiment, found: Sequence[Result]) -> list[str]:
 
 
 def obtained(scores: Sequence[Measured]) -> str:
-    """Mean ± standard error over seeds, or of one seed the score with its own error."""
+    """Mean ± standard error over seeds. With one seed, the score with its own error."""
     value, error = mean_and_error(scores)
     return f"{digits(value, None)} ± 0" if len(scores) > 1 and error == 0 else digits(value, error)
 
@@ -243,7 +245,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("name", choices=[*EXPERIMENTS, "all", "page"])
     parser.add_argument("--mnist", default=MNIST, help="the folder of MNIST's four files")
-    parser.add_argument("--images", type=int, help="another budget for each seed; the page says so")
+    parser.add_argument("--images", type=int, help="another budget for each seed; the page shows it")
     given = parser.parse_args()
     for name in EXPERIMENTS if given.name == "all" else [n for n in EXPERIMENTS if n == given.name]:
         run(EXPERIMENTS[name], given.mnist, given.images)

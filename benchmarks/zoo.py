@@ -1,10 +1,10 @@
-"""Every recipe beside its own untrained network, and all of them on equal networks: trains, measures, writes docs/zoo.md.
+"""Trains every recipe, compares it with its untrained network and with the others, and writes docs/zoo.md.
 
     python benchmarks/zoo.py run        trains what has no result yet; --table, --data, --recipes and --seeds choose
     python benchmarks/zoo.py page       docs/zoo.md and its pictures, from the results that there are
 
-Results lie in benchmarks/results/zoo/TABLE-SOURCE.jsonl, a line a run, written as runs finish. A result counts while the
-recipe's arguments and the budget are still those that it was made with. A number on the page is never typed by hand.
+Results are in benchmarks/results/zoo/TABLE-SOURCE.jsonl, one line a run, written when the run ends. A result is valid while
+the recipe's arguments and the budget stay the same. No number on the page is typed by hand.
 """
 
 import argparse
@@ -44,8 +44,8 @@ NUM_SAMPLES, NUM_PAIRS = 14, 3
 class Table:
     """One way to train all recipes.
 
-    images: the budget by source. given: options that override every recipe's; one that lacks any of them has no row.
-    width: of the networks on images, where a recipe names none of its own.
+    images: the budget by source. given: options that override every recipe's; a recipe without them has no row.
+    width: of the networks on images, if the recipe has no default width.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Table:
     batch_size: int | None = None
 
     def options(self, recipe: str, source: str) -> dict[str, Any]:
-        """What a recipe is told."""
+        """The options for a recipe."""
         width = options(RECIPES[recipe]).get("width")
         narrow = self.width and kind(source) == "images" and width is not None and width.default is None
         return {**self.given, "width": self.width} if narrow else dict(self.given)
@@ -74,10 +74,10 @@ SCORES = {"modes": "modes", "high-quality": "modes", "fid": "fid", "mse": "mse",
     "nll": "nll",
     "lpd": "lpd",
 }
-"""Which metric of the catalogue a score is of."""
+"""The catalogue's metric for each score."""
 
 ALWAYS = {"points": ("modes", "mse", "elbo"), "images": ("fid", "mse", "knn", "elbo")}
-"""Metrics of every model that can give them."""
+"""Metrics for every model that supports them."""
 
 FIGURES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
@@ -92,7 +92,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "vq-vae": ("mse", "mse"),
     "vqgan": ("lpd", "lpd"),
 }
-"""The score that a recipe's paper is about, on points and on images; of all others, the quality of samples."""
+"""The main score of each recipe's paper, on points and on images. All other recipes use the quality of samples."""
 SAMPLING = ("high-quality", "fid")
 
 NOT_FOR: dict[tuple[str, str], str] = {
@@ -101,12 +101,12 @@ NOT_FOR: dict[tuple[str, str], str] = {
     ("points", "fastgan"): "convolutions need images",
     ("points", "vq-vae"): "a grid of codes needs images",
     ("points", "vqgan"): "a grid of codes needs images",
-    ("points", "iwae-mnist"): "its likelihood is of black and white pixels",
-    ("points", "article-vae"): "its likelihood is of pixels",
-    ("points", "article-gan"): "made for pictures; `gan` is its like on points",
+    ("points", "iwae-mnist"): "its likelihood needs black and white pixels",
+    ("points", "article-vae"): "its likelihood needs pixels",
+    ("points", "article-gan"): "made for pictures; use `gan` for points",
     ("points", "pacgan-stacked"): "convolutions need images",
-    ("images", "pacgan-stacked"): "the paper's small networks for stacked digits; `pacgan` is its like",
-    ("images", "pacgan-ring"): "the paper's experiment on points; `pacgan` is its like on images",
+    ("images", "pacgan-stacked"): "the paper's small networks for stacked digits; `pacgan` is the general form",
+    ("images", "pacgan-ring"): "the paper's experiment on points; use `pacgan` for images",
 }
 """Why a recipe is not trained on a kind of data."""
 
@@ -132,8 +132,8 @@ def kind(source: str) -> str:
 
 
 def figure(recipe: str, source: str) -> str:
-    """The score that a recipe is judged by. Untrained networks say one thing, and on the grid it is often the middle mode: of
-    high quality, and all they reach."""
+    """The main score of a recipe. On the grid it is `modes` and not `high-quality`: untrained networks often give one point
+    near the middle mode, which counts as high quality."""
     score = FIGURES.get(recipe, SAMPLING)[kind(source) == "images"]
     return "modes" if (source, score) == ("grid25", "high-quality") else score
 
@@ -144,9 +144,9 @@ def higher_is_better(score: str) -> bool:
 
 
 def left_out(table: Table, recipe: str, source: str) -> str | None:
-    """Why a table has no row of a recipe."""
+    """The reason why a table has no row for a recipe, or None."""
     if table.given and not set(table.given) <= set(options(RECIPES[recipe])):
-        return "its networks are its paper's"
+        return "its networks are fixed by its paper"
     return NOT_FOR.get((kind(source), recipe))
 
 
@@ -154,7 +154,7 @@ def left_out(table: Table, recipe: str, source: str) -> str | None:
 
 
 def run(table: Table, source: str, location: str, recipes: Sequence[str], seeds: Sequence[int]) -> None:
-    """Trains what has no result yet, seed by seed, so that a table that is cut short has all recipes."""
+    """Trains all runs without a result, seed by seed: a table that is interrupted then has every recipe."""
     data = open_data(location)
     bench = Bench(table, source, data)
     done = {(r.recipe, r.seed) for r in results(table, source)}
@@ -165,7 +165,7 @@ def run(table: Table, source: str, location: str, recipes: Sequence[str], seeds:
 
 
 class Bench:
-    """A table's protocol on one data source: what all its runs share is made once."""
+    """A table's protocol on one data source. Objects that all runs share are built once."""
 
     def __init__(self, table: Table, source: str, data: Data) -> None:
         self.table, self.source, self.data = table, source, data
@@ -210,7 +210,7 @@ class Bench:
         return found
 
     def of(self, model: Model, recipe: Recipe) -> Evaluation:
-        """The evaluation of a model, on the features of real data that an earlier one has taken already."""
+        """The evaluation of a model. The features of real data are computed once and reused."""
         if self.evaluation is None:
             protocol = Protocol(num=2_500 if kind(self.source) == "points" else 2_000, importance_samples=10)
             self.evaluation = Evaluation.of(model, recipe, self.data, protocol)
@@ -220,7 +220,7 @@ class Bench:
 
     @torch.inference_mode()
     def draw(self, recipe: str, model: Model, built: Recipe) -> None:
-        """A strip: samples, then held-out examples each beside its reconstruction (blank where there is no encoder)."""
+        """A strip: samples, then held-out examples, each with its reconstruction (blank without an encoder)."""
         y = torch.arange(NUM_SAMPLES) % built.num_classes if built.num_classes else None
         with rng.seeded(0, "strip"):
             tiles = [model.sample(NUM_SAMPLES, y)]
@@ -237,7 +237,7 @@ class Bench:
 
 
 def results(table: Table, source: str) -> list[Result]:
-    """Those whose budget and arguments are still today's; of several, the last."""
+    """Results with the current budget and arguments; the last one for each recipe and seed."""
     file = ZOO / f"{table.name}-{source}.jsonl"
     lines = [Result(**json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
     return list({(r.recipe, r.seed): r for r in lines if current(table, source, r)}.values())
@@ -262,14 +262,14 @@ def keep(table: Table, source: str, result: Result) -> None:
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 EXPLAINED = {
-    "modes": "modes reached by 2,500 samples",
+    "modes": "number of modes that 2,500 samples reach",
     "high-quality": "share of samples within 3 σ of a mode",
-    "fid": "Fréchet distance in features of a LeNet of 2,000 samples and 2,000 held-out images",
-    "mse": "squared error of reconstructions of held-out examples, units of [−1, 1]",
-    "knn": "accuracy of the nearest neighbour among codes",
+    "fid": "Fréchet distance between 2,000 samples and 2,000 held-out images, in features of a LeNet",
+    "mse": "mean squared error of held-out reconstructions, pixels in [−1, 1]",
+    "knn": "accuracy of the nearest neighbour in codes",
     "elbo": "lower bound on log p(x) of held-out examples, nats",
-    "nll": "−log p(x) of held-out examples by 10 importance samples, nats",
-    "lpd": "squared error of reconstructions in the LeNet's features",
+    "nll": "−log p(x) of held-out examples with 10 importance samples, nats",
+    "lpd": "squared error of reconstructions in features of the LeNet",
 }
 
 
@@ -278,10 +278,12 @@ def page() -> str:
     lines = [
         "# The zoo",
         "",
-        "Every recipe, trained with its defaults at a small stated budget and measured beside its own untrained network;",
-        "then all that can be given the same networks, at the same budget. Values are means ± standard error over seeds.",
-        "Budgets are what an afternoon of a shared CPU allows: they show that a recipe learns and how recipes compare so",
-        "early, not what they reach in the end. `python benchmarks/zoo.py run` and `... page` write all of it.",
+        "First, every recipe is trained with its defaults and compared with its own untrained network. Then recipes are",
+        "compared on the same networks and the same budget. Values are means ± standard error over seeds.",
+        "",
+        "Budgets are small: an afternoon of a shared CPU. They show that a recipe learns, and how recipes compare early in",
+        "training. They do not show the final quality. `python benchmarks/zoo.py run` trains, and",
+        "`python benchmarks/zoo.py page` writes this page.",
         "",
         *(f"- **{score}**: {text}." for score, text in EXPLAINED.items()),
         "",
@@ -294,20 +296,19 @@ def page() -> str:
 
 
 def defaults(source: str) -> list[str]:
-    """The section of one source in which each recipe has its defaults."""
+    """The section of one source with each recipe's defaults."""
     table = TABLES["defaults"]
     found = by_recipe(results(table, source))
     if not found:
         return []
     shown = ("modes", "high-quality", "mse") if kind(source) == "points" else ("fid", "mse", "knn")
-    narrow = f", networks {table.width} wide where a recipe has none of its own" if kind(source) == "images" else ""
+    narrow = f". Networks have width {table.width}, unless the recipe sets its own" if kind(source) == "images" else ""
     beaten = sum(beats(runs, figure(name, source)) for name, runs in found.items())
     return [
         f"## Defaults on {source}",
         "",
         f"{table.images[source]:,} images seen{narrow}.",
-        f"{beaten} of {len(found)} recipes beat their untrained network in every seed by the figure that their paper is",
-        "about.",
+        f"{beaten} of {len(found)} recipes beat their untrained network in every seed by their paper's main score, *figure*.",
         *([even_noise(source)] if kind(source) == "points" else []),
         "",
         head("recipe", "figure", "trained", "untrained", "beats it", *shown, "seeds", "batch", "CPU s"),
@@ -320,7 +321,7 @@ def defaults(source: str) -> list[str]:
 
 
 def even_noise(source: str) -> str:
-    """What noise reaches that is spread evenly over the square of the data: a model that does no better found no modes."""
+    """The scores of uniform noise on the square of the data. A model with such scores found no modes."""
     info = open_data(source).info
     assert info.modes is not None
     centres = torch.tensor(info.modes.centres)
@@ -358,7 +359,7 @@ def row(name: str, runs: Sequence[Result], source: str, shown: Sequence[str]) ->
 
 
 def equal(source: str) -> list[str]:
-    """The section of one source in which all have the same networks, sorted by the quality of samples."""
+    """The section of one source with equal networks, sorted by the quality of samples."""
     table = TABLES["equal"]
     found = by_recipe([r for r in results(table, source) if r.failed is None])
     if not found:
@@ -369,8 +370,9 @@ def equal(source: str) -> list[str]:
     return [
         f"## Equal networks and budget on {source}",
         "",
-        f"All with {given}, batches of {table.batch_size} and {table.images[source]:,} images seen; the rest are each",
-        "recipe's defaults. The best FID comes first. Parameters count all players; seconds are of one CPU core.",
+        f"All recipes have {given}, batches of {table.batch_size} and {table.images[source]:,} images seen.",
+        "All other options are the recipe's defaults. The best FID comes first. Parameters are those of all players.",
+        "Seconds are of one CPU core.",
         "",
         head("recipe", *shown, "seeds", "CPU s", "parameters"),
         *(
@@ -397,7 +399,7 @@ def by_recipe(found: Sequence[Result]) -> dict[str, list[Result]]:
 
 
 def beats(runs: Sequence[Result], score: str) -> bool:
-    """Whether every run is better than the networks that it began with."""
+    """Whether every run is better than its untrained networks."""
     sign = 1 if higher_is_better(score) else -1
     return all(r.failed is None and sign * r.scores[score][0] > sign * r.scores[score][1] for r in runs)
 
@@ -407,7 +409,7 @@ def measured(runs: Sequence[Result], score: str) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean ± standard error, with the digits that its size asks for; nothing of no values."""
+    """Mean ± standard error, with digits by its size; "" if there are no values."""
     if not values:
         return ""
     mean = statistics.mean(values)
@@ -419,13 +421,13 @@ def spread(values: Sequence[float]) -> str:
 
 
 def absent(table: Table, source: str, found: Mapping[str, object]) -> Iterator[str]:
-    """What has no row, and why."""
+    """Recipes without a row, and the reasons."""
     reasons = {name: left_out(table, name, source) for name in RECIPES if name not in found}
     told = [f"`{name}`: {reason}" for name, reason in reasons.items() if reason]
     if told:
-        yield f"Not here: {'; '.join(told)}."
+        yield f"Not in this table: {'; '.join(told)}."
     if owed := [f"`{name}`" for name, reason in reasons.items() if not reason]:
-        yield f"Not run at these defaults yet: {', '.join(owed)}."
+        yield f"Not yet run with these defaults: {', '.join(owed)}."
 
 
 def sheet(table: Table, source: str, names: Sequence[str] | Mapping[str, object]) -> list[str]:
@@ -435,7 +437,7 @@ def sheet(table: Table, source: str, names: Sequence[str] | Mapping[str, object]
     return [
         f"![A row of samples for each recipe]({picture})",
         "",
-        "*Seed 0: samples, and at the right held-out images, each beside its reconstruction where there is an encoder.*",
+        "*Seed 0. Left: samples. Right: held-out images, each with its reconstruction if the model has an encoder.*",
         "",
     ]
 
@@ -449,7 +451,7 @@ def line(*cells: object) -> str:
 
 
 def draw_sheets() -> None:
-    """docs/images/zoo-TABLE-SOURCE.png, a labelled row for each recipe, where this machine has the strips."""
+    """docs/images/zoo-TABLE-SOURCE.png, a labelled row for each recipe, from strips on this machine."""
     for table in TABLES.values():
         for source in IMAGES:
             folder = STRIPS / f"{table.name}-{source}"
@@ -459,7 +461,7 @@ def draw_sheets() -> None:
 
 
 def contact(strips: Sequence[tuple[str, Image.Image]], margin: int = 96) -> Image.Image:
-    """Strips under one another, each with its name at the left."""
+    """Strips in a column, each with its name at the left."""
     width, height = strips[0][1].size
     canvas = Image.new("L", (margin + width, len(strips) * (height + 2)), 255)
     pen = ImageDraw.Draw(canvas)
@@ -475,8 +477,8 @@ def main() -> None:
     parser.add_argument("--table", nargs="+", choices=TABLES, default=[*TABLES])
     parser.add_argument("--data", nargs="+", choices=(*POINTS, *IMAGES), default=[*POINTS, *IMAGES])
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=[*RECIPES])
-    parser.add_argument("--seeds", nargs="+", type=int, default=None, help="those of the table where none is given")
-    parser.add_argument("--mnist", default="idx:../shared/data/mnist", help="where MNIST's four files are")
+    parser.add_argument("--seeds", nargs="+", type=int, default=None, help="default: those of the table")
+    parser.add_argument("--mnist", default="idx:../shared/data/mnist", help="source of MNIST's four files")
     given = parser.parse_args()
     if given.action == "run":
         for table in (TABLES[name] for name in given.table):
