@@ -1,11 +1,11 @@
-"""Runs that were made ill on purpose, and healthy ones: how often each detector of `ganvas doctor` is right.
+"""Trains runs with a known problem, and healthy runs: how often is each detector of `ganvas doctor` right?
 
-    python benchmarks/doctor.py              trains what is missing; writes results/doctor.json and docs/health.md
+    python benchmarks/doctor.py              trains missing runs; writes results/doctor.json and docs/health.md
     python benchmarks/doctor.py --report     trains nothing, diagnoses the kept histories again
-    python benchmarks/doctor.py --seeds 0 --only memorisation        some of it, to see it work
+    python benchmarks/doctor.py --seeds 0 --only memorisation        a small part
 
-Thresholds were chosen by looking at the seeds of `FIT` alone; what is reported are those of `FRESH`. Each run's history is
-kept in --work as soon as it was trained, so that the command goes on where it was stopped.
+Thresholds were chosen on the seeds of `FIT` only; the page reports those of `FRESH`. Each run's history is written to --work
+after training, so an interrupted command continues.
 """
 
 import argparse
@@ -38,7 +38,7 @@ TEMPLATE, PAGE = ROOT / "benchmarks" / "doctor.template.md", ROOT / "docs" / "he
 FIT, FRESH = (0, 1, 2), (103, 104)
 
 IMAGES = {"ring8": 150_000, "digits": 40_000, "glyphs": 30_000}
-"""Budgets at which the healthy recipes below have learnt the data roughly, in 5 to 15 seconds of one core."""
+"""Budgets at which the healthy recipes below roughly learn the data, in 5 to 15 seconds of one core."""
 
 Change = Callable[[Recipe], None]
 
@@ -49,7 +49,7 @@ def same(recipe: Recipe) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of run. illness: what it is made to have; empty for a healthy one. few: so many training examples."""
+    """One kind of run. illness: its provoked problem; "" for a healthy run. few: number of training examples."""
 
     illness: str
     source: str
@@ -60,7 +60,7 @@ class Case:
 
     @property
     def images(self) -> int:
-        """The budget; a smaller one where batches are as small as the data, and images many steps."""
+        """The budget; smaller for tiny data, whose small batches give many steps."""
         return IMAGES[self.source] // (32 // self.few if self.few else 1)
 
     @property
@@ -69,7 +69,7 @@ class Case:
 
 
 class OneMode(nn.Module):
-    """A generator that hears one code of each batch, and so says one thing at a time."""
+    """A generator that uses one code for a whole batch, and so generates one example at a time."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ def one_mode(recipe: Recipe) -> None:
 
 @torch.no_grad()
 def dead_codes(recipe: Recipe) -> None:
-    """A codebook whose entries, all but two, lie where no vector comes, and are never revived."""
+    """A codebook with all entries except two far from all vectors, and without revival."""
     quantizer = recipe.model.quantizer
     assert isinstance(quantizer, EMAQuantizer)
     quantizer.revive_below = 0.0
@@ -97,20 +97,20 @@ def dead_codes(recipe: Recipe) -> None:
 
 
 SIZE: dict[str, dict[str, Any]] = {"ring8": {}, "digits": {"width": 8}, "glyphs": {"width": 8}}
-"""Of the networks: their own on points, and small ones on images."""
+"""Sizes of the networks: defaults on points, small ones on images."""
 
 SMOOTH: dict[str, dict[str, Any]] = {
     "ring8": {"r1": 1.0},
     "digits": {},
     "glyphs": {"r1": 1.0, "learning_rate": 2e-3, "critic_learning_rate": 2e-3},
 }
-"""What a GAN needs to learn the data within its budget, where the recipe's own defaults need more, or circle."""
+"""Options with which a GAN learns the data within its budget; the recipe's defaults need more, or circle."""
 
 UNHELD: dict[str, Any] = {"r1": 0.0, "critic_steps": 5, "critic_learning_rate": 5e-3}
-"""A critic that nothing holds back."""
+"""A critic without any penalty."""
 
 RACING: dict[str, Any] = {"r1": 0.0, "ema": 0, "beta1": 0.9, "critic_learning_rate": 5e-4}
-"""A critic without a penalty that a quick generator flees from, with a momentum that carries it too far."""
+"""A critic without a penalty, and a fast generator whose momentum makes it overshoot."""
 
 
 def ill(s: str) -> list[Case]:
@@ -125,7 +125,7 @@ def ill(s: str) -> list[Case]:
         Case("divergence", s, "vae", {**code, "learning_rate": 0.5}),
         Case("divergence", s, "gan", {**size, **UNHELD, "loss": "wasserstein", "learning_rate": 1e-4}),
     ]
-    if s != "ring8":  # a grid of codes is for images
+    if s != "ring8":  # a grid of codes needs images
         found.append(Case("codebook collapse", s, "vq-vae", {**size, "codes": 64, "code_size": 8}, dead_codes))
     return found
 
@@ -139,7 +139,7 @@ def healthy(s: str) -> list[Case]:
         Case("", s, "vae", code),
         Case("", s, "aae", code),
     ]
-    if s != "ring8":  # a grid of codes is for images, and the VAE-GAN learns the ring slowly
+    if s != "ring8":  # a grid of codes needs images, and the VAE-GAN learns the ring slowly
         found += [
             Case("", s, "vq-vae", {**size, "codes": 64, "code_size": 8}),
             Case("", s, "vaegan", {**code, "learning_rate": 2e-3 if s == "glyphs" else 6e-4}),
@@ -203,7 +203,7 @@ def train(work: Path, seeds: list[int], only: str) -> None:
 
 @dataclass(frozen=True)
 class Told:
-    """What the detectors said of a run while it trained. found: from the illness to the share of the run at which it was."""
+    """The findings about a run during training. found: from problem to the share of the run at which it was found."""
 
     case: Case
     seed: int
@@ -229,7 +229,7 @@ def told(work: Path, seeds: Sequence[int]) -> list[Told]:
 
 
 def rates(runs: Sequence[Told]) -> dict[str, Any]:
-    """By illness: its runs and how many were found; healthy runs and in how many it was seen; what else its runs showed."""
+    """For each problem: its runs and those found; healthy runs and false alarms; other problems in its runs."""
     healthy_runs = [run for run in runs if not run.case.illness]
     found: dict[str, Any] = {}
     for illness in DETECTORS:
@@ -280,10 +280,10 @@ def table(results: dict[str, Any]) -> str:
     """A row for each detector."""
     headings = (
         "detector",
-        "found in ill runs",
+        "found in faulty runs",
         "false alarms in healthy runs",
-        "told after",
-        "the ill runs also showed",
+        "found after",
+        "other problems in these runs",
     )
     rows = [headings, ("---",) * len(headings)]
     for illness, r in results["detectors"].items():
@@ -298,23 +298,23 @@ def share(count: int, of: int) -> str:
 
 
 def summary(results: dict[str, Any]) -> str:
-    """What the runs of some seeds come to, with every one that was judged wrongly."""
+    """A summary of the runs of some seeds, with all wrong results."""
     found = results["detectors"]
     missed = [name for r in found.values() for name in r["missed"]]
     alarms = [f"{name} ({illness})" for illness, r in found.items() for name in r["false_alarms_in"]]
     ill = share(sum(r["found"] for r in found.values()), sum(r["ill"] for r in found.values()))
     healthy = share(results["healthy_with_a_false_alarm"], results["healthy"])
     return (
-        f"{ill} of the ill runs were found to have what they were made to have, and {healthy} of the healthy ones had a false"
-        f" alarm of any kind at any time. Missed: {', '.join(missed) or 'none'}. False alarms: {', '.join(alarms) or 'none'}."
+        f"The provoked problem was found in {ill} of the faulty runs. {healthy} of the healthy runs had a false alarm of any"
+        f" kind at any time. Missed: {', '.join(missed) or 'none'}. False alarms: {', '.join(alarms) or 'none'}."
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, default=Path("runs/doctor"), help="where histories are kept")
+    parser.add_argument("--work", type=Path, default=Path("runs/doctor"), help="folder of histories")
     parser.add_argument("--seeds", default=",".join(map(str, (*FIT, *FRESH))))
-    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--report", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
