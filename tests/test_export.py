@@ -153,7 +153,7 @@ def test_a_hub_folder_opens_as_the_run_does_and_holds_no_critic(
     main(["sample", str(out), "--out", str(tmp_path / "grid.png")])
     main(["evaluate", str(out), "--metrics", "swd", "--num", "64"])
     assert "exists" in refused(capsys, "export", run.path, "--to", "hub-folder", "--out", out)
-    assert "only what samples are made with" in refused(capsys, "train", "--resume", out)
+    assert "only the networks for inference" in refused(capsys, "train", "--resume", out)
 
 
 def test_a_hub_folder_tells_nothing_of_the_machine_it_was_made_on(runs: dict[str, Run], tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_mean_of_nothing_is_refused(run: Path, capsys: pytest.CaptureFixture[s
         facts = json.loads(file.read_text())
         facts["means"]["terms"] = {"autoencoder": {"rate": [1.0, 0]}}
         file.write_text(json.dumps(facts))
-    assert "mean of nothing" in refused(capsys, "train", "--resume", run, "--images", 96, "--quiet")
+    assert "mean has no values" in refused(capsys, "train", "--resume", run, "--images", 96, "--quiet")
 
 
 @pytest.mark.parametrize("beta1", [5e8, 1.0, -0.1])
@@ -123,8 +123,8 @@ def test_a_recipe_that_asks_for_more_than_its_checkpoint_holds_is_refused_before
     for name, value in (("width", 10**9), ("latent", 10**12), ("width", 3_000)):
         changed = {**settings_of, "arguments": {**settings_of["arguments"], name: value}}
         file.write_text(json.dumps(changed))
-        assert "than what the run holds" in refused(capsys, "sample", run, "--out", run / "a.png")
-        assert "than what the run holds" in refused(capsys, "train", "--resume", run, "--images", "96", "--quiet")
+        assert "than the run's files" in refused(capsys, "sample", run, "--out", run / "a.png")
+        assert "than the run's files" in refused(capsys, "train", "--resume", run, "--images", "96", "--quiet")
 
 
 def test_what_does_not_fit_is_said_before_it_is_tried(
@@ -150,7 +150,7 @@ def test_room_is_what_is_left_of_the_address_space(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_the_system_refuses_to_give_is_told_as_well() -> None:
-    with pytest.raises(GanvasError, match="These networks would take more memory"):  # noqa: SIM117
+    with pytest.raises(GanvasError, match="These networks would need more memory"):  # noqa: SIM117
         with memory.at_most(2**62, "These networks"):
             torch.empty(10**15)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), memory.at_most(2**62, "These networks"):
@@ -160,7 +160,7 @@ def test_what_the_system_refuses_to_give_is_told_as_well() -> None:
 def test_tensors_are_counted_before_they_are_made() -> None:
     with memory.at_most(10**6, "These networks"):
         torch.nn.Linear(100, 100)
-        with pytest.raises(GanvasError, match="These networks would take more than 977 KiB"):
+        with pytest.raises(GanvasError, match="These networks would need more than 977 KiB"):
             torch.nn.Conv2d(10**6, 10**6, 3)
     with pytest.raises(GanvasError), memory.at_most(10**6, "These networks"):
         for _ in range(10**6):
@@ -210,7 +210,7 @@ def test_weights_that_are_not_finite_make_nothing(
     sealed(newest, harmed(newest.with_suffix(".safetensors")))
     for path in (run, tmp_path / "hub"):
         said = refused(capsys, "sample", path, "--num", 4, "--out", tmp_path / "s.png")
-        assert "weights that are not finite: decoder" in said
+        assert "NaN or infinity in its weights: decoder" in said
 
 
 def test_a_folder_of_which_nothing_is_held_out(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,13 +256,13 @@ def test_arrays_that_claim_more_than_they_hold_get_no_memory(tmp_path: Path) -> 
 def test_archives_that_swell_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     little_room(monkeypatch, 10**6)
     shape = "{'descr': '|u1', 'fortran_order': False, 'shape': (4, 1024, 1024), }"
-    with pytest.raises(GanvasError, match="would take 8 MiB"):
+    with pytest.raises(GanvasError, match="would need 8 MiB"):
         open_data(npz(tmp_path / "a.npz", shape, bytes(2**22)))
     for part in ("train", "t10k"):
         header = b"\0\0\x08\x03" + struct.pack(">III", 4, 1_024, 1_024)
         (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + bytes(2**22)))
         (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\4" + bytes(4))
-    with pytest.raises(GanvasError, match="would take 8 MiB"):
+    with pytest.raises(GanvasError, match="would need 8 MiB"):
         open_data(f"idx:{tmp_path}")
 
 

@@ -181,7 +181,7 @@ def test_a_damaged_newest_checkpoint_is_gone_back_from_and_replaced(
     newest = checkpoint.checkpoints(run / "checkpoints")[-1]
     newest.write_text(newest.read_text()[:-20])
     ganvas.train(resume=run, images=96, quiet=True)
-    assert "Falling back" in capsys.readouterr().err
+    assert "Using the checkpoint before it" in capsys.readouterr().err
     assert tensors(run) == tensors(whole)
     assert [p.name for p in checkpoint.checkpoints(run / "checkpoints")] == [
         p.name for p in checkpoint.checkpoints(whole / "checkpoints")
@@ -211,7 +211,7 @@ def test_one_command_begins_a_run_goes_on_with_it_and_refuses_another(
     assert "--width 4, not 5" in refused(capsys, *again, "--width", "5")
     assert "--seed 0, not 1" in refused(capsys, *again, "--seed", "1")
     assert "--out" in refused(capsys, *COMMAND, "--resume-if-there")
-    assert "overwrites nothing" in refused(capsys, *again, "--overwrite")
+    assert "excludes --overwrite" in refused(capsys, *again, "--overwrite")
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +258,7 @@ def test_a_run_that_is_told_to_stop_saves_first_and_says_how_to_go_on(tmp_path: 
     life.send_signal(sent)
     said, _ = life.communicate(timeout=60)
     assert life.returncode == 0
-    assert f"Go on with: ganvas train --resume {run}\n" in said
+    assert f"Continue with: ganvas train --resume {run}\n" in said
     more = str(checkpoint.newest(run / "checkpoints", warn=pytest.fail)[0]["images_seen"] + 64)
     main(["train", "--resume", str(run), "--images", more, "--quiet"])
     main([*COMMAND, "--images", more, "--out", str(tmp_path / "whole"), "--quiet"])

@@ -100,7 +100,7 @@ def test_few_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train = ("train", "aae-semi", "--data", "digits", "--out", tmp_path / "x")
     assert "9 labels do not reach for 10 classes" in refused(capsys, *train, "--labels", 9)
     assert "of each batch" in refused(capsys, *train, "--labelled-share", 1.0)
-    for recipe, why in (("cgan", "told the class of every example"), ("vae", "no use for labels")):
+    for recipe, why in (("cgan", "needs the class of every example"), ("vae", "does not use labels")):
         assert why in refused(capsys, "train", recipe, "--data", "digits", "--out", tmp_path / "x", "--labels", 100)
     assert not (tmp_path / "x").exists()
 
@@ -200,7 +200,7 @@ def test_points(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     command("sample", folder / "ring", "--num", 100, "--out", tmp_path / "p.npz")
     assert np.load(tmp_path / "p.npz")["points"].shape == (100, 2)
     command("sample", folder / "ring", "--num", 100, "--out", tmp_path / "p.png")
-    assert "folder cannot hold" in refused(capsys, "sample", folder / "ring", "--out", tmp_path / "p")
+    assert "cannot hold points" in refused(capsys, "sample", folder / "ring", "--out", tmp_path / "p")
     assert "points" in refused(capsys, "interpolate", folder / "ring", "--out", tmp_path / "w.png")
 
 
@@ -306,7 +306,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path: Path
     ganvas.train("vae", out=tmp_path / "r", width=4, latent=2, checkpoint_every=64, **{**TINY, "images": 128})
     first, last = checkpoint.checkpoints(tmp_path / "r" / "checkpoints")
     last.with_suffix(".safetensors").write_bytes(b"not tensors")
-    with pytest.warns(UserWarning, match="Falling back"):
+    with pytest.warns(UserWarning, match="Using the checkpoint before it"):
         assert ganvas.open(tmp_path / "r").sample(2).shape == (2, 1, 8, 8)
     assert first.stem == f"{64:012d}"
 
@@ -347,7 +347,7 @@ def test_a_users_own_file_is_trained_and_only_run_again_when_it_is_named(
     )
     assert json.loads((run / "recipe.json").read_text())["arguments"] == {"latent": 5}
     file.write_text(OWN + "\nraise RuntimeError('executed')\n")
-    assert "never executed unasked" in refused(capsys, "sample", run, "--out", tmp_path / "x.png")
+    assert "executed only if you name it" in refused(capsys, "sample", run, "--out", tmp_path / "x.png")
     assert "executed" in refused(capsys, "sample", run, "--file", file, "--out", tmp_path / "x.png")
     file.write_text(OWN)
     command("sample", run, "--file", file, "--out", tmp_path / "x.png")

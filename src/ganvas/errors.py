@@ -1,4 +1,4 @@
-"""What a user is told when something they asked for cannot be done."""
+"""Errors for a user's mistakes."""
 
 import difflib
 import re
@@ -13,7 +13,7 @@ EITHER = re.compile(f"{OPEN}([^{OPEN}]*?){BETWEEN}([^{OPEN}]*?){CLOSE}", re.DOTA
 
 
 class GanvasError(Exception):
-    """A mistake that the user can mend: what was wrong, and in `hint` how to put it right.
+    """A mistake that the user can correct. message: what is wrong. hint: how to correct it.
 
     The command line prints it as one message and leaves with exit code 2; Python users catch it. Both texts may hold what
     `option` and `command` return. `message` and `hint` are Python's wording; `marked` has both wordings, for an error that
@@ -83,29 +83,29 @@ def in_code(value: object) -> str:
 
 
 def needs_extra(what: str, extra: str) -> GanvasError:
-    """The error for what asks for packages that are not installed, and come with one of ganvas's extras."""
+    """The error for a feature whose packages, from one of ganvas's extras, are not installed."""
     return GanvasError(f"{what} needs the extra {extra}: pip install 'ganvas[{extra}]'")
 
 
 LONGEST = 1_000
-"""Characters of a message. What is quoted in one may be of any length."""
+"""The maximum number of characters of a message; quoted text may be longer."""
 
 
 def printable(text: str) -> str:
-    """A text as one line of moderate length that no terminal obeys: it may quote a file that a stranger wrote."""
+    """A text as one short line without control characters, because it may quote a hostile file."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
-    # Not printable are controls, formatting (which may turn the direction of writing), surrogates, what is not assigned, and
-    # all space but the usual.
+    # Not printable: control and format characters (some reverse the writing direction), surrogates, unassigned
+    # characters, and all spaces except the ordinary one.
     return "".join(" " if c in "\n\t" else c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """A hint for a name that is not among `choices`: the nearest ones, or all of them when nothing is near."""
+    """A hint for a name that is not in `choices`: similar names, or all of them if none is similar."""
     known = sorted(choices)
     same = [n for n in known if n.casefold() == name.casefold()]
     near = same or difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         near.sort(key=lambda n: (-difflib.SequenceMatcher(None, name, n).ratio(), abs(len(n) - len(name))))
         return f"Did you mean {' or '.join(repr(n) for n in near)}?"
-    return f"There is: {', '.join(known)}."
+    return f"Available: {', '.join(known)}."

@@ -58,7 +58,7 @@ def test_what_ails_a_run_is_said_with_its_curves_and_what_to_try(run: Path, caps
     assert "critic auc ████" in shown and "1 → 1, from 1 to 1" in shown
     assert "Checked, and no sign of" in shown and "Healthy" not in shown
     assert "codebook collapse there is no codebook" in shown
-    assert "is not being trained: 100,000 images, 41 examinations" in shown
+    assert "not in training: 100,000 images, 41 examinations" in shown
 
 
 def test_what_was_checked_is_said_and_that_it_is_not_quality(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,7 +113,7 @@ def test_damaged_lines_are_passed_over_and_said(run: Path) -> None:
 
 def test_what_cannot_be_judged_is_refused_in_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(run, [])
-    for path, words in ((run, "Nothing was recorded"), (run / "none", "There is no run")):
+    for path, words in ((run, "has no metrics yet"), (run / "none", "There is no run")):
         with pytest.raises(SystemExit) as stopped:
             main(["doctor", str(path)])
         assert stopped.value.code == 2

@@ -75,7 +75,7 @@ def test_class_channel_adds_a_picture():
 
 def test_labels_that_are_missing_or_unknown_are_refused():
     embedding = ClassEmbedding(3, 2)
-    with pytest.raises(GanvasError, match="given no labels"):
+    with pytest.raises(GanvasError, match="got no labels"):
         embedding(None)
     with pytest.raises(GanvasError, match="no class 3"):
         embedding(torch.tensor([0, 3]))

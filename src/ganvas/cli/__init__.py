@@ -1,4 +1,4 @@
-"""The command `ganvas`. Nothing heavy is imported before a verb is known to need it."""
+"""The command `ganvas`. Heavy modules are imported only by the commands that need them."""
 
 import difflib
 import io
@@ -7,21 +7,21 @@ import sys
 from collections.abc import Sequence
 
 VERBS: dict[str, str] = {
-    "recipes": "what can be trained, one line each with its paper",
-    "data": "look at a data source: counts, sizes, labels, captions, what cannot be read",
-    "check": "one dry step of a model of your own",
+    "recipes": "list what you can train, with the papers",
+    "data": "describe a data source: counts, sizes, labels, captions, unreadable files",
+    "check": "test your own model with one dry step",
     "train": "train a recipe on a data source",
     "sample": "draw samples from a run",
-    "reconstruct": "examples beside what a run makes of them",
-    "interpolate": "a walk between two images, as a strip or a film",
-    "encode": "codes of a data source's examples",
-    "evaluate": "scores on held-out data, beside real data's and the untrained networks'",
-    "compare": "runs side by side under one protocol: a page of scores, pictures and costs",
-    "metrics": "what can be measured, and what it needs",
-    "continuum": "the same networks from VAE to GAN: what is bought and what is paid",
-    "runs": "the runs below a folder: state, progress, best scores",
-    "doctor": "what ails a run, finished or in training, and what to try",
-    "export": "a run's networks for torch, ONNX or the Hugging Face hub",
+    "reconstruct": "draw examples beside their reconstructions",
+    "interpolate": "draw a walk between two images, as a strip or a film",
+    "encode": "compute codes of a data source's examples",
+    "evaluate": "compute scores on held-out data, with those of real data and of the untrained networks",
+    "compare": "compare runs under one protocol: a page of scores, pictures and costs",
+    "metrics": "list the metrics, and what each needs",
+    "continuum": "train the same networks from VAE to GAN, and compare gain and cost",
+    "runs": "list the runs in a folder: state, progress, best scores",
+    "doctor": "diagnose a run, finished or in training, and suggest remedies",
+    "export": "export a run's networks for torch, ONNX or the Hugging Face hub",
     "report": "write a run's report.html again",
 }
 
@@ -33,12 +33,12 @@ EXAMPLES = """\
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one verb and leaves with 0, or with 2 after one message about what the user can mend."""
+    """Runs one verb and exits with 0, or with 2 after one message about a user's mistake."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # Threads that wait for each other by spinning make two runs on one machine five times slower; read when torch loads.
+    # Spinning threads make two runs on one machine five times slower. torch reads this when it loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names of files need not be text, nor a terminal know every letter
+        if isinstance(stream, io.TextIOWrapper):  # file names may not be valid text, and a terminal may lack letters
             stream.reconfigure(errors="backslashreplace")
     if not given or given[0] in ("-h", "--help", "help"):
         print(overview())
@@ -52,8 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         fail(f"There is no command {verb!r}.", f"Did you mean {near[0]!r}?" if near else "See: ganvas --help")
-    if "--" in rest:  # after it no option would be known, and all would be asked about
-        fail("Nothing ends with -- here: options may come after names.", "Leave it out; a folder -x is ./-x.")
+    if "--" in rest:  # tyro would treat all options after it as names
+        fail(
+            "The argument -- is not allowed: options may come after names.", "Leave it out; write a folder -x as ./-x."
+        )
     from ganvas.errors import GanvasError
 
     try:
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         fail(str(error))
     except MemoryError:
-        fail("There is not enough memory for this.", "Ask for less: a smaller --width, --batch-size, --size or --num.")
+        fail("There is not enough memory for this.", "Use a smaller --width, --batch-size, --size or --num.")
 
 
 def overview() -> str:
@@ -77,7 +79,7 @@ def overview() -> str:
     lines = [f"  {verb:<{width}}  {what}" for verb, what in VERBS.items()]
     return "\n".join(
         [
-            "ganvas: GANs, VAEs and everything between them, under one trainer.",
+            "ganvas trains, measures and uses GANs, VAEs and the models between them.",
             "",
             "usage: ganvas COMMAND ...      ganvas COMMAND --help",
             "",

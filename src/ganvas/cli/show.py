@@ -1,4 +1,4 @@
-"""What verbs print, for people and as JSON."""
+"""The output of verbs, as text and as JSON."""
 
 import dataclasses
 import json
@@ -62,7 +62,7 @@ def in_words(value: Any) -> str:
 
 
 def show_check(facts: Facts, as_json: bool) -> None:
-    """Players with their terms, and what is wrong."""
+    """Players with their terms, and errors."""
     if as_json:
         print(json.dumps(dataclasses.asdict(facts), indent=2))
         return
@@ -80,7 +80,7 @@ def show_check(facts: Facts, as_json: bool) -> None:
 
 
 def show_scores(rows: Sequence[Row], as_json: bool) -> None:
-    """One line a score: its value, the floor of real data, the untrained networks, and which way is better."""
+    """One line a score: its value, real data's, the untrained networks', and which direction is better."""
     if as_json:
         print(json.dumps([to_json(row) for row in rows], indent=2))
         return
@@ -132,15 +132,15 @@ def show_metrics(facts: Sequence[Mapping[str, Any]], as_json: bool) -> None:
 
 
 def show_diagnosis(checkup: Checkup, as_json: bool) -> None:
-    """Findings with their evidence as curves of one line, what was looked for in vain, and what could not be judged."""
+    """Findings with curves as evidence, then problems that are absent, and problems that could not be checked."""
     found = checkup.diagnosis
     if as_json:
         print(json.dumps(dataclasses.asdict(checkup), indent=2))
         return
     console = Console(soft_wrap=False, highlight=False)
-    state = "is being trained" if checkup.running else "is not being trained"
+    state = "in training" if checkup.running else "not in training"
     looks = f"{found.examinations:,} examination{'s' * (found.examinations != 1)}"
-    console.print(plain(f"{checkup.recipe} on {checkup.data}, which {state}: {found.images:,} images, {looks}"))
+    console.print(plain(f"{checkup.recipe} on {checkup.data}, {state}: {found.images:,} images, {looks}"))
     for finding in found.findings:
         console.print(Text(f"\n{finding.illness} since {finding.since:,} images", "bold red"))
         console.print(
@@ -148,7 +148,7 @@ def show_diagnosis(checkup: Checkup, as_json: bool) -> None:
         )
         show_curves({name: found.curves[name] for name in finding.curves if name in found.curves}, console)
     for healed in found.healed:
-        told = f"\n{healed.finding.illness} from {healed.finding.since:,} to {healed.images:,} images, healed since"
+        told = f"\n{healed.finding.illness} from {healed.finding.since:,} to {healed.images:,} images, gone since"
         console.print(Text(told, "bold yellow"))
         console.print(Padding(plain(healed.finding.evidence), (0, 0, 0, 2), expand=False))
     if found.well:
@@ -162,7 +162,7 @@ def show_diagnosis(checkup: Checkup, as_json: bool) -> None:
 
 
 def show_curves(curves: Mapping[str, Sequence[tuple[int, float]]], console: Console) -> None:
-    """Each curve as a line of blocks, with its first, least, greatest and last value."""
+    """Each curve as a line of blocks, with its first, smallest, largest and last value."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, show_header=False)
     for name, points in curves.items():
         values = [value for _, value in points]
@@ -179,7 +179,7 @@ def show_pairs(pairs: Mapping[str, str], console: Console) -> None:
 
 
 def plain(words: str) -> Text:
-    """Words that may quote a run's files, as one line that no terminal takes for a command."""
+    """Text that may quote a run's files, as one line without control characters."""
     return Text(printable(words))
 
 
@@ -192,9 +192,9 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(points: Sequence[tuple[int, float]], width: int = 32) -> str:
-    """A curve over images seen in at most `width` blocks, each the mean of its share; the lowest block is 0 or the least.
+    """A curve over images seen in at most `width` blocks, each the mean of its part. The lowest block is 0 or the minimum.
 
-    By powers, from the least value on, where all are positive and span more than a hundredfold.
+    The scale is logarithmic if all values are positive and span more than a factor of 100.
     """
     values = [value for _, value in points]
     powers = min(values) > 0 and max(values) > 100 * min(values)

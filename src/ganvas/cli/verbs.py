@@ -34,11 +34,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 def run(verb: str, arguments: Sequence[str]) -> None:
-    """Parses a verb's arguments and does it."""
+    """Parses a verb's arguments and runs it."""
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {printable(str(message))}", file=sys.stderr)
     if verb == "train":
         train(arguments)
-        distributed.leave()  # not after an error, of which the others may not know
+        distributed.leave()  # not after an error: other processes may not know of it
     else:
         command = COMMANDS[verb]
         tyro.cli(command, args=list(arguments), prog=f"ganvas {verb}", config=PLAIN)

@@ -7,11 +7,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples with what is known of them.
+    """Examples with their labels and captions.
 
     x: images, float in [-1, 1], (N, C, H, W); or points, (N, D).
-    y: class numbers, (N,) int64; -1 where an example has no label.
-    text: one caption an example.
+    y: class numbers, (N,) int64; -1 for an example without a label.
+    text: one caption per example.
     """
 
     x: Tensor

@@ -1,4 +1,4 @@
-"""The one abstraction: a model is networks, a prior and players; a player is parameters and the terms they descend."""
+"""The core abstraction: a model has networks, a prior and players; a player has parameters and terms to minimise."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from ganvas.core.batch import Batch
 
 Terms = dict[str, Tensor]
-"""Named scalars, each signed to be minimised; what a player descends is their sum."""
+"""Named scalars to be minimised. A player minimises their sum."""
 
 
 Role = Literal["generator", "critic", "encoder", "decoder", "autoencoder", "classifier"]
@@ -19,10 +19,10 @@ Role = Literal["generator", "critic", "encoder", "decoder", "autoencoder", "clas
 
 
 class Round:
-    """What several players need of one batch, computed once by `Model.forward`: Round(fake=fake).fake is fake."""
+    """What several players need from one batch, computed once by `Model.forward`: Round(fake=fake).fake is fake."""
 
     def __init__(self, **parts: Any) -> None:
-        for name, part in parts.items():  # torch.compile reads this, and nothing cleverer
+        for name, part in parts.items():  # a plain loop: torch.compile cannot trace shorter forms
             setattr(self, name, part)
 
     if TYPE_CHECKING:
@@ -32,9 +32,9 @@ class Round:
 
 @dataclass(frozen=True)
 class Lazy:
-    """A penalty that a player pays every `every`-th turn, `every` times as much. Karras et al. 2020, appendix B.
+    """A penalty applied at every `every`-th turn, with weight `every`. Karras et al. 2020, appendix B.
 
-    With `every=1` it is simply one more term of the player's loss.
+    With `every=1` it is an ordinary term of the player's loss.
     """
 
     penalty: Callable[[Round], Terms]
@@ -46,7 +46,7 @@ class Player:
     """A set of parameters and the loss that moves them.
 
     name: "encoder", "critic" ...
-    moves: the modules whose parameters it moves; two players may share a module.
+    moves: the modules with the parameters that it moves; two players may share a module.
     loss: from a round to named terms, each signed to be minimised.
     every, after: it plays every `every`-th step, from step `after` on.
     lazy: penalties paid every k-th turn.
@@ -64,18 +64,18 @@ class Player:
     role: Role | None = None
 
     def parameters(self) -> list[nn.Parameter]:
-        """Its parameters, each once."""
+        """Its parameters, without duplicates."""
         seen = {id(p): p for module in self.moves for p in module.parameters()}
         return list(seen.values())
 
     def turn(self, step: int) -> int | None:
-        """How many turns it had before `step`, or None when it does not play then."""
+        """Its number of turns before `step`, or None if it does not move at `step`."""
         since = step - self.after
         return since // self.every if since >= 0 and since % self.every == 0 else None
 
 
 class FeatureCritic(Protocol):
-    """A critic whose last hidden layer can be looked at: critic(x, y) = head(features(x, y), y), scores (N,)."""
+    """A critic with an accessible last hidden layer: critic(x, y) = head(features(x, y), y), scores (N,)."""
 
     def features(self, x: Tensor, y: Tensor | None = None) -> Tensor: ...
 
@@ -87,7 +87,7 @@ class FeatureCritic(Protocol):
 
 @runtime_checkable
 class Classifies(Protocol):
-    """A model that names classes, too."""
+    """A model that also classifies examples."""
 
     def classify(self, x: Tensor) -> Tensor:
         """Unnormalised log-probabilities of the classes, (N, K), of x (N, ...)."""
@@ -96,20 +96,21 @@ class Classifies(Protocol):
 
 @runtime_checkable
 class Judged(Protocol):
-    """A model with a critic, whose scores can be asked for."""
+    """A model with a critic that gives scores."""
 
     def judged(self, r: Round) -> tuple[Tensor, Tensor]:
-        """Scores, each (N,), of what the critic should rank high and of what it should rank low."""
+        """The critic's scores, each (N,): of examples to rank high, and of examples to rank low."""
         ...
 
 
 class Model(nn.Module, ABC):
     """Networks, a prior and players.
 
-    A model with `simultaneous = True` lets all players that are due share one `forward`, and moves them together; else
-    they alternate, each with a forward of its own in which everybody else is frozen. With `one_draw = True` they alternate
-    on one forward, made before the first turn; it may run the networks of the last player only, since the others have
-    moved by then. One that takes gradients of its own gradients, outside of penalties, sets `takes_second_derivatives`.
+    By default players alternate. Each has its own `forward`, in which all other players are frozen.
+    simultaneous: all due players share one `forward` and move together.
+    one_draw: players alternate on one `forward`, made before the first turn. It may use only networks of the last player,
+    because the others move before it.
+    takes_second_derivatives: the model differentiates its own gradients outside of penalties.
     """
 
     prior: nn.Module
@@ -117,17 +118,17 @@ class Model(nn.Module, ABC):
     one_draw: bool = False
     takes_second_derivatives: bool = False
     images_seen: int = 0
-    """The clock that schedules read; the trainer sets it before each step."""
+    """Images seen: the clock of schedules. The trainer sets it before each step."""
     steps: int = 0
-    """The clock that players join by, set likewise."""
+    """The number of the step: the clock of `Player.after`. The trainer sets it before each step."""
 
     @abstractmethod
     def players(self) -> Sequence[Player]:
-        """Who plays, in the order of their turns."""
+        """The players, in the order of their turns."""
 
     @abstractmethod
     def forward(self, batch: Batch) -> Round:
-        """What the players' losses share."""
+        """Computes what the players' losses share."""
 
     @abstractmethod
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -140,20 +141,20 @@ class Model(nn.Module, ABC):
 
 
 class Autoencoder(Model):
-    """A model that can also go from examples to codes."""
+    """A model with an encoder, from examples to codes."""
 
     @abstractmethod
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
-        """q(z|x) for x (N, ...): a distribution over codes shaped as the prior's, batch shape (N,)."""
+        """q(z|x) for x (N, ...): a distribution over codes with the shape of the prior's, batch shape (N,)."""
 
     @final
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """x through the code's mean and back, shaped as x."""
+        """The reconstruction of x from the mean of its code, with the shape of x."""
         return self.generate(self.encode(x, y).mean, y)
 
 
 class LatentVariableModel(Autoencoder):
-    """An autoencoder whose decoder is a probability p(x|z), so that examples have a likelihood."""
+    """An autoencoder whose decoder is a distribution p(x|z). Examples then have a likelihood."""
 
     @abstractmethod
     def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:

@@ -19,7 +19,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Linear:
-    """From `start` to `end` over the first `images` images, and `end` from then on: β's warm-up."""
+    """From `start` to `end` over the first `images` images, then `end`: β's warm-up."""
 
     start: float
     end: float
@@ -57,5 +57,5 @@ class PowerPerEpoch:
 
 
 def as_schedule(value: float | Schedule) -> Schedule:
-    """A number is a constant schedule."""
+    """Turns a number into a constant schedule."""
     return value if callable(value) else Constant(float(value))

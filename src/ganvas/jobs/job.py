@@ -1,4 +1,4 @@
-"""A training run, from its first step or its next one to its last."""
+"""A training run, from its first or next step to its last."""
 
 import shlex
 import signal
@@ -53,14 +53,14 @@ from ganvas.training.trainer import Callback, NotFinite, Trainer
 from ganvas.use.walks import line_walk, prior_walk
 
 HELD_OUT_LIMIT = 256
-"""So many held-out examples are enough to watch a run by; `evaluate` takes as many as it is asked for."""
+"""Number of held-out examples for validation during training. `evaluate` uses as many as requested."""
 
 MEASURED = Protocol(num=2_000, importance_samples=100)
-"""How metrics are taken during training: of fewer samples than `evaluate` draws, and so not to be set beside its scores."""
+"""The protocol of metrics during training. It has fewer samples than `evaluate`, so scores are not comparable."""
 
 
 SMALLER = 0.5
-"""A player whose numbers were not finite goes on from an earlier checkpoint with steps so much smaller."""
+"""Factor on a player's learning rate after a return to a checkpoint because of NaN or infinity."""
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Job:
     identity: Identity | None = None
 
     def run(self) -> None:
-        """Trains until the end, or until it is stopped. GanvasError when the run cannot be written."""
+        """Trains until the end or a stop. Raises GanvasError if the run cannot be written."""
         with writing(self.path, self.place):
             self.train()
 
@@ -102,7 +102,7 @@ class Job:
             compile=training.compile,
         )
         train = self.data.train
-        if training.labels is not None:  # hidden from training alone: metrics may look at what is known
+        if training.labels is not None:  # hidden from training only: metrics use all labels
             train = keep_labels(train, self.data.info, training.labels, training.seed)
         self.restore(trainer, directory)
         beginning = checkpoint.state(trainer) if trainer.images_seen == 0 else None
@@ -131,7 +131,7 @@ class Job:
             self.finish(trainer, directory, time.monotonic() - start)
 
     def stream(self, train: Split, trainer: Trainer) -> Iterator[Batch]:
-        """The batches from where the trainer stands."""
+        """The batches from the trainer's position on."""
         return batches(
             train,
             self.settings.training.batch_size,
@@ -144,9 +144,9 @@ class Job:
         )
 
     def restore(self, trainer: Trainer, directory: Directory) -> None:
-        """Takes the newest checkpoint, if the run goes on.
+        """Loads the newest checkpoint, if the run continues.
 
-        The first process finds it, for another may see other files.
+        The first process chooses it, because others may see other files.
         """
         if self.fresh:
             return
@@ -161,10 +161,10 @@ class Job:
     def rewind(
         self, trainer: Trainer, directory: Directory, error: NotFinite, beginning: checkpoint.State | None
     ) -> str:
-        """Takes the trainer back to the newest checkpoint, or to one before where that one was gone back to already.
+        """Returns the trainer to the newest checkpoint, or to an earlier one if that failed before.
 
-        The players that failed take smaller steps from there on. Returns what happened, in words. The checkpoint is
-        written again with that, so that a run that is killed now goes on no differently.
+        Players that failed take smaller steps from then on. Returns a message. The checkpoint is written again with the
+        smaller steps, so that a killed run continues in the same way.
         """
         failed_at, so_far = trainer.images_seen, list(trainer.rewinds)
         factors = {seat.player.name: seat.step_factor for seat in trainer.seats}
@@ -172,7 +172,7 @@ class Job:
         if images > 0:
             facts, tensors = checkpoint.read(checkpoint.path_of(directory.checkpoints, images))
         else:
-            assert beginning is not None, "a run that was resumed has a checkpoint"
+            assert beginning is not None, "a resumed run has a checkpoint"
             tensors, facts = beginning
         checkpoint.restore(trainer, tensors, facts)
         players = tuple(dict.fromkeys(failure.player for failure in error.failures))
@@ -182,7 +182,7 @@ class Job:
         last = error.failures[-1]
         message = (
             f"rewind {len(so_far) + 1} of at most {self.settings.training.rewinds}: at {failed_at:,} images {last}."
-            f" Back to {images:,} images, with steps {SMALLER:g} times as large for {' and '.join(players)}"
+            f" Returned to {images:,} images, with steps {SMALLER:g} times as large for {' and '.join(players)}"
         )
         trainer.rewinds = [*so_far, Rewind(images, players, message)]
         trainer.failures = []
@@ -194,14 +194,14 @@ class Job:
         return message
 
     def earlier(self, directory: Directory, so_far: list[Rewind]) -> int:
-        """The images of the checkpoint to go back to; 0 for the beginning."""
+        """The images of the checkpoint to return to; 0 for the start."""
         known = [int(path.stem) for path in checkpoint.checkpoints(directory.checkpoints)]
         if so_far and len(known) > 1 and known[-1] == so_far[-1].images:
-            known.pop()  # what follows it failed twice
+            known.pop()  # it failed twice
         return known[-1] if known else 0
 
     def failed(self, trainer: Trainer, directory: Directory, error: NotFinite, seconds: float) -> NotFinite:
-        """Notes that and why the run was given up, and writes its report; returns the error to be raised."""
+        """Records that the run was stopped and why, writes its report, and returns the error to raise."""
         times = len(trainer.rewinds)
         rewound = f" after {times} rewind{'s' * (times > 1)}" if times else ""
         message = f"given up{rewound}: {error.message}"
@@ -213,7 +213,7 @@ class Job:
         return NotFinite(f"Training was {message}", hint, error.failures)
 
     def evaluation(self, trainer: Trainer) -> Evaluation | None:
-        """How metrics are taken during training; None where none is. GanvasError where one of them cannot be had."""
+        """The evaluation during training, or None. Raises GanvasError if a metric cannot be computed."""
         names = self.settings.training.metrics
         if not names:
             return None
@@ -221,25 +221,25 @@ class Job:
         evaluation = Evaluation.of(trainer.best_model, self.recipe, self.data, protocol)
         if self.fresh:
             for name in names:
-                evaluation.scores(name)  # what cannot be measured is said before anything is written
+                evaluation.scores(name)  # raises for impossible metrics before files are written
         return evaluation
 
     def examination(self, trainer: Trainer) -> Examination | None:
-        """How vital signs are taken; None where there are too few examples to compare with."""
+        """The examination of vital signs, or None if there are too few examples."""
         if not len(self.data.held_out):
             return None
         found = Examination(self.data, trainer.seed, trainer.device, self.recipe.num_classes, self.recipe.transform)
         return found if found.possible else None
 
     def prepare(self, directory: Directory, trainer: Trainer) -> None:
-        """The run's files as they should be before the first step."""
+        """Prepares the run's files for the first step."""
         directory.guard()
         if self.fresh:
             directory.erase()
             directory.create(self.settings, self.recipe)
         else:
             directory.complete(self.recipe)
-            directory.rewind(trainer.images_seen or -1)  # before the first checkpoint, all begins anew
+            directory.rewind(trainer.images_seen or -1)  # without a checkpoint, the run starts again
             note_rewinds(directory, trainer)
             directory.write("recipe.json", self.settings.to_json())
         if self.identity is not None:
@@ -281,7 +281,7 @@ class Job:
         ]
 
     def measure(self, evaluation: Evaluation, directory: Directory) -> Measure:
-        """Metrics during training, each line with its protocol, and the best checkpoint where it is to be kept."""
+        """The callback for metrics, with their protocol; it keeps the best checkpoint if requested."""
         training, network = self.settings.training, evaluation.context.features
         protocol = {
             "num": min(evaluation.protocol.num, len(self.data.held_out)),
@@ -301,7 +301,7 @@ class Job:
         return Measure(training.when("metrics_every"), record, scores, best)
 
     def finish(self, trainer: Trainer, directory: Directory, seconds: float) -> None:
-        """Notes how the run ended, writes its report, and says both."""
+        """Records how the run ended, writes its report, and prints both."""
         seen, done = trainer.images_seen, trainer.images_seen >= self.settings.training.images
         event = "finished" if done else "stopped"
         message = f"{event} after {seen:,} images and {duration(seconds)}"
@@ -311,13 +311,13 @@ class Job:
         if not self.quiet:
             print(f"{message[0].upper()}{message[1:]}.")
             if not done:
-                print(f"Go on with: ganvas train --resume {shlex.quote(str(self.path))}")
+                print(f"Continue with: ganvas train --resume {shlex.quote(str(self.path))}")
             print(f"Report: {page}")
 
 
 @contextmanager
 def writing(path: Path, place: distributed.Place) -> Generator[None]:
-    """Inside, the first process holds the run's folder, which it makes, and a disk that fails is said plainly."""
+    """Within this context, the first process creates and locks the run's folder. A disk error gives a GanvasError."""
     try:
         if not place.leads:
             yield
@@ -328,16 +328,16 @@ def writing(path: Path, place: distributed.Place) -> Generator[None]:
                 yield
         finally:
             with suppress(OSError):
-                path.rmdir()  # goes only if nothing was written
+                path.rmdir()  # succeeds only if nothing was written
     except OSError as error:
         raise GanvasError(
             f"The run {path} cannot be written: {error}.",
-            f"Its checkpoints are intact. Make room, then go on with: ganvas train --resume {shlex.quote(str(path))}",
+            f"Its checkpoints are intact. Free some space, then run: ganvas train --resume {shlex.quote(str(path))}",
         ) from error
 
 
 def note_rewinds(directory: Directory, trainer: Trainer) -> None:
-    """Writes the rewinds that the metrics do not tell of: a process was killed before it wrote them, or they were dropped."""
+    """Writes returns to checkpoints that are missing in the metrics, for example after a kill."""
     told = {fact.get("message") for fact in directory.facts() if fact.get("event") == "rewound"}
     for rewind in trainer.rewinds:
         if rewind.message not in told:
@@ -345,10 +345,10 @@ def note_rewinds(directory: Directory, trainer: Trainer) -> None:
 
 
 def whole_batches(num: int, size: int) -> list[torch.Tensor]:
-    """Rows 0 to num − 1 in batches of one size; the last few are left out.
+    """Rows 0 to num − 1 in batches of equal size; leftover rows are skipped.
 
-    Packed critics refuse ragged batches, and terms that compare a batch's examples mean something else on them. Where there
-    are fewer than `size` in all, the size is the largest power of two that there are.
+    Packed critics need equal batches, and terms that compare examples depend on the batch size. With fewer than `size` rows,
+    the size is the largest power of two that fits.
     """
     if not num:
         return []
@@ -357,10 +357,10 @@ def whole_batches(num: int, size: int) -> list[torch.Tensor]:
 
 
 class Recorder:
-    """Writes each line of metrics to the run, and shows it; what the line tells of the run's health is a line of its own.
+    """Writes each line of metrics to the run and shows it. Findings about the run's health get their own lines.
 
-    watch: has read the lines that the run has so far. clock: seconds that the run was trained; every line has them, for one
-        that is killed goes on with those of the newest line before its checkpoint.
+    watch: has read the run's lines so far. clock: the training time in seconds. Every line stores it, so a killed run can
+        continue from the newest line before its checkpoint.
     """
 
     def __init__(self, directory: Directory, progress: Progress, watch: Watch, clock: Callable[[], float]) -> None:
@@ -380,7 +380,7 @@ class Recorder:
 
 
 def scores_now(evaluation: Evaluation, images: int) -> Scores:
-    """The scores of each metric; one that cannot be had of the model as it is now is left out, and said."""
+    """The scores of each metric. A metric that fails now is skipped with a message."""
     found: dict[str, list[Score]] = {}
     for name in evaluation.protocol.metrics:
         try:
@@ -391,7 +391,7 @@ def scores_now(evaluation: Evaluation, images: int) -> Scores:
 
 
 def draw_progress(model: Model, recipe: Recipe, data: Data, folder: Path, images: int, device: str) -> None:
-    """The pictures that a run keeps of itself: prior samples, reconstructions, a walk between two held-out examples."""
+    """Draws a run's pictures: samples, reconstructions, a walk between two held-out examples."""
     info, number = data.info, f"{images:09d}"
     is_image = len(info.shape) == 3
     num = 64 if is_image else 2_500
@@ -421,7 +421,7 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def stopped_by_signals(trainer: Trainer) -> Generator[None]:
-    """SIGINT and SIGTERM end training after the current step, with everything saved; a second one ends it at once."""
+    """SIGINT and SIGTERM save and end training after the current step. A second signal ends it at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         if trainer.stopping:
@@ -430,7 +430,7 @@ def stopped_by_signals(trainer: Trainer) -> Generator[None]:
 
     try:
         old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # only the main thread can be told of signals
+    except ValueError:  # only the main thread receives signals
         old = {}
     try:
         yield

@@ -138,9 +138,9 @@ def settled(
 
 
 def own_path(path: Path, place: distributed.Place, device: str) -> Path:
-    """`path`, or path-2, -3 ...: the first that does not exist, or that this launch began before it was restarted.
+    """`path`, or path-2, path-3 ...: the first that does not exist, or that this launch started before a restart.
 
-    The first process says which, for all of them.
+    The first process decides for all of them.
     """
     paths = (numbered(path, number) for number in range(1, 10_000))
     found = next(n for n, p in enumerate(paths, 1) if is_mine(p) or not p.exists()) if place.leads else 0
@@ -148,5 +148,5 @@ def own_path(path: Path, place: distributed.Place, device: str) -> Path:
 
 
 def is_mine(path: Path) -> bool:
-    """Whether this launch of `torchrun` began the run, and was restarted since."""
+    """Whether this launch of `torchrun` started the run and was restarted since."""
     return distributed.restarted() and Directory(path).begun_by(distributed.launch())

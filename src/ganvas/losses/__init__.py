@@ -1,1 +1,1 @@
-"""Pure functions and small objects that return one scalar; none of them sees an optimiser."""
+"""Losses: pure functions and small objects that return one scalar and use no optimiser."""

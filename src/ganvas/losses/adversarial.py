@@ -1,7 +1,7 @@
 """Adversarial pairs: what a critic and a generator each minimise, given the critic's scores.
 
-`critic(real, fake)` and `generator(real, fake)` take scores (N,) before any sigmoid and return a scalar. A pair that is not
-`paired` ignores the real scores in the generator's loss, and models then do not compute them.
+`critic(real, fake)` and `generator(real, fake)` take scores (N,) before any sigmoid and return a scalar. If a pair is not
+`paired`, its generator loss ignores the real scores, and models do not compute them.
 """
 
 from abc import ABC, abstractmethod

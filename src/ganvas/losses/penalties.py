@@ -1,6 +1,6 @@
-"""Penalties on a critic's slope. Each is an object: penalty(critic, real, fake, y) returns one scalar, already weighted.
+"""Penalties on a critic's gradient. Each is an object: penalty(critic, real, fake, y) returns one weighted scalar.
 
-`every` says how often a lazy player pays it. All run in float32, and need a second derivative of the critic.
+`every`: it is applied at every k-th turn. All run in float32, and need a second derivative of the critic.
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ Score = Callable[[Tensor, Tensor | None], Tensor]
 
 
 class Penalty(ABC):
-    """A term of a critic's loss that looks at its slope."""
+    """A term of a critic's loss that depends on the critic's gradient."""
 
     name: str
     every: int
@@ -67,7 +67,7 @@ class R2(Penalty):
 
 
 def squared_slope(critic: Score, x: Tensor, y: Tensor | None = None) -> Tensor:
-    """‖∇_x f(x)‖² of each example, (N,), differentiable in the critic's parameters. x: (N, ...), taken as given."""
+    """‖∇_x f(x)‖² of each example, (N,), differentiable in the critic's parameters. x: (N, ...), detached."""
     x = full(x.detach()).requires_grad_()
     with unmixed(x):
         (gradient,) = torch.autograd.grad(critic(x, y).sum(), x, create_graph=True)
@@ -75,5 +75,5 @@ def squared_slope(critic: Score, x: Tensor, y: Tensor | None = None) -> Tensor:
 
 
 def slope(critic: Score, x: Tensor, y: Tensor | None = None) -> Tensor:
-    """‖∇_x f(x)‖ of each example, (N,). The root's own slope is infinite at 0, hence the 1e-12."""
+    """‖∇_x f(x)‖ of each example, (N,). The root's derivative is infinite at 0, so 1e-12 is added."""
     return (squared_slope(critic, x, y) + 1e-12).sqrt()

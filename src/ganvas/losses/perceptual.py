@@ -1,4 +1,4 @@
-"""Distances between images as a network sees them, which forgive what pixels do not."""
+"""Distances between images in features of a network, more tolerant than distances of pixels."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,9 +13,8 @@ from ganvas.machine.precision import full
 class RandomPerceptual(nn.Module):
     """`feature_distance` in a random network.
 
-    The distance of LPIPS (Zhang et al. 2018) in a network that was never trained: what makes
-    it perceptual is the depth and the pooling more than what the filters learnt (Liu et al. 2021), and nothing need be
-    downloaded. The weights follow from `seed` and never move.
+    The distance of LPIPS (Zhang et al. 2018) in an untrained network. Depth and pooling matter more than
+    learned filters (Liu et al. 2021), and no download is needed. The weights depend on `seed` and never change.
 
     x, x̂: (N, in_channels, H, W) in [−1, 1], of 4x4 pixels or more. Returns (N,).
 
@@ -30,14 +29,14 @@ class RandomPerceptual(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         self.num_layers = len(widths)
         for layer, (a, b) in enumerate(pairwise([in_channels, *widths])):
-            # He et al. 2015: the variance that ReLU halves is put back, so that deep layers say as much as early ones.
+            # He et al. 2015: ReLU halves the variance; this gain restores it, so that all layers count equally.
             weight = torch.randn(b, a, 3, 3, generator=generator) * (2 / (9 * a)) ** 0.5
             self.register_buffer(f"weight{layer}", weight)
-            # Without biases twice the contrast would be the same features twice as long, and so at distance 0.
+            # Without biases, doubled contrast would only double the features, and the distance would be 0.
             self.register_buffer(f"bias{layer}", 0.3 * torch.randn(b, generator=generator))
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Each layer's activations, (N, widths[l], H / 2^l, W / 2^l), while there are 2 pixels to a side."""
+        """Each layer's activations, (N, widths[l], H / 2^l, W / 2^l), while each side has at least 2 pixels."""
         found: list[Tensor] = []
         for layer in range(self.num_layers):
             if layer > 0:
@@ -73,6 +72,6 @@ def feature_distance(of: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
 
 
 def unit(h: Tensor) -> Tensor:
-    """h (N, C, H, W) scaled to unit length over channels; the 1e-6 keeps the slope finite where all channels are 0."""
+    """h (N, C, H, W) scaled to unit length over channels; 1e-6 keeps the gradient finite if all channels are 0."""
     h = full(h)
     return h * (h.square().sum(1, keepdim=True) + 1e-6).rsqrt()

@@ -1,4 +1,4 @@
-"""How far a reconstruction is from its original: −log N(x; x̂, σ²I) for several σ, in nats per example.
+"""Reconstruction losses: −log N(x; x̂, σ²I) for several σ, in nats per example.
 
 Each takes two tensors (N, ...), sums over dimensions and averages over the batch; constants are left out.
 """
@@ -15,9 +15,9 @@ def unit_scale(x: Tensor, x_hat: Tensor) -> Tensor:
 
 
 def optimal_scale(x: Tensor, x_hat: Tensor) -> Tensor:
-    """The σ that makes the batch most likely: D/2 log(mean squared error), D dimensions. Rybkin et al. 2021, eq. 5.
+    """σ of maximum likelihood for the batch: D/2 log(mean squared error), D dimensions. Rybkin et al. 2021, eq. 5.
 
-    Whatever unit x is measured in, the gradient is the same.
+    The gradient does not depend on the unit of x.
     """
     dimensions = x[0].numel()
     return 0.5 * dimensions * torch.log(full(x - x_hat).square().mean() + 1e-6)

@@ -10,7 +10,7 @@ from ganvas.machine.precision import Precision
 
 
 def resolve_device(device: str) -> str:
-    """The device that a user named, or for "auto" the best there is. Raises GanvasError when there is no such device."""
+    """The named device, or for "auto" the best one. Raises GanvasError if the device does not exist."""
     if device == "auto":
         if torch.cuda.is_available():
             return "cuda"
@@ -21,16 +21,14 @@ def resolve_device(device: str) -> str:
         raise GanvasError(f"There is no device {device!r}.", "Use cpu, cuda, cuda:0, mps or auto.") from error
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(kind, False):
-        raise GanvasError(
-            f"This machine has no device {device!r}.", "Use --device cpu, or auto to take the best there is."
-        )
+        raise GanvasError(f"This machine has no device {device!r}.", "Use --device cpu, or auto for the best device.")
     return device
 
 
 def check_precision(precision: Precision, device: str) -> None:
-    """Raises GanvasError when `device` cannot compute in `precision`, and warns where it would only be slower.
+    """Raises GanvasError if `device` cannot compute in `precision`. Warns if it would only be slower.
 
-    Every processor can, with conversions; only those with AVX512_BF16 or AMX have instructions for it.
+    Every processor can compute in bf16 by conversion. Only some have bf16 instructions.
     """
     if precision == "float32":
         return
@@ -39,5 +37,5 @@ def check_precision(precision: Precision, device: str) -> None:
         raise GanvasError(f"The device {device!r} has no bf16 arithmetic.", "Leave --precision bf16 out.")
     if kind == "cpu" and not facts.has_bf16():
         warnings.warn(
-            "This processor has no bf16 arithmetic: --precision bf16 works, and is slower than float32.", stacklevel=2
+            "This processor has no bf16 arithmetic: --precision bf16 works, but is slower than float32.", stacklevel=2
         )

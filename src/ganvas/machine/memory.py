@@ -1,4 +1,4 @@
-"""What fits into memory, asked before it is taken: files and options may ask for anything."""
+"""Checks that data fit into memory before they are allocated. Files and options may request any size."""
 
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from ganvas.errors import GanvasError
 from ganvas.machine import facts
 
 PAGE = 4_096
-"""Bytes that any tensor counts as: a million empty layers are no small network."""
+"""The minimum number of bytes counted for a tensor, so that a million empty layers count as large."""
 
 ENDLESS = 2**62
 
@@ -21,7 +21,7 @@ UNKNOWN = 2**38
 
 
 def room() -> int:
-    """Bytes that this process may still take, of the machine's memory and of its own limits (cgroup, ulimit -v)."""
+    """Bytes that this process may still allocate, by the machine's memory and its limits (cgroup, ulimit -v)."""
     return min(free_memory(), free_addresses(), group_limit())
 
 
@@ -48,7 +48,7 @@ def free_addresses() -> int:
 
 
 def group_limit() -> int:
-    """Bytes that the container may have."""
+    """The container's limit in bytes."""
     try:
         return int(facts.system_file("/sys/fs/cgroup/memory.max"))
     except ValueError:  # no such group; "max"
@@ -56,10 +56,10 @@ def group_limit() -> int:
 
 
 def must_fit(num_bytes: int, what: str, hint: str = "") -> None:
-    """Raises GanvasError when there is no room for so many bytes. what: that would take them."""
+    """Raises GanvasError if `num_bytes` do not fit. what: the object that needs them."""
     left = room()
     if num_bytes > left:
-        raise GanvasError(f"{what} would take {size(num_bytes)} of memory, and {size(left)} are free.", hint)
+        raise GanvasError(f"{what} would need {size(num_bytes)} of memory, and {size(left)} are free.", hint)
 
 
 def size(num_bytes: int) -> str:
@@ -75,18 +75,18 @@ UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 @contextmanager
 def at_most(num_bytes: int, what: str, hint: str = "") -> Generator[None]:
-    """Inside, GanvasError is raised before torch makes tensors of more than so many bytes in all."""
+    """Within this context, raises GanvasError before torch allocates more than `num_bytes` in all."""
     try:
         with _Watch(num_bytes, what, hint):
             yield
     except RuntimeError as error:
         if "DefaultCPUAllocator" not in str(error):
             raise
-        raise GanvasError(f"{what} would take more memory than this machine gives.", hint) from error
+        raise GanvasError(f"{what} would need more memory than this machine gives.", hint) from error
 
 
 class _Watch(TorchFunctionMode):
-    """Counts what functions that make tensors from sizes are asked for."""
+    """Counts the sizes passed to functions that create tensors."""
 
     def __init__(self, num_bytes: int, what: str, hint: str) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class _Watch(TorchFunctionMode):
         if func in MAKERS:
             self.left -= max(PAGE, 4 * numbers_in(args, kwargs))
             if self.left < 0:
-                raise GanvasError(f"{self.what} would take more than {size(self.all)} of memory.", self.hint)
+                raise GanvasError(f"{self.what} would need more than {size(self.all)} of memory.", self.hint)
         return func(*args, **kwargs)
 
 
@@ -112,9 +112,9 @@ MAKERS = frozenset(
 
 
 def numbers_in(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-    """How many numbers a tensor has whose maker was given this: at least the product of its sizes.
+    """The number of elements of a tensor created with these arguments: the product of its sizes.
 
-    Ends of ranges count as sizes, which errs on no side that matters: networks have no large ones.
+    Ends of ranges count as sizes. This is harmless, because networks have no large ranges.
     """
     given = [kwargs["size"]] if "size" in kwargs else [a for a in args if not isinstance(a, torch.Tensor)]
     whole = [number for item in given for number in flat(item) if isinstance(number, int)]

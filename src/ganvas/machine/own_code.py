@@ -1,4 +1,4 @@
-"""A user's own Python file. It is executed, and therefore only when the user names it."""
+"""A user's own Python file. It is executed only if the user names it."""
 
 import importlib.util
 import sys
@@ -10,9 +10,9 @@ from ganvas.errors import GanvasError
 
 
 def executed(path: Path, what: str, hint: str) -> ModuleType:
-    """The module that a file is. what: its part in its name, such as "recipe". hint: for where there is no such file.
+    """The module of a Python file. what: part of the module's name, such as "recipe". hint: for a missing file.
 
-    Raises GanvasError where there is none, or the file itself fails.
+    Raises GanvasError if the file is missing or fails.
     """
     if not path.is_file():
         raise GanvasError(f"There is no file {path}.", hint)
@@ -23,12 +23,12 @@ def executed(path: Path, what: str, hint: str) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise GanvasError(f"{path} fails when it is run: {own_error(error, path)}") from error
+        raise GanvasError(f"{path} fails: {own_error(error, path)}") from error
     return module
 
 
 def own_error(error: BaseException, path: Path) -> str:
-    """What went wrong in a user's file, and at which of its lines."""
+    """The error in a user's file, with its line."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.absolute()]
     if isinstance(error, SyntaxError):
         lines = [error.lineno]

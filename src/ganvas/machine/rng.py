@@ -1,4 +1,4 @@
-"""Randomness that a seed creates, and that leaves the caller's own generators as they were."""
+"""Random numbers from a seed, without a change to the caller's generators."""
 
 import hashlib
 from collections.abc import Callable, Generator
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 _share = (0, 1)
-"""Rank and number of processes; a plain global, which torch.compile can read."""
+"""Rank and number of processes. A plain global, because torch.compile can read it."""
 
 
 def derive(*parts: object) -> int:
-    """A 63-bit seed that depends on every part and on nothing else: derive(seed, "step", 12)."""
+    """A 63-bit seed that depends on the parts only: derive(seed, "step", 12)."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
@@ -20,7 +20,7 @@ def derive(*parts: object) -> int:
 def reseed(device: str, *parts: object) -> None:
     """Sets torch's own generators, of the CPU and of `device`, to `derive(*parts)`.
 
-    `torch.manual_seed` would also format a stack trace for devices that are not there: half a millisecond a call.
+    `torch.manual_seed` also formats a stack trace for absent devices, which takes half a millisecond per call.
     """
     seed = derive(*parts)
     torch.default_generator.manual_seed(seed)
@@ -32,21 +32,22 @@ def reseed(device: str, *parts: object) -> None:
 
 @contextmanager
 def seeded(*parts: object) -> Generator[None]:
-    """Everything drawn inside comes from `derive(*parts)`; afterwards torch's generators stand where they stood."""
+    """Within this context, random numbers come from `derive(*parts)`. Afterwards torch's generators are restored."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(derive(*parts))
         yield
 
 
 def generator(*parts: object) -> torch.Generator:
-    """A CPU generator of its own, seeded by `derive(*parts)`."""
+    """A new CPU generator, seeded by `derive(*parts)`."""
     return torch.Generator().manual_seed(derive(*parts))
 
 
 @contextmanager
 def share(rank: int, world_size: int) -> Generator[None]:
-    """Inside, `randn` and `rand` return this process's rows of what one process alone would have drawn for the whole
-    batch, provided that all processes were seeded alike. So noise does not depend on how many processes there are."""
+    """Within this context, `randn` and `rand` draw noise for the whole batch and return this process's rows.
+
+    All processes need the same seed. Then noise does not depend on the number of processes."""
     global _share
     before, _share = _share, (rank, world_size)
     try:

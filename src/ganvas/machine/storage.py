@@ -1,4 +1,4 @@
-"""Files of a run: written whole or not at all, read without trust."""
+"""Files of a run: written completely or not at all, and checked when read."""
 
 import json
 import os
@@ -11,22 +11,22 @@ from typing import Any, cast
 from ganvas.errors import GanvasError
 
 LARGEST_JSON = 64 * 2**20
-"""Bytes. No file that a run keeps its facts in comes near it; one that does is damage, or malice."""
+"""The maximum bytes of a JSON file. A run's files are far smaller; a larger one is damaged or hostile."""
 
 LARGEST_LOG = 512 * 2**20
-"""Bytes of a metrics.jsonl: about a million lines."""
+"""The maximum bytes of a metrics.jsonl: about a million lines."""
 
 PATIENCE = 10.0
-"""Seconds to wait for a process that still holds a run: one that is being ended, say."""
+"""Seconds to wait for a process that still holds a run, for example one that is ending."""
 
 
 def cache_folder() -> Path:
-    """Where things are kept that can be made again: $XDG_CACHE_HOME/ganvas, else ~/.cache/ganvas."""
+    """The folder for cached files: $XDG_CACHE_HOME/ganvas, else ~/.cache/ganvas."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganvas"
 
 
 def atomically(path: Path, write: Callable[[Path], object]) -> Path:
-    """Lets `write` fill a file of a temporary name, and renames it to `path` when it is on the disk."""
+    """Calls `write` with a temporary name, syncs the file, and renames it to `path`."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         write(part)
@@ -45,12 +45,12 @@ def atomically(path: Path, write: Callable[[Path], object]) -> Path:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """Temporary files of `atomically` that a killed process left behind."""
+    """Temporary files of `atomically` from a killed process."""
     return [path for path in folder.glob("*.*.part") if path.is_file() or path.is_symlink()]
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises OSError or ValueError for everything else: pipes, giants, nesting, no UTF-8."""
+    """The JSON object in a file. Raises OSError or ValueError otherwise: pipes, huge files, deep nesting, invalid UTF-8."""
     return parsed_object(read_text(path))
 
 
@@ -58,13 +58,13 @@ def read_list(path: Path) -> list[dict[str, Any]]:
     """The JSON list of objects in a file. Raises OSError or ValueError for everything else."""
     value = parsed_json(read_text(path))
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in cast(list[Any], value)):
-        raise ValueError("it holds no list of objects")
+        raise ValueError("it is not a list of objects")
     return cast(list[dict[str, Any]], value)
 
 
 def read_text(path: Path) -> str:
-    if not path.is_file():  # to open a pipe would wait for ever
-        raise FileNotFoundError(f"there is no file {path}")
+    if not path.is_file():  # opening a pipe would block
+        raise FileNotFoundError(f"the file {path} does not exist")
     if path.stat().st_size > LARGEST_JSON:
         raise ValueError(f"it is larger than {LARGEST_JSON >> 20} MiB")
     return path.read_text("utf-8")
@@ -79,7 +79,7 @@ def parsed_object(text: str) -> dict[str, Any]:
 
 
 def parsed_json(text: str) -> Any:
-    """What a text holds, or ValueError."""
+    """The value of a JSON text, or ValueError."""
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -87,20 +87,20 @@ def parsed_json(text: str) -> Any:
 
 
 def lines(path: Path) -> Iterator[str]:
-    """A log's lines with their ends; none where there is no such file. GanvasError when it is beyond all measure."""
+    """A log's lines with their line ends; none if the file is missing. Raises GanvasError if it is too large."""
     if not path.is_file():
         return
     if path.stat().st_size > LARGEST_LOG:
-        raise GanvasError(f"{path} is larger than {LARGEST_LOG >> 20} MiB: no run writes so much.")
+        raise GanvasError(f"{path} is larger than {LARGEST_LOG >> 20} MiB, more than any run writes.")
     with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
         yield from file
 
 
 @contextmanager
 def held(folder: Path) -> Generator[None]:
-    """Inside, this process alone trains the run in `folder`. GanvasError when another does.
+    """Within this context, only this process trains the run in `folder`. Raises GanvasError if another one does.
 
-    The operating system gives the folder free however the process ends. File systems without locks are not guarded.
+    The operating system releases the lock when the process ends. File systems without locks have no protection.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -127,13 +127,13 @@ def in_use(folder: Path) -> bool:
 
 
 def lock(handle: int) -> bool:
-    """Locks an open folder until it is closed. False when somebody else has locked it."""
+    """Locks an open folder until it is closed. Returns False if another process holds the lock."""
     try:
-        import fcntl  # where there is none, as on Windows, nothing is guarded
+        import fcntl  # absent on Windows: then there is no lock
 
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except (ImportError, OSError):  # a file system that knows no locks
+    except (ImportError, OSError):  # a file system without locks
         pass
     return True

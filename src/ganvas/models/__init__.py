@@ -1,1 +1,1 @@
-"""One published system a file."""
+"""Models: one published system per file."""

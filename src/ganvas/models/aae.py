@@ -1,4 +1,4 @@
-"""Adversarial autoencoders: a critic of codes, not a divergence, makes an autoencoder's codes look like the prior."""
+"""Adversarial autoencoders: a critic, not a divergence, matches an autoencoder's codes to the prior."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,19 +12,19 @@ from ganvas.losses.penalties import Penalty
 
 
 class AAE(LatentVariableModel):
-    """Two phases, in which the encoder moves twice. z = E(x) ~ q(z|x); z_p ~ p(z); D tells codes apart.
+    """Two phases; the encoder moves in both. z = E(x) ~ q(z|x); z_p ~ p(z); D separates codes.
 
         autoencoder (E and the decoder)  minimises   −log p(x|z)
         critic                           minimises   −log D(z_p) − log(1 − D(z))
         encoder                          minimises   −log D(z)
 
-    (section 2). Only samples of the prior are needed, so any prior will do. The aggregated posterior, not each q(z|x), is
-    drawn to the prior.
+    (section 2). Only samples of the prior are needed, so any prior works. Training matches the aggregated posterior to the
+    prior, not each q(z|x).
 
-    encoder: (x, y) to q(z|x) with `rsample`: the paper's Gaussian posterior (section 2); no term keeps its variance up.
+    encoder: (x, y) to q(z|x) with `rsample`: the paper's Gaussian posterior (section 2); no term prevents a small variance.
     decoder: (z, y) to p(x|z). critic: (z (N, L), y) to scores (N,), high for the prior's codes.
     loss: the pair that critic and encoder minimise.
-    penalties: on the critic's slope, of `losses.penalties`, where the prior's codes are the real ones; the paper has none.
+    penalties: gradient penalties of `losses.penalties`; the prior's codes are the real examples. The paper has none.
 
     Terms: distortion −log p(x|z), in nats per example; adversarial.
 

@@ -1,4 +1,4 @@
-"""The semi-supervised adversarial autoencoder: a few labels name the classes that a critic makes the encoder find."""
+"""The semi-supervised adversarial autoencoder: a critic makes the encoder find classes, and few labels name them."""
 
 from collections.abc import Sequence
 
@@ -24,20 +24,20 @@ class SemiSupervisedAAE(Autoencoder):
         encoder                          minimises   −log D_c(c) − log D_z(z)
         classifier (E)                   minimises   −log q(y|x) on the labelled examples
 
-    (section 5). D_c makes the class vector one-hot and each class as frequent as the next, with labels or without; the
-    labels say which class is which.
+    (section 5). D_c makes the class vector one-hot and all classes equally frequent, with or without labels. The labels
+    name the classes.
 
     encoder: x to (class logits (N, K), q(z|x)). decoder: [c, z] (N, K + L) to p(x|c, z).
     class_critic, style_critic: (N, K) and (N, L) to scores (N,).
-    style_prior: p(z). Labels are y ≥ 0; −1 is an example without one, and only the classifier sees labels.
+    style_prior: p(z). Labels are y ≥ 0; −1 means no label. Only the classifier uses labels.
 
-    noise: standard deviation of what is added to the encoder's input in training, in units of x; what is decoded is
-        compared with x itself. With few labels, it is what keeps the encoder from knowing them by heart.
+    noise: standard deviation of noise on the encoder's input in training, in units of x. Reconstructions are compared with
+        x itself. With few labels, the noise prevents memorisation.
 
-    Codes are (N, K + L), the class first. Where `generate` is told y ≥ 0, that class replaces the code's own.
+    Codes are (N, K + L), the class first. If `generate` gets y ≥ 0, that class replaces the code's own.
 
-    Terms: distortion, in nats per example; class and style adversarial; label, in nats per labelled example (0 in a batch
-    of none).
+    Terms: distortion, in nats per example; class and style adversarial; label, in nats per labelled example (0 without
+    labels).
 
     References: Makhzani et al. 2015, "Adversarial Autoencoders", https://arxiv.org/abs/1511.05644
     """
@@ -93,8 +93,10 @@ class SemiSupervisedAAE(Autoencoder):
         return self.decoder(z).mean
 
     def told(self, c: Tensor, y: Tensor) -> Tensor:
-        """c (N, K) with the one-hot of y (N,) wherever y ≥ 0. Raises GanvasError for an unknown class."""
-        looked_at = y.device.type == "cpu" and not torch.compiler.is_compiling()  # a graph takes no decisions by values
+        """c (N, K), with the one-hot vector of y (N,) for y ≥ 0. Raises GanvasError for an unknown class."""
+        looked_at = (
+            y.device.type == "cpu" and not torch.compiler.is_compiling()
+        )  # a compiled graph cannot branch on values
         if looked_at and len(y) and int(y.max()) >= self.num_classes:
             raise GanvasError(f"There is no class {int(y.max())}.", f"The classes are 0 to {self.num_classes - 1}.")
         return torch.where(y[:, None] >= 0, F.one_hot(y.clamp_min(0), self.num_classes).to(c.dtype), c)
@@ -124,7 +126,7 @@ class SemiSupervisedAAE(Autoencoder):
 
 
 class ClassAndStyle(nn.Module):
-    """p(c, z): a class, each as likely, one-hot (K,), and beside it a style (L,) of a prior of its own."""
+    """p(c, z): a one-hot class (K,), uniform, and a style (L,) with its own prior."""
 
     def __init__(self, num_classes: int, style: nn.Module) -> None:
         super().__init__()
@@ -135,7 +137,7 @@ class ClassAndStyle(nn.Module):
 
 
 class UniformClassAndStyle(Unchecked):
-    """One-hot classes (K,), each as likely, beside draws of `style` (L,): events (K + L,)."""
+    """Uniform one-hot classes (K,), joined with draws of `style` (L,): events (K + L,)."""
 
     def __init__(self, num_classes: int, style: Distribution) -> None:
         self.num_classes, self.style = num_classes, style
@@ -148,7 +150,7 @@ class UniformClassAndStyle(Unchecked):
 
 
 class ClassAndStyleCode(Unchecked):
-    """The code of an example: class probabilities c (N, K), taken as they are, beside q(z|x), (N, L)."""
+    """The code of an example: class probabilities c (N, K), deterministic, joined with q(z|x), (N, L)."""
 
     def __init__(self, c: Tensor, style: DiagonalNormal) -> None:
         self.c, self.style = c, style

@@ -1,4 +1,4 @@
-"""ACGAN: a conditional GAN whose critic also names the class of what it sees."""
+"""ACGAN: a conditional GAN whose critic also classifies its input."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -17,14 +17,14 @@ class ACGAN(Model):
         critic       minimises   −L_S − L_C
         generator    minimises    L_S − L_C,   x̃ = G(z, c)
 
-    in the generator's case the half of each that depends on x̃, and L_S in the form that `loss` gives it.
+    for the generator, only the half of each that depends on x̃; `loss` gives the form of L_S.
 
-    generator: (z (N, L), y (N,)) to examples. critic: with features(x) and head(h), told no class.
+    generator: (z (N, L), y (N,)) to examples. critic: with features(x) and head(h), unconditional.
     classifier: from the critic's features (N, F) to logits (N, classes).
-    class_weight: of −L_C for both players; 1 is the paper.
+    class_weight: weight of −L_C for both players; 1 in the paper.
 
-    The generated half takes the classes of the batch, so that c ~ p(c) of the data. Examples without a label (−1) count
-    in L_S only.
+    Generated examples use the classes of the batch, so c ~ p(c) of the data. Examples without a label (−1) count only in
+    L_S.
 
     Terms: adversarial, class (cross-entropy in nats).
 
@@ -83,6 +83,6 @@ class ACGAN(Model):
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """Mean −log P(C = y) over the labelled examples, in nats; 0 where there is none."""
+    """Mean −log P(C = y) over the labelled examples, in nats; 0 without labels."""
     known = y >= 0
     return F.cross_entropy(logits, y, ignore_index=-1, reduction="sum") / known.sum().clamp_min(1)

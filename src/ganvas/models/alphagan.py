@@ -1,4 +1,4 @@
-"""α-GAN: a VAE whose likelihood and whose KL are each replaced by a critic."""
+"""α-GAN: a VAE with critics in place of likelihood and KL."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ from ganvas.losses.penalties import Penalty
 
 
 class AlphaGAN(Autoencoder):
-    """Four players. x̂ = G(z_q), z_q ~ q(z|x); x̃ = G(z_p), z_p ~ p(z); D tells images apart, C codes.
+    """Four players. x̂ = G(z_q), z_q ~ q(z|x); x̃ = G(z_p), z_p ~ p(z); D separates images, C separates codes.
 
         encoder      minimises   λ‖x − x̂‖₁ − log C(z_q)/(1 − C(z_q))
         generator    minimises   λ‖x − x̂‖₁ − log D(x̂)/(1 − D(x̂)) − log D(x̃)/(1 − D(x̃))
@@ -21,12 +21,12 @@ class AlphaGAN(Autoencoder):
         code critic  minimises   −log C(z_p) − log(1 − C(z_q))
 
     (algorithm 1). −log D/(1 − D) is minus the score: an estimate of the log density ratio, which is what the variational
-    bound asks for (section 3). Here D's loss is halved, so that the score on data weighs 1, as in the other models.
+    bound needs (section 3). Here D's loss is halved, so that the score on data has weight 1, as in the other models.
 
     encoder: (x, y) to q(z|x) with `rsample`. generator: (z, y) to x. critic: (x, y) to scores (N,).
     code_critic: (z, y) to scores (N,), high for the prior's codes.
     reconstruction_weight: λ; the norm is a sum over the example's dimensions.
-    penalties: on the critic's slope, of `losses.penalties`, where they look at generated examples at x̃; the paper has none.
+    penalties: gradient penalties of `losses.penalties`; generated examples are x̃. The paper has none.
 
     References: Rosca et al. 2017, "Variational Approaches for Auto-Encoding Generative Adversarial Networks",
         https://arxiv.org/abs/1706.04987

@@ -1,4 +1,4 @@
-"""Adversarial variational Bayes: a VAE whose posterior need not have a density, because a critic supplies log q/p."""
+"""Adversarial variational Bayes: a critic estimates log q/p, so the posterior needs no density."""
 
 from collections.abc import Sequence
 from typing import Protocol, cast
@@ -15,7 +15,7 @@ from ganvas.probability.distributions import DiagonalNormal
 
 
 class NoisyEncoder(Protocol):
-    """x (N, ...), noise (N, S, noise_size), y (N,) to S codes an example, (N, S, L)."""
+    """x (N, ...), noise (N, S, noise_size), y (N,) to S codes per example, (N, S, L)."""
 
     noise_size: int
 
@@ -23,17 +23,17 @@ class NoisyEncoder(Protocol):
 
 
 class AVB(LatentVariableModel):
-    """z_q = E(x, ε), ε ~ N(0, I), so that q(z|x) is whatever E makes of the noise; z_p ~ p(z).
+    """z_q = E(x, ε), ε ~ N(0, I), defines q(z|x); z_p ~ p(z).
 
         critic T                 minimises   −log σ(T(x, z_q)) − log(1 − σ(T(x, z_p)))
         autoencoder (E, decoder) minimises   T(x, z_q) − log p(x|z_q)
 
     (algorithm 1). At its optimum T(x, z) = log q(z|x) − log p(z) (proposition 1), whose mean under q is the rate; and
-    E ∇T = 0 there (proposition 2), so that E follows T through z alone, T being frozen.
+    E ∇T = 0 there (proposition 2), so E needs the gradient through z only, with T frozen.
 
     encoder: a `NoisyEncoder`. decoder: (z, y) to p(x|z). critic: (x, z, y) to T (N,).
-    posterior_samples: draws, always of the same noise, from which `encode` takes q's mean and variance. The Gaussian that
-        it returns stands for q where a density is asked for; as the proposal of importance sampling it bounds log p(x).
+    posterior_samples: draws, with fixed noise, for the mean and variance of q in `encode`. The returned Gaussian replaces q
+        if a density is needed. As the proposal of importance sampling it bounds log p(x).
 
     Terms, in nats per example: distortion −log p(x|z), estimated rate T.
 
@@ -64,7 +64,7 @@ class AVB(LatentVariableModel):
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         z = self.encoder(x, self.probes.expand(x.shape[0], -1, -1), y)
-        return DiagonalNormal(z.mean(1), (z.var(1) + 1e-8).log())  # codes that ignore the noise have variance 0
+        return DiagonalNormal(z.mean(1), (z.var(1) + 1e-8).log())  # codes that ignore the noise have zero variance
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:
         return self.decoder(z, y)

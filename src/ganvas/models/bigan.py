@@ -1,4 +1,4 @@
-"""Adversarially learned inference: one critic sees example and code together, and cannot tell which came first."""
+"""Adversarially learned inference: a GAN with an encoder; one critic scores pairs of example and code."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,9 +20,9 @@ class BiGAN(Autoencoder):
     (Donahue et al., section 3.4; Dumoulin et al., algorithm 1).
 
     encoder: (x, y) to q(z|x) with `rsample` (ALI's stochastic encoder). generator: (z, y) to x.
-    critic: (x, z, y) to scores (N,), high for pairs that began with data.
+    critic: (x, z, y) to scores (N,), high for pairs from data.
     loss: a pair of `losses.adversarial`.
-    penalties: on the critic's slope in x and z together, of `losses.penalties`; the papers have none.
+    penalties: on the critic's gradient in x and z together, of `losses.penalties`; the papers have none.
 
     References:
         Donahue et al. 2017, "Adversarial Feature Learning", https://arxiv.org/abs/1605.09782

@@ -13,12 +13,12 @@ from ganvas.probability.distributions import Certain, Size, Unchecked
 
 
 class CodePrior(nn.Module):
-    """At each position of the grid, how often each entry was used of late: independent categoricals over entries.
+    """Independent categoricals over entries, one for each position of the grid: recent frequencies of entries.
 
-    It knows where an entry is common and not what goes together, so its samples are no better than patchwork; a prior
-    with context is a model of its own, fitted afterwards.
+    It does not model how entries depend on each other, so samples look like patchwork. A prior with context is a separate
+    model, fitted later.
 
-    quantizer: whose entries are meant. grid: (h, w). decay: of the average over training batches.
+    quantizer: with the entries. grid: (h, w). decay: of the moving average over training batches.
     """
 
     shares: Tensor
@@ -34,7 +34,7 @@ class CodePrior(nn.Module):
 
     @torch.no_grad()
     def follow(self, indices: Tensor) -> None:
-        """Moves the shares towards those of a batch's indices (N, h, w), of all processes together."""
+        """Updates the shares with a batch's indices (N, h, w), over all processes."""
         rows = indices.flatten(1).T  # (h w, N)
         counts = torch.zeros_like(self.shares).flatten(0, 1)
         counts.scatter_add_(1, rows, torch.ones_like(rows, dtype=counts.dtype))
@@ -44,9 +44,9 @@ class CodePrior(nn.Module):
 
 
 class CodeGrid(Unchecked):
-    """Entries drawn at each position on its own. Events are their vectors, (D, h, w).
+    """Entries drawn independently at each position. Events are their vectors, (D, h, w).
 
-    shares: (h, w, num_codes), each position's summing to 1. Every entry is given 10⁻⁷ more, so that none is impossible.
+    shares: (h, w, num_codes), each position's summing to 1. 10⁻⁷ is added to every entry, so none is impossible.
     """
 
     def __init__(self, quantizer: VectorQuantizer, shares: Tensor) -> None:
@@ -79,7 +79,7 @@ class CodeGrid(Unchecked):
 
 @register_kl(Certain, CodeGrid)
 def _kl_certain(q: Certain, p: CodeGrid) -> Tensor:  # pyright: ignore[reportUnusedFunction]
-    """−log p(z), what the code costs under the prior: van den Oord et al. 2017, section 3.1, for p as it is. In nats."""
+    """−log p(z), the code's cost under the prior, in nats: van den Oord et al. 2017, section 3.1, for the current p."""
     return -p.log_prob(q.mean)
 
 

@@ -1,4 +1,4 @@
-"""A GAN whose players also descend the length of both their gradients, so that they come to rest."""
+"""A GAN whose players also minimise the length of both gradients, so that training converges."""
 
 from collections.abc import Sequence
 
@@ -17,13 +17,13 @@ class ConsensusGAN(Model):
         critic       minimises   L_D + γ L
         generator    minimises   L_G + γ L
 
-    both at once (algorithm 2). Where the two only circle each other, as around the equilibrium of a GAN whose critic has
-    no slope there, L draws both inwards: each player's loss stays its own, and the penalty is what they have in common.
+    simultaneously (algorithm 2). Near an equilibrium with a flat critic, plain gradient descent only circles, and L pulls
+    both players inwards. Each player keeps its own loss; the penalty is shared.
 
     generator: (z (N, L), y) to examples (N, ...). critic: (x, y) to scores (N,); both must have second derivatives.
     loss: the pair L_D, L_G. gamma: γ.
 
-    In several processes L is of each one's own gradients, and so larger by what these differ.
+    With several processes L uses each process's own gradients, so it is larger by their differences.
 
     Terms: adversarial; consensus (γ L).
 
@@ -60,7 +60,7 @@ class ConsensusGAN(Model):
             self.loss.critic(real_score, fake_score),
             self.loss.generator(real_score if self.loss.paired else None, fake_score),
         )
-        # Held-out rounds have no gradients, and ask for no penalty.
+        # Held-out rounds have no gradients and no penalty.
         length = self.gradient_length(*losses) if torch.is_grad_enabled() else None
         return Round(critic=losses[0], generator=losses[1], length=length)
 
@@ -68,7 +68,7 @@ class ConsensusGAN(Model):
         return self.generator(z, y)
 
     def gradient_length(self, critic: Tensor, generator: Tensor) -> Tensor:
-        """L: half the squared length of both gradients, with a gradient of its own in all parameters."""
+        """L: half the squared length of both gradients, differentiable in all parameters."""
         own = torch.autograd.grad(critic, list(self.critic.parameters()), create_graph=True)
         other = torch.autograd.grad(generator, list(self.generator.parameters()), create_graph=True)
         return 0.5 * torch.stack([full(g).square().sum() for g in (*own, *other)]).sum()

@@ -1,4 +1,4 @@
-"""Everything from a VAE to a GAN by one number: how much of what moves the decoder comes from a discriminator."""
+"""From a VAE to a GAN by one number: the weight of the discriminator in the decoder's loss."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,31 +15,31 @@ from ganvas.models.vaegan import repeated
 
 
 class Continuum(Autoencoder):
-    """Three players of one forward. x̂ = G(z), z ~ q(z|x); x̃ = G(z_p), z_p ~ p(z); D examples' dimensions; 0 ≤ w ≤ 1.
+    """Three players, one forward. x̂ = G(z), z ~ q(z|x); x̃ = G(z_p), z_p ~ p(z); D dimensions of x; 0 ≤ w ≤ 1.
 
         encoder          minimises   β KL(q(z|x) ‖ p(z)) − log p(x|z)
         decoder          minimises   −(1 − w) log p(x|z) / D + w [fool the discriminator with x̂ and x̃]
         discriminator    minimises   [tell x from x̂ and x̃]
 
-    w = 0 is the VAE: encoder and decoder descend the negative ELBO (the factor 1/D on the decoder's part is one that Adam
-    does not see), and nobody listens to the discriminator, which learns all the same. w = 1 is a GAN: no reconstruction
-    term reaches the decoder, and the encoder only learns to invert it. Between them lies the VAE-GAN with an error in pixels.
+    w = 0 is the VAE: encoder and decoder minimise the negative ELBO (Adam is invariant to the factor 1/D of the decoder's
+    part). The discriminator learns, but has no effect. w = 1 is a GAN: the decoder has no reconstruction term, and the
+    encoder only learns to invert it. Between them is a VAE-GAN with an error in pixels.
 
-    What makes a middle w mean something is that both of the decoder's terms are nats of one size: of one dimension of x
-    on one side, of one decision real or generated on the other. With p(x|z) = N(x̂, σ²I) at the σ that fits the batch best,
-    −log p(x|z) / D = ½ log(mean squared error), whose slope in x̂ has length 1/√(D · mean squared error): as is that of a
-    discriminator that tells x̂ from x by a step as long as their distance, whatever the unit of x and its size.
+    A middle w has a meaning because both of the decoder's terms are nats of similar size: of one dimension of x, and of one
+    decision real or generated. With p(x|z) = N(x̂, σ²I) and the best-fitting σ, −log p(x|z) / D = ½ log(mean squared error).
+    Its gradient in x̂ has length 1/√(D · mean squared error). So has the gradient of a discriminator that separates x̂ from x
+    by a step as long as their distance, for any unit and size of x.
 
-    encoder: (x, y) to q(z|x). decoder: (z, y) to x, each example for itself: x̂ and x̃ pass it together, and with a norm over
-        the batch w = 0 would not be the VAE. critic: (x, y) to scores (N,).
-    weight: w. distance: −log p(x|z) of x and x̂, nats per example. penalties: on the discriminator's slope.
+    encoder: (x, y) to q(z|x). decoder: (z, y) to x, without batch normalisation: x̂ and x̃ share a pass, and with a norm
+        over the batch w = 0 would not be the VAE. critic: (x, y) to scores (N,).
+    weight: w. distance: −log p(x|z) of x and x̂, nats per example. penalties: on the discriminator's gradient.
 
     Terms: rate and distortion of the encoder in nats per example; distortion of the decoder in nats per dimension;
     adversarial in nats per example.
 
     References: Larsen et al. 2016, "Autoencoding beyond pixels using a learned similarity metric",
         https://arxiv.org/abs/1512.09300; Blau & Michaeli 2018, "The Perception-Distortion Tradeoff",
-        https://arxiv.org/abs/1711.06077, section 5 of which weighs distortion against an adversarial term likewise
+        https://arxiv.org/abs/1711.06077, section 5 weighs distortion against an adversarial term in the same way
     """
 
     simultaneous = True
@@ -77,7 +77,7 @@ class Continuum(Autoencoder):
         z = torch.cat([q.rsample(), self.prior().sample((n,))])
         fake = self.decoder(z, repeated(y, 2))
         score = self.critic(torch.cat([x, fake]), repeated(y, 3))
-        real = score[:n].repeat(2)  # as many real scores as generated ones, so that losses can pair them
+        real = score[:n].repeat(2)  # equally many real and generated scores, for paired losses
         return Round(x=x, y=y, q=q, fake=fake, distortion=self.distance(x, fake[:n]), real=real, scored_fake=score[n:])
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:

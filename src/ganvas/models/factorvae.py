@@ -1,4 +1,4 @@
-"""FactorVAE: a VAE whose aggregated code is held near the product of its marginals by a critic of shuffled codes."""
+"""FactorVAE: a VAE with a critic of shuffled codes, which keeps q(z) close to the product of its marginals."""
 
 from collections.abc import Sequence
 
@@ -17,8 +17,8 @@ class FactorVAE(LatentVariableModel):
         autoencoder    minimises   −log p(x|z) + KL(q(z|x) ‖ p(z)) + γ log D(z)/(1 − D(z)),   z ~ q(z|x)
         discriminator  minimises   ½ [−log D(z) − log(1 − D(z'))],   z' = permute_dims of codes of the other half
 
-    (eq. 2-3, algorithm 2). Each batch is cut in two: the autoencoder sees the first half; shuffled codes come from the
-    second, so that D's two kinds of codes are independent.
+    (eq. 2-3, algorithm 2). Each batch is split: the autoencoder uses the first half, and shuffled codes come from the
+    second. So D's two kinds of codes are independent.
 
     encoder: (x, y) to q(z|x). decoder: (z, y) to p(x|z). critic: z (N, L) to scores (N,), log D/(1 − D).
     gamma: weight of the total correlation.
@@ -44,7 +44,7 @@ class FactorVAE(LatentVariableModel):
 
     def forward(self, batch: Batch) -> Round:
         n = len(batch)
-        # Of an odd batch the example in the middle is in both halves: a batch of one is its own other half.
+        # In an odd batch the middle example is in both halves; a batch of one is both halves.
         first, second = slice((n + 1) // 2), slice(n // 2, n)
         y = (None, None) if batch.y is None else (batch.y[first], batch.y[second])
         q = self.encode(batch.x[first], y[0])
@@ -69,5 +69,5 @@ class FactorVAE(LatentVariableModel):
 
 
 def permute_dims(z: Tensor) -> Tensor:
-    """Each dimension of z (N, L) shuffled over the batch on its own: draws from Π_j q(z_j). Kim & Mnih 2018, algorithm 1."""
+    """Each dimension of z (N, L) shuffled independently over the batch: draws from Π_j q(z_j). Kim & Mnih 2018, alg. 1."""
     return z.gather(0, rng.rand(*z.shape, like=z).argsort(dim=0))

@@ -1,4 +1,4 @@
-"""Generative Adversarial Nets: one network invents, another tells its inventions from the data."""
+"""Generative adversarial nets: one network generates examples, another separates them from data."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,17 +11,17 @@ from ganvas.losses.penalties import Penalty
 
 
 class GAN(Model):
-    """min_G max_D  E log D(x) + E log(1 − D(G(z))),  z ~ p(z), and its descendants.
+    """min_G max_D  E log D(x) + E log(1 − D(G(z))),  z ~ p(z), and variants.
 
     generator: (z (N, L), y) to examples (N, ...). critic: (x, y) to scores (N,).
-    loss: what the two minimise, a pair of `losses.adversarial`; the default is the non-saturating one.
-    penalties: on the critic's slope, of `losses.penalties`; WGAN-GP is `loss=Wasserstein(), penalties=[GradientPenalty()]`.
-    critic_steps: the critic's turns for each of the generator's.
-    view: what the critic is shown of an example, real or generated, in every loss and penalty: from (x, images seen) to x.
-        Instance noise and DiffAugment are views.
+    loss: a pair of `losses.adversarial`; the default is the non-saturating one.
+    penalties: gradient penalties of `losses.penalties`; WGAN-GP is `loss=Wasserstein(), penalties=[GradientPenalty()]`.
+    critic_steps: turns of the critic for each turn of the generator.
+    view: a function from (x, images seen) to x, applied to all inputs of the critic, real and generated, in every loss and
+        penalty. Instance noise and DiffAugment are views.
     constraint: called with the critic after each of its moves. WGAN is `loss=Wasserstein(), constraint=WeightClipping()`.
-    simultaneous: whether both move at once, from one forward, instead of by turns.
-    one_draw: whether the generator's turn is judged on what the critic has just learned from, instead of on new noise.
+    simultaneous: whether both move at once, from one forward, instead of in turns.
+    one_draw: whether the generator's turn reuses the generated examples of the critic's turn instead of new ones.
 
     References: Goodfellow et al. 2014, "Generative Adversarial Nets", https://arxiv.org/abs/1406.2661
     """

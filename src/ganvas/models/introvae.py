@@ -1,4 +1,4 @@
-"""IntroVAE and Soft-IntroVAE: VAEs that look at their own samples; the encoder is the critic, the decoder the generator."""
+"""IntroVAE and Soft-IntroVAE: VAEs with the encoder as critic and the decoder as generator."""
 
 import math
 from abc import abstractmethod
@@ -15,9 +15,9 @@ from ganvas.machine.precision import full
 
 
 class Introspective(Autoencoder):
-    """What both share: an encoder and a decoder that play against each other over x̂ = G(z), z ~ q(z|x), and x̃ = G(z_p).
+    """The common part: encoder and decoder compete over x̂ = G(z), z ~ q(z|x), and x̃ = G(z_p).
 
-    encoder: (x, y) to q(z|x). decoder: (z, y) to x. A round has x, y, q and what was made of them, (x̂, x̃).
+    encoder: (x, y) to q(z|x). decoder: (z, y) to x. A round has x, y, q and the generated examples (x̂, x̃).
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module) -> None:
@@ -64,19 +64,19 @@ class IntroVAE(Introspective):
         encoder  minimises   KL(x) + α Σ_{f = x̂, x̃} [m − KL(sg[f])]⁺ + β L_AE(x)
         decoder  minimises   α Σ_{f = x̂, x̃} KL(f) + β L_AE(x)
 
-    (eq. 11 and 12, algorithm 1). KL is the energy of an energy-based GAN: the encoder lowers it on data and raises it on what
-    the decoder makes, as far as the margin m; the decoder lowers it on what it makes. Without α this is a VAE.
+    (eq. 11 and 12, algorithm 1). KL is the energy of an energy-based GAN. The encoder lowers it on data, and raises it on
+    generated examples up to the margin m. The decoder lowers it on generated examples. Without α this is a VAE.
 
-    The authors' program differs: it holds the mean of KL(f) over the batch against m, not each example's; its α is half of
-    `weight_neg` for the encoder and ½ for the decoder; its L_AE has no ½, for pixels in [0, 1]. In both, one x̂ and x̃ move
-    both players; here the decoder makes its own, after the encoder has moved.
+    The authors' program differs. It compares the mean of KL(f) over the batch with m, not each example's. Its α is half of
+    `weight_neg` for the encoder and ½ for the decoder. Its L_AE has no ½, for pixels in [0, 1]. In paper and program both
+    players use the same x̂ and x̃; here the decoder generates its own after the encoder's move.
 
     encoder: (x, y) to q(z|x). decoder: (z, y) to x.
-    margin: m, in nats; above KL(x), or the encoder has nothing to tell data by.
+    margin: m, in nats; above KL(x), else the encoder cannot separate data.
     alpha: α, a number or a schedule by images seen; the program can train a VAE first, α = 0 (`num_vae`).
     beta: as above; the error is summed over dimensions.
 
-    Terms: distortion and rate (of data); of generated examples the hinge or the rate.
+    Terms: distortion and rate (of data); hinge or rate of generated examples.
 
     References: Huang et al. 2018, "IntroVAE: Introspective Variational Autoencoders for Photographic Image Synthesis",
         https://arxiv.org/abs/1807.06358; program: hhb072/IntroVAE
@@ -120,19 +120,19 @@ class SoftIntroVAE(Introspective):
         encoder  minimises   s [β_rec L(x) + β_kl KL(x)] + ¼ Σ_{f = x̂, x̃} exp(−2s [β_rec L(f) + β_neg KL(f)])
         decoder  minimises   s [β_rec L(x) + ½ Σ_{f = x̂, x̃} (β_kl KL(f) + γ β_rec L(f))]
 
-    (section 4, with α = 2; the weights are the program's). The encoder raises the bound on data and lowers, softly, its
-    exponential on what the decoder makes; the decoder makes what the encoder finds likely.
+    (section 4, with α = 2; the weights are the program's). The encoder raises the bound on data, and lowers its
+    exponential on generated examples. The decoder generates examples that the encoder finds likely.
 
-    Stop-gradients, as in the authors' program: what the decoder made is data to the encoder, sg[f] throughout the
-    exponential (the program leaves x̂ free where it is the target of L); and γ L(f) moves the decoder by what it makes of
-    sg[z_f] alone, f being sg[f]. The program writes L = ‖x − G(z)‖² for pixels in [0, 1]; in [−1, 1] it is four times that.
+    Stop-gradients as in the authors' program: for the encoder, generated examples are data, sg[f] in the whole exponential
+    (the program does not stop x̂ as the target of L). In γ L(f) only the decoder's output of sg[z_f] gets a gradient, with
+    sg[f]. The program uses L = ‖x − G(z)‖² for pixels in [0, 1]; in [−1, 1] it is four times as large.
 
     encoder: (x, y) to q(z|x). decoder: (z, y) to x.
-    s: 1 / the number of the example's dimensions, so that the exponential does not vanish; it does not change either
-        player's minimum but through the exponential.
+    s: 1 / the number of the example's dimensions, so that the exponential does not vanish. It changes the players' minima
+        only through the exponential.
     beta_rec, beta_kl, beta_neg: as above. gamma: 1e-8 in the paper.
 
-    Terms: distortion, rate (of data), and of generated examples exponential bound or rate and distortion; all times s.
+    Terms: distortion, rate (of data), and exponential bound or rate and distortion of generated examples; all times s.
 
     References: Daniel & Tamar 2021, "Soft-IntroVAE", https://arxiv.org/abs/2012.13253;
         program: taldatech/soft-intro-vae-pytorch
@@ -161,7 +161,7 @@ class SoftIntroVAE(Introspective):
         }
 
     def exponential_bound(self, f: Tensor, y: Tensor | None, s: float) -> Tensor:
-        """exp(−2s [β_rec L(f) + β_neg KL(f)]) of generated examples f, (N,): 1 for those that fool the encoder."""
+        """exp(−2s [β_rec L(f) + β_neg KL(f)]) of generated examples f, (N,); 1 if f fools the encoder."""
         q = self.encode(f, y)
         error = squared_error(f, self.generate(q.rsample(), y))
         return (-2 * s * (self.beta_rec * error + self.beta_neg * self.rate(q))).exp()

@@ -1,4 +1,4 @@
-"""Importance weighted autoencoders: the VAE's networks under a tighter bound, from k codes for each example."""
+"""Importance weighted autoencoders: a VAE with a tighter bound, from k codes for each example."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from ganvas.probability.distributions import DiagonalNormal
 Estimator = Callable[[Tensor, DiagonalNormal, Tensor], Tensor]
 """From log p(x, z) (k, N), q(z|x) and codes z ~ q (k, N, L) to log 1/k Σᵢ wᵢ, (N,), wᵢ = p(x, zᵢ) / q(zᵢ|x).
 
-Estimators agree on the value, and differ in the gradient that reaches q's parameters φ."""
+Estimators have the same value, but different gradients in q's parameters φ."""
 
 
 class IWAE(LatentVariableModel):
@@ -42,7 +42,9 @@ class IWAE(LatentVariableModel):
     ) -> None:
         super().__init__()
         if k < 1:
-            raise GanvasError(f"A bound cannot be made of {k} codes for each example.", "Choose k of 1 or more.")
+            raise GanvasError(
+                f"The number of codes for each example must be at least 1, not {k}.", "Choose k of 1 or more."
+            )
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
         self.k = k
         self.estimator = estimator or reparameterised
@@ -80,9 +82,9 @@ def reparameterised(log_joint: Tensor, q: DiagonalNormal, z: Tensor) -> Tensor:
 
 
 def sticking_the_landing(log_joint: Tensor, q: DiagonalNormal, z: Tensor) -> Tensor:
-    """Without the score ∂ log q(z|x)/∂φ at fixed z: of less variance, and of none where q is the true posterior.
+    """Without the score ∂ log q(z|x)/∂φ at fixed z: less variance, and none if q is the true posterior.
 
-    Unbiased for k = 1; for k > 1 the score's mean is not 0, and leaving it out is a bias in φ (Tucker et al. 2019,
+    Unbiased for k = 1. For k > 1 the score's mean is not 0, so leaving it out gives a bias in φ (Tucker et al. 2019,
     section 3.3). Roeder et al. 2017, "Sticking the Landing", https://arxiv.org/abs/1703.09194
     """
     return log_mean_exp(log_joint - constant(q).log_prob(z))
@@ -96,7 +98,7 @@ def doubly_reparameterised(log_joint: Tensor, q: DiagonalNormal, z: Tensor) -> T
     log_w = log_joint - constant(q).log_prob(z)
     share = log_w.detach().softmax(0).unsqueeze(-1)
     if z.requires_grad:
-        # The log of the mean brings one factor wᵢ / Σⱼ wⱼ to z; this is the other, on the way from z to φ alone.
+        # The log of the mean gives one factor wᵢ / Σⱼ wⱼ to z; this is the second one, on the path from z to φ.
         z.register_hook(lambda g: share * g)
     return log_mean_exp(log_w)
 

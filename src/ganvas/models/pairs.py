@@ -1,4 +1,4 @@
-"""Examples and codes laid end to end, so that a penalty on a joint critic's slope sees both."""
+"""Gradient penalties on a joint critic, over the concatenated example and code."""
 
 import math
 
@@ -11,7 +11,7 @@ from ganvas.losses.penalties import Penalty
 def pair_penalty(
     penalty: Penalty, critic: nn.Module, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor], y: Tensor | None
 ) -> Tensor:
-    """A penalty on the slope of critic(x, z, y) in x and z together.
+    """A penalty on the gradient of critic(x, z, y) in x and z together.
 
     real, fake: pairs of x (N, ...) and z (N, L). y: (N,). Returns a scalar.
     """

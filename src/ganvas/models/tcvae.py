@@ -1,4 +1,4 @@
-"""β-TCVAE: the VAE's rate taken apart, and its total correlation alone made dear."""
+"""β-TCVAE: a VAE with a decomposed rate and a weight on its total correlation."""
 
 import math
 from abc import ABC, abstractmethod
@@ -49,7 +49,7 @@ class MinibatchStratified(MinibatchWeights):
     def log_weights(self, batch_size: int) -> Tensor:
         n, m = self.num_train, batch_size - 1
         if m == 0:
-            return torch.zeros(1, 1)  # of one example nothing else is known
+            return torch.zeros(1, 1)  # one example has no others
         weights = torch.full((batch_size, batch_size), 1 / m)
         i = torch.arange(batch_size)
         weights[i, i] = 1 / n
@@ -64,9 +64,9 @@ class TCVAE(LatentVariableModel):
 
     encoder: (x (N, ...), y) to q(z|x), a diagonal normal. decoder: (z (N, L), y) to p(x|z).
     prior: a diagonal normal over codes.
-    weights: how q(z) and q(z_d) are estimated from the batch.
-    alpha, beta, gamma: of the mutual information, the total correlation, the rate dimension by dimension; beta a number or
-        a schedule of the images seen.
+    weights: the estimator of q(z) and q(z_d) from the batch.
+    alpha, beta, gamma: weights of the mutual information, the total correlation and the dimension-wise rate; beta is a
+        number or a schedule of images seen.
 
     Terms, in nats per example: distortion, mutual information, total correlation, dimension-wise rate.
 
@@ -122,6 +122,6 @@ class TCVAE(LatentVariableModel):
 
 
 def log_normal(value: Tensor, loc: Tensor, log_variance: Tensor) -> Tensor:
-    """log N(value; loc, exp log_variance), number by number."""
+    """log N(value; loc, exp log_variance), elementwise."""
     square = (value - loc).square() * (-log_variance).exp()
     return -0.5 * (square + log_variance + math.log(2 * math.pi))

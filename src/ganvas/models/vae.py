@@ -1,4 +1,4 @@
-"""Auto-Encoding Variational Bayes: an encoder and a decoder that raise a lower bound on log p(x) together."""
+"""Auto-encoding variational Bayes: encoder and decoder maximise a lower bound on log p(x)."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ class VAE(LatentVariableModel):
     """−ELBO = E_q(z|x) [−log p(x|z)] + β KL(q(z|x) ‖ p(z)).
 
     encoder: (x (N, ...), y) to q(z|x). decoder: (z (N, L), y) to p(x|z).
-    beta: 1 is the bound itself, more is β-VAE; a number or a schedule of the images seen (warm-up).
-    free_bits: nats of rate that cost nothing, in total over the code's dimensions; shared out evenly among them, on the
-        batch's mean rate of each. Kingma et al. 2016, appendix C.8.
+    beta: 1 is the ELBO, more is β-VAE; a number or a schedule of images seen (warm-up).
+    free_bits: nats of rate without cost, divided evenly over the code's dimensions, for the batch's mean rate of each.
+        Kingma et al. 2016, appendix C.8.
 
     Terms, in nats per example: distortion −log p(x|z), rate β KL.
 
@@ -59,7 +59,7 @@ class VAE(LatentVariableModel):
         return {"distortion": -r.p.log_prob(r.x).mean(), "rate": self.beta(self.images_seen) * self.rate(r.q, r.z)}
 
     def rate(self, q: Distribution, z: Tensor) -> Tensor:
-        """KL(q ‖ p), mean over the batch, z ~ q; with free bits, no dimension counts for less than its share of them."""
+        """KL(q ‖ p), mean over the batch, z ~ q. With free bits, each dimension counts at least its share of them."""
         if self.free_bits == 0:
             return divergence(q, self.prior(), z).mean()
         each = kl_per_dimension(q, self.prior()).mean(0)
@@ -67,7 +67,7 @@ class VAE(LatentVariableModel):
 
 
 def divergence(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-    """KL(q ‖ p) for each of q's batch, (N,) nats: in closed form, or where none is known by its one sample z ~ q."""
+    """KL(q ‖ p) for each example, (N,) nats: in closed form if known, else estimated from one sample z ~ q."""
     try:
         return kl_divergence(q, p)
     except NotImplementedError:

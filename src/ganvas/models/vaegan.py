@@ -1,4 +1,4 @@
-"""Autoencoding beyond pixels: a VAE whose error is measured by a GAN's discriminator, which learns to see as it is fooled."""
+"""Autoencoding beyond pixels: a VAE with its reconstruction error in features of a GAN's discriminator."""
 
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -16,20 +16,20 @@ from ganvas.losses.reconstruction import unit_scale
 
 
 class VAEGAN(Autoencoder):
-    """Three players of one forward. x̂ = G(z), z ~ q(z|x); x̃ = G(z_p), z_p ~ p(z); D_l a hidden layer of D.
+    """Three players, one forward. x̂ = G(z), z ~ q(z|x); x̃ = G(z_p), z_p ~ p(z); D_l a hidden layer of D.
 
         encoder          minimises   β KL(q(z|x) ‖ p(z)) − log p(D_l(x) | z)
         decoder          minimises   −γ log p(D_l(x) | z) + (1 − γ) [fool D with x̂ and x̃]
         discriminator    minimises   [tell x from x̂ and x̃]
 
-    with p(D_l(x) | z) = N(D_l(x); D_l(x̂), σ²I) (algorithm 1 and eq. 7). As in the authors' program the real half and the
-    generated half weigh the same in D's loss, and γ weighs against 1 − γ.
+    with p(D_l(x) | z) = N(D_l(x); D_l(x̂), σ²I) (algorithm 1 and eq. 7). As in the authors' program, real and
+    generated examples have equal weight in D's loss, and the weights are γ and 1 − γ.
 
     encoder: (x, y) to q(z|x). decoder: (z, y) to x. critic: with features(x, y) and head(h, y).
     distance: −log p(h | ĥ) of features (N, F), up to a constant; `unit_scale` is the paper's σ = 1, `optimal_scale` the σ
-        that fits best, for critics whose features have no scale of their own.
-    gamma: how much the decoder minds reconstruction against fooling the discriminator.
-    penalties: on the discriminator's slope.
+        that fits best, for critics with features of no fixed scale.
+    gamma: γ, the weight of reconstruction in the decoder's loss.
+    penalties: on the discriminator's gradient.
 
     Terms, in nats per example: rate, feature distance, adversarial.
 
@@ -68,14 +68,14 @@ class VAEGAN(Autoencoder):
     def forward(self, batch: Batch) -> Round:
         x, y, n = batch.x, batch.y, len(batch)
         q = self.encode(x, y)
-        # One pass for x̂ and x̃, so that what normalises a batch treats both alike. What fooling D asks of the codes never
-        # reaches the encoder: it has a loss of its own, which has no such term.
+        # One pass for x̂ and x̃, so that a batch normalisation treats both equally. The encoder's loss has no adversarial
+        # term, so fooling D does not move the encoder.
         z = torch.cat([q.rsample(), self.prior().sample((n,))])
         fake = self.decoder(z, repeated(y, 2))
         critic = cast(FeatureCritic, self.critic)
         h = critic.features(torch.cat([x, fake]), repeated(y, 3))
         score = critic.head(h, repeated(y, 3))
-        real = score[:n].repeat(2)  # as many real scores as generated ones, so that losses can pair them
+        real = score[:n].repeat(2)  # equally many real and generated scores, for paired losses
         return Round(x=x, y=y, q=q, fake=fake, h=h[:n], h_hat=h[n : 2 * n], real=real, scored_fake=score[n:])
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:

@@ -1,4 +1,4 @@
-"""VEEGAN: a GAN with a network that maps data back to noise, so that a mode which is dropped shows in the noise."""
+"""VEEGAN: a GAN with a network from data to noise, which reveals dropped modes."""
 
 from collections.abc import Callable, Sequence
 
@@ -22,14 +22,14 @@ class VEEGAN(Autoencoder):
         generator      minimises   D(z, x_g) + d(z, x_g)
         reconstructor  minimises   d(z, x_g) = ‖z − F(x_g)‖²
 
-    (algorithm 1). d is −log p_θ(z|x_g) but for a constant, which fixes the variance; were there none, a critic could tell
-    the pairs apart by z alone wherever several codes make one example. No error is measured between examples, only between
-    codes. F follows d alone: the gradient of KL(q(x|z) p(z) ‖ p_θ(z|x) p(x)) in θ is that of −E log p_θ(z|x_g).
+    (algorithm 1). d is −log p_θ(z|x_g) up to a constant, which fixes the variance. Without a variance, a critic could
+    separate the pairs by z alone if several codes give one example. Errors are measured between codes only, not examples.
+    F minimises d only: the gradient of KL(q(x|z) p(z) ‖ p_θ(z|x) p(x)) in θ is that of −E log p_θ(z|x_g).
 
-    Here the critic's score is −D, high for pairs that began with data, as in BiGAN.
+    Here the critic's score is −D, high for pairs from data, as in BiGAN.
 
     generator: (z, y) to x. reconstructor: (x, y) to z (N, L). critic: (x, z, y) to scores (N,).
-    penalties: on the critic's slope in x and z together, of `losses.penalties`; the paper has none.
+    penalties: on the critic's gradient in x and z together, of `losses.penalties`; the paper has none.
 
     Terms: adversarial; code distortion d, summed over the code's dimensions.
 

@@ -1,4 +1,4 @@
-"""VQGAN: a quantising autoencoder for pictures, judged by features and by a discriminator that joins late."""
+"""VQGAN: a quantising autoencoder with a perceptual loss and a discriminator that starts later."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -16,22 +16,22 @@ from ganvas.probability.distributions import Certain
 
 
 class VQGAN(Autoencoder):
-    """x̂ = G(z), z the quantised E(x); L_rec = mean |x − x̂| + w_p d(x, x̂), d perceptual. D judges x̂.
+    """x̂ = G(z), z the quantised E(x); L_rec = mean |x − x̂| + w_p d(x, x̂), d perceptual; D scores x̂.
 
         autoencoder    minimises   L_rec + ‖sg[z_e] − e‖² + β‖z_e − sg[e]‖² + λ [fool D with x̂]
-        discriminator  minimises   ½ [tell x from x̂], from step `critic_after` on, when λ stops being 0
+        discriminator  minimises   ½ [tell x from x̂], from step `critic_after` on; before it λ = 0
 
         λ = w ‖∇_L L_rec‖ / (‖∇_L [fool D]‖ + 10⁻⁴), at most 10⁴ w, and a constant to the gradient,
 
-    L being the decoder's last layer (eq. 6-7): there D pulls w times as hard as reconstruction does, whatever its scale.
-    As in the authors' program |x − x̂| is a mean over pixels, and so are quantisation terms over the numbers of a code.
+    with L the decoder's last layer (eq. 6-7): there the adversarial gradient is w times as long as that of reconstruction.
+    As in the authors' program, |x − x̂| is a mean over pixels, and quantisation terms are means over a code's values.
 
     encoder: (x, y) to z_e (N, D, h, w). quantizer: of `nn.quantize`. decoder: (z, y) to x. critic: (x, y) to scores (N,).
     last_layer: of the decoder, a module with a `weight`. perceptual: d, from x and x̂ to (N,); None for none.
-    loss: the pair that fool and tell.
+    loss: the adversarial pair.
     Codes and their prior are as in VQ-VAE.
 
-    In several processes λ comes of each one's own examples, as in the program. Held-out terms use the last λ of training.
+    With several processes λ uses each process's own examples, as in the program. Held-out terms use the last λ of training.
 
     Terms: pixel, perceptual, commitment, codebook, adversarial (times λ).
 
@@ -63,7 +63,7 @@ class VQGAN(Autoencoder):
         self.loss = loss or Hinge()
         self.commitment, self.perceptual_weight = commitment, perceptual_weight
         self.adversarial_weight, self.critic_after = adversarial_weight, critic_after
-        self.last = [last_layer]  # in a list, so that it is not registered a second time
+        self.last = [last_layer]  # in a list, so that torch does not register it twice
         self.register_buffer("balance", torch.zeros(()))
 
     def players(self) -> Sequence[Player]:
@@ -88,7 +88,7 @@ class VQGAN(Autoencoder):
         if self.training and torch.is_grad_enabled():
             cast(CodePrior, self.prior).follow(r.quantized.indices)
         terms = self.reconstruction(r)
-        # λ weighs D against what is reconstructed; the terms of the codes come after.
+        # λ compares D with reconstruction only, without the terms of the codes.
         fooling = self.fooling(r, torch.stack(list(terms.values())).sum())
         return terms | self.quantisation(r) | fooling
 
@@ -104,7 +104,7 @@ class VQGAN(Autoencoder):
         return terms | ({"codebook": r.quantized.codebook.mean() / size} if list(self.quantizer.parameters()) else {})
 
     def fooling(self, r: Round, reconstruction: Tensor) -> Terms:
-        """λ times what fooling D costs; nothing before D has had a turn, while its judgement is noise."""
+        """λ times the adversarial loss; 0 before D's first turn, because an untrained D gives noise."""
         if self.steps <= self.critic_after:
             return {}
         real = self.critic(r.x, r.y) if self.loss.paired else None

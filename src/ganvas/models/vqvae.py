@@ -17,13 +17,13 @@ from ganvas.probability.distributions import Certain
 class VQVAE(LatentVariableModel):
     """−log p(x|z) + ‖sg[z_e] − e‖² + β‖z_e − sg[e]‖²,  z_e = E(x), e the nearest entries, z = z_e + sg[e − z_e].
 
-    (eq. 3). The decoder's gradient passes straight through to the encoder; the second term moves the codebook, unless it
-    follows by moving averages (appendix A.1); the third holds the encoder to its entries.
+    (eq. 3). The decoder's gradient passes straight through to the encoder. The second term trains the codebook, unless
+    moving averages do (appendix A.1). The third keeps the encoder close to its entries.
 
     encoder: (x, y) to z_e (N, D, h, w). quantizer: of `nn.quantize`. decoder: (z, y) to p(x|z).
     commitment: β.
-    Codes are grids of vectors (N, D, h, w), which `decode` rounds to the nearest entries. The prior is how often each entry
-    is used at each place, see `CodePrior`: it makes the rate a number, and samples that hang together only in places.
+    Codes are grids of vectors (N, D, h, w), which `decode` rounds to the nearest entries. The prior is the frequency of each
+    entry at each position, see `CodePrior`. It gives a rate, and samples that look like patchwork.
 
     Terms, in nats per example: distortion; commitment, codebook.
 
@@ -63,7 +63,7 @@ class VQVAE(LatentVariableModel):
             "distortion": -r.p.log_prob(r.x).mean(),
             "commitment": self.commitment * r.quantized.commitment.mean(),
         }
-        # Where the codebook follows by averaging there is no such term.
+        # Moving averages need no such term.
         return terms | ({"codebook": r.quantized.codebook.mean()} if list(self.quantizer.parameters()) else {})
 
 

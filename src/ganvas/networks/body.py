@@ -1,4 +1,4 @@
-"""What every family of networks offers: an analysis of examples, a synthesis of examples, both sized from the data."""
+"""A family of networks: an analysis and a synthesis of examples, both with sizes from the data."""
 
 import math
 from abc import ABC, abstractmethod
@@ -19,8 +19,8 @@ Latent = int | tuple[int, int, int]
 class Analysis(nn.Module, ABC):
     """From examples to features: the trunk of encoders and critics.
 
-    shape: of one example. num_classes: how many classes it is told, if any; then y is required, else ignored.
-    map_shape: of the features before they are laid out flat, (C, h, w) or (F,).
+    shape: of one example. num_classes: number of classes of a conditional network; then y is required, else ignored.
+    map_shape: of the features before flattening, (C, h, w) or (F,).
     """
 
     def __init__(self, shape: Shape, map_shape: Shape, num_classes: int | None = None) -> None:
@@ -42,11 +42,11 @@ class Analysis(nn.Module, ABC):
 
 
 class Synthesis(nn.Module, ABC):
-    """From codes to what examples, or likelihoods over them, are made of: the trunk of generators and decoders.
+    """From codes to examples or parameters of a likelihood: the trunk of generators and decoders.
 
     latent: the code's length L, or (D, h, w). shape: of one example.
-    channels_per: numbers for each channel of an example, `likelihood.num_parameters` or 1.
-    num_classes: how many classes it is told, if any; then y is required, else ignored.
+    channels_per: outputs for each channel of an example: `likelihood.num_parameters` or 1.
+    num_classes: number of classes of a conditional network; then y is required, else ignored.
     """
 
     def __init__(self, latent: Latent, shape: Shape, channels_per: int, num_classes: int | None) -> None:
@@ -59,7 +59,7 @@ class Synthesis(nn.Module, ABC):
 
 
 class Body(Protocol):
-    """A family of networks with its sizes chosen: `Mlp()`, `Dcgan(width=64)`, `Resnet(attention=16)`.
+    """A family of networks with chosen sizes: `Mlp()`, `Dcgan(width=64)`, `Resnet(attention=16)`.
 
     Both methods raise GanvasError for shapes that the family cannot build.
     """
@@ -74,16 +74,16 @@ class Body(Protocol):
 def resolutions(network: str, shape: Shape, halvings: int | None) -> list[int]:
     """The side of the feature maps, from the image's own down: 28 -> [28, 14, 7], 33 -> [33, 16, 8, 4].
 
-    halvings: how often it halves; None goes on while at least 4 remain.
+    halvings: number of halvings; None halves while at least 4 pixels remain.
     Raises GanvasError for shapes that `network` cannot build.
     """
     if len(shape) != 3:
-        raise GanvasError(f"{network} works on images, and this data has shape {shape}.", "Use --network mlp.")
+        raise GanvasError(f"{network} works on images, but this data has shape {shape}.", "Use --network mlp.")
     _, height, width = shape
     if height != width or height < 8:
         raise GanvasError(
-            f"{network} works on square images of 8x8 or more, and these are {height}x{width}.",
-            "Resize or crop the data, or use --network mlp, which takes any size.",
+            f"{network} works on square images of at least 8x8; these are {height}x{width}.",
+            "Resize or crop the data, or use --network mlp, which accepts any size.",
         )
     if halvings is None:
         halvings = (height // 4).bit_length() - 1
@@ -96,5 +96,5 @@ def resolutions(network: str, shape: Shape, halvings: int | None) -> list[int]:
 
 
 def latent_size(latent: Latent) -> int:
-    """How many numbers a code has."""
+    """The number of values in a code."""
     return latent if isinstance(latent, int) else math.prod(latent)

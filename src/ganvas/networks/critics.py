@@ -24,7 +24,7 @@ class Critic(nn.Module):
         self.num_features = analysis.num_features
 
     def features(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The last hidden layer, (N, num_features). y matters to an analysis with classes only."""
+        """The last hidden layer, (N, num_features). Only a conditional analysis uses y."""
         return self.analysis(x, y)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -32,7 +32,7 @@ class Critic(nn.Module):
 
 
 class SumPooled(Analysis):
-    """The features of another analysis summed over pixels, as SNGAN's and BigGAN's critics see them."""
+    """The features of another analysis, summed over pixels, as in the critics of SNGAN and BigGAN."""
 
     def __init__(self, analysis: Analysis) -> None:
         super().__init__(analysis.shape, analysis.map_shape[:1], analysis.num_classes)
@@ -45,7 +45,7 @@ class SumPooled(Analysis):
 
 
 class WithStddev(Analysis):
-    """The features of another analysis and, as one more channel, how much the batch varies: see MinibatchStddev."""
+    """The features of another analysis, with a channel from MinibatchStddev."""
 
     def __init__(self, analysis: Analysis) -> None:
         channels, *pixels = analysis.map_shape
@@ -60,7 +60,7 @@ class WithStddev(Analysis):
 class CodeCritic(nn.Module):
     """A dense network on codes: z (N, L) to scores (N,), or (N, num_outputs) where that is more than 1.
 
-    num_classes: if given, y (N,) is required and reaches it as an embedding; else it is ignored.
+    num_classes: if given, y (N,) is required and enters as an embedding; else it is ignored.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class CodeCritic(nn.Module):
 class JointCritic(nn.Module):
     """Pairs (x, z): x (N, *shape), z (N, latent_size), y (N,) to scores (N,). Dumoulin et al. 2017, figure 1.
 
-    x by its analysis, z by a hidden layer, both together by two more.
+    x passes its analysis, z a hidden layer, and both together two more layers.
     """
 
     def __init__(self, analysis: Analysis, latent_size: int, width: int = 512) -> None:

@@ -23,7 +23,7 @@ class DcganAnalysis(Analysis):
         super().__init__(shape, (widths[-1], size, size), num_classes)
         self.class_channel = ClassChannel(num_classes, *shape[1:])
         self.first = nn.Conv2d(shape[0] + self.class_channel.num_added, widths[0], 4, 2, 1)
-        # A norm has a bias of its own.
+        # A norm has its own bias.
         self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1, bias=norm is no_norm) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(norm(b, 2, num_classes) for b in widths[1:])
         self.activation = nn.LeakyReLU(0.2)
@@ -36,7 +36,7 @@ class DcganAnalysis(Analysis):
 
 
 class DcganSynthesis(Synthesis):
-    """A dense layer to the coarsest map, transposed convolutions 4x4 of stride 2 with ReLU; the last, `output`, bare.
+    """A dense layer to the coarsest map, then transposed 4x4 convolutions with stride 2 and ReLU; `output` has no ReLU.
 
     sizes, widths: side and channels of each map, from the coarsest; sizes ends with the image's side.
     """
@@ -54,7 +54,7 @@ class DcganSynthesis(Synthesis):
         super().__init__(latent, shape, channels_per, num_classes)
         bias = norm is no_norm
         self.seed = Seed(latent, widths[0], sizes[0], num_classes, bias, embedding_size(norm))
-        # Twice the side, and one more where the side is odd.
+        # Twice the side, plus one if the next side is odd.
         extra = [large - 2 * small for small, large in pairwise(sizes)]
         self.convolutions = nn.ModuleList(
             nn.ConvTranspose2d(a, b, 4, 2, 1, output_padding=e, bias=bias)

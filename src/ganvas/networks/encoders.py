@@ -23,7 +23,7 @@ class Encoder(nn.Module):
 
 
 class PointEncoder(nn.Module):
-    """One code an example: x (N, *shape), y (N,) to z (N, latent_size)."""
+    """One code per example: x (N, *shape), y (N,) to z (N, latent_size)."""
 
     def __init__(self, analysis: Analysis, latent_size: int) -> None:
         super().__init__()
@@ -35,9 +35,9 @@ class PointEncoder(nn.Module):
 
 
 class UnitInterval(Analysis):
-    """Another analysis, which sees images in [0, 1]: most pixels of binary images are then 0 and say nothing.
+    """Another analysis, with its images scaled to [0, 1]: then most pixels of binary images are 0.
 
-    In [−1, 1] hundreds of them push each hidden tanh to its end before anything is learnt.
+    In [−1, 1], hundreds of pixels saturate each hidden tanh before the network learns anything.
     """
 
     def __init__(self, analysis: Analysis) -> None:
@@ -51,7 +51,7 @@ class UnitInterval(Analysis):
 class GridEncoder(nn.Module):
     """Vectors to be quantised: x (N, *shape), y (N,) to z_e (N, D, h, w), for `grid` = (D, h, w).
 
-    A 1x1 convolution where the analysis keeps maps of h x w, a dense layer else.
+    A 1x1 convolution if the analysis has maps of h x w, else a dense layer.
     """
 
     def __init__(self, analysis: Analysis, grid: tuple[int, int, int]) -> None:
@@ -97,9 +97,9 @@ class ClassifyingEncoder(nn.Module):
 
 
 class ImplicitEncoder(nn.Module):
-    """Draws from an implicit q(z|x): x (N, *shape), noise (N, S, noise_size), y (N,) to S codes an example, (N, S, L).
+    """Draws from an implicit q(z|x): x (N, *shape), noise (N, S, noise_size), y (N,) to S codes per example, (N, S, L).
 
-    The noise joins the features of x and passes through two hidden layers with them, so that q may have any shape.
+    Noise and features of x pass through two hidden layers together, so that q may have any shape.
     Mescheder et al. 2017, figure 2b.
     """
 
@@ -108,8 +108,8 @@ class ImplicitEncoder(nn.Module):
         self.analysis, self.noise_size = analysis, noise_size
         self.stack = DenseStack(analysis.num_features + noise_size, [width, width], nn.ReLU())
         self.output = nn.Linear(width, latent_size)
-        # Codes start as wide as the prior. Were they all near 0, a critic would tell them from the prior's at once, and
-        # its slope, flat where they lie, would not say whither to move.
+        # Codes start with the prior's spread. If all were near 0, a critic would separate them at once, and its gradient
+        # there would vanish.
         for layer in (*self.stack.affines, self.output):
             assert isinstance(layer, nn.Linear)
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")

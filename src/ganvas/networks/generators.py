@@ -12,7 +12,7 @@ class Generator(nn.Module):
 
     def __init__(self, synthesis: Synthesis, activation: nn.Module | None = None) -> None:
         super().__init__()
-        assert synthesis.channels_per == 1, "a generator makes examples: build its synthesis with channels_per=1"
+        assert synthesis.channels_per == 1, "a generator's synthesis needs channels_per=1"
         self.synthesis = synthesis
         self.activation = activation or (nn.Tanh() if len(synthesis.shape) == 3 else nn.Identity())
 

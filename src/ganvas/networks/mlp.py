@@ -12,7 +12,7 @@ from ganvas.nn.conditioning import Concatenation, embedding_size
 from ganvas.nn.norms import Norm, biased_unless, centres_channels, no_norm
 
 Affine = Callable[[int, int], nn.Module]
-"""From numbers of features, in and out, to a layer: `nn.Linear`, or `Maxout` with `nn.Identity()` as activation."""
+"""A layer from numbers of input and output features: `nn.Linear`, or `Maxout` with `nn.Identity()` as activation."""
 
 
 class DenseStack(nn.Module):

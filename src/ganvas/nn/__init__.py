@@ -1,1 +1,1 @@
-"""The parts that networks are built from."""
+"""Building blocks of networks."""

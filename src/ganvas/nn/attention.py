@@ -24,7 +24,7 @@ class SelfAttention(nn.Module):
         q = self.query(h).flatten(2)
         k = F.max_pool2d(self.key(h), 2).flatten(2)
         v = F.max_pool2d(self.value(h), 2).flatten(2)
-        # Written out: the fused kernels have no second derivative, which gradient penalties need.
+        # Not fused: fused kernels have no second derivative, and gradient penalties need one.
         weights = torch.einsum("ncq,nck->nqk", q, k).softmax(dim=2)
         attended = torch.einsum("nck,nqk->ncq", v, weights).unflatten(2, h.shape[2:])
         return h + self.gamma * self.output(attended)

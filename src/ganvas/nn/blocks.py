@@ -24,14 +24,14 @@ class Maxout(nn.Module):
 
 
 class MinibatchStddev(nn.Module):
-    """How much a batch varies, as one more channel. Karras et al. 2018, section 3.
+    """Adds a channel with the standard deviation over the batch. Karras et al. 2018, section 3.
 
-    h: (N, C, ...). Returns (N, C + 1, ...): the added channel holds everywhere the standard deviation over the batch,
-    averaged over channels and pixels.
+    h: (N, C, ...). Returns (N, C + 1, ...). The added channel is constant: the standard deviation over the batch, averaged
+    over channels and pixels.
     """
 
     def forward(self, h: Tensor) -> Tensor:
-        # 1e-8 keeps the square root's slope finite where all examples agree.
+        # 1e-8 keeps the gradient of the square root finite if all examples are equal.
         spread = (h.var(dim=0, correction=0) + 1e-8).sqrt().mean()
         return torch.cat([h, spread.expand_as(h[:, :1])], dim=1)
 
@@ -72,7 +72,7 @@ class ResidualBlock(nn.Module):
         r = enlarged(self.conv1, r, self.size) if self.size else self.conv1(r)
         r = self.activation(self.norm2(r, y))
         r = averaged(self.conv2, r) if self.halves else self.conv2(r)
-        # A 1x1 convolution commutes with either resampling, and is cheaper at the lower resolution.
+        # A 1x1 convolution commutes with resampling, and is cheaper at the lower resolution.
         skip = self.skip(F.avg_pool2d(h, 2) if self.halves else h)
         return r + (F.interpolate(skip, size=self.size) if self.size else skip)
 
@@ -97,7 +97,7 @@ def plain_block(channels: int, norm: Norm, num_classes: int | None, centred: boo
 
 
 class FirstBlock(nn.Module):
-    """A critic's first residual block, which sees pixels and so begins with a convolution instead of an activation.
+    """A critic's first residual block. Its input is pixels, so it starts with a convolution, not an activation.
 
     x: (N, in_channels, H, W). Returns (N, out_channels, H // 2, W // 2).
     "OptimizedBlock" in the code of Miyato et al. 2018. centred: as for `ResidualBlock`.

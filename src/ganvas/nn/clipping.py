@@ -1,4 +1,4 @@
-"""Weights held in a box."""
+"""Weight clipping."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class WeightClipping:
-    """Cuts every parameter of a module to [−limit, limit], which bounds its slope. Arjovsky et al. 2017, algorithm 1."""
+    """Clips every parameter of a module to [−limit, limit], which bounds its gradient. Arjovsky et al. 2017, algorithm 1."""
 
     limit: float = 0.01
 

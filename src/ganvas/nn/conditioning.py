@@ -1,4 +1,4 @@
-"""How a class reaches a network: beside its input, through its normalisation, or in a critic's score."""
+"""Conditioning on a class: with the input, by normalisation, or in a critic's score."""
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +9,10 @@ from ganvas.nn.norms import Norm, batch_norm
 
 
 class ClassEmbedding(nn.Module):
-    """A learned vector a class, and one more for examples without a label.
+    """A learned vector for each class, and one more for examples without a label.
 
     y: (N,) int64, -1 for no label. Returns (N, size).
-    Raises GanvasError when there are no labels, or (on the CPU, where looking costs nothing) an unknown class.
+    Raises GanvasError without labels, or (on the CPU, where the check is cheap) for an unknown class.
     """
 
     def __init__(self, num_classes: int, size: int) -> None:
@@ -23,10 +23,12 @@ class ClassEmbedding(nn.Module):
     def forward(self, y: Tensor | None) -> Tensor:
         if y is None:
             raise GanvasError(
-                f"This network was built for {self.num_classes} classes and was given no labels.",
+                f"This network was built for {self.num_classes} classes, but got no labels.",
                 "Pass y, the class numbers, or train on data without classes.",
             )
-        looked_at = y.device.type == "cpu" and not torch.compiler.is_compiling()  # a graph takes no decisions by values
+        looked_at = (
+            y.device.type == "cpu" and not torch.compiler.is_compiling()
+        )  # a compiled graph cannot branch on values
         if looked_at and len(y) and (int(y.min()) < -1 or int(y.max()) >= self.num_classes):
             wrong = sorted({c for c in y.tolist() if not -1 <= c < self.num_classes})
             raise GanvasError(f"There is no class {wrong[0]}.", f"The classes are 0 to {self.num_classes - 1}.")
@@ -34,11 +36,11 @@ class ClassEmbedding(nn.Module):
 
 
 ALONE, BESIDE = 32, 8
-"""Sizes of a class embedding: where nothing else tells a network the class, and where its normalisation does, too."""
+"""Sizes of a class embedding: as the only class input, and if the normalisation is conditional too."""
 
 
 class Concatenation(nn.Module):
-    """A class embedding beside a code or features. Mirza & Osindero 2014.
+    """Appends a class embedding to a code or features. Mirza & Osindero 2014.
 
     h: (N, F) or (N, F, H, W); y: (N,). Returns (N, F + num_added, ...): h itself without classes.
     """
@@ -57,7 +59,7 @@ class Concatenation(nn.Module):
 
 
 class ClassChannel(nn.Module):
-    """One learned picture a class, as a further channel of the input.
+    """Adds a channel to the input: one learned picture for each class.
 
     x: (N, C, H, W); y: (N,). Returns (N, C + num_added, H, W): x itself without classes.
     """
@@ -75,9 +77,9 @@ class ClassChannel(nn.Module):
 
 
 class ConditionalNorm(nn.Module):
-    """A normalisation whose gain and bias belong to the class. Dumoulin et al. 2017; de Vries et al. 2017.
+    """A normalisation with a gain and a bias for each class. Dumoulin et al. 2017; de Vries et al. 2017.
 
-    h: (N, C, ...); y: (N,). Returns a tensor shaped as h. Starts with gain 1 and bias 0 for every class.
+    h: (N, C, ...); y: (N,). Returns a tensor with the shape of h. Starts with gain 1 and bias 0 for every class.
     """
 
     def __init__(self, normalise: nn.Module, num_features: int, num_classes: int) -> None:
@@ -95,7 +97,7 @@ class ConditionalNorm(nn.Module):
 
 
 def conditional_batch_norm(num_features: int, dims: int, num_classes: int | None = None) -> nn.Module:
-    """Batch normalisation with a gain and a bias a class; the ordinary one in a network without classes."""
+    """Batch normalisation with a gain and a bias for each class; ordinary batch normalisation without classes."""
     if num_classes is None:
         return batch_norm(num_features, dims)
     normalise = nn.BatchNorm2d if dims == 2 else nn.BatchNorm1d
@@ -103,15 +105,15 @@ def conditional_batch_norm(num_features: int, dims: int, num_classes: int | None
 
 
 def embedding_size(norm: Norm) -> int:
-    """Of the class embedding beside a generator's code: small where the normalisation tells the class, too.
+    """The size of the class embedding next to a generator's code; small if the normalisation is conditional too.
 
-    One of 32 then drowned a code of 64, and after 60,000 digits a conditional GAN's samples of a class were all alike.
+    With size 32 it dominated a code of 64: after 60,000 digits, all samples of one class looked the same.
     """
     return BESIDE if norm is conditional_batch_norm else ALONE
 
 
 class ScoreHead(nn.Module):
-    """A critic's score w·h + b, to which classes add v_y·h: the projection discriminator. Miyato & Koyama 2018, eq. 4.
+    """A critic's score w·h + b, plus v_y·h with classes: the projection discriminator. Miyato & Koyama 2018, eq. 4.
 
     h: (N, num_features); y: (N,). Returns (N,).
     """

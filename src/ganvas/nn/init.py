@@ -1,4 +1,4 @@
-"""Initialisations that papers prescribe."""
+"""Initialisations from papers."""
 
 from collections.abc import Iterator
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Vector quantisation: a vector becomes the nearest entry of a learned codebook."""
+"""Vector quantisation: replaces a vector by the nearest entry of a learned codebook."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from ganvas.machine.precision import full, unmixed
 class Quantized:
     """What a quantiser returns for z_e (N, D) or (N, D, H, W).
 
-    z: the codes, shaped as z_e; its gradient goes to z_e unchanged (straight through).
-    indices: which entries, (N,) or (N, H, W), int64.
+    z: the codes, with the shape of z_e; its gradient passes to z_e unchanged (straight-through).
+    indices: of the entries, (N,) or (N, H, W), int64.
     commitment: ||z_e - sg[e]||², summed over dimensions, (N,).
-    codebook: ||sg[z_e] - e||², summed over dimensions, (N,); zero where the codebook follows by averaging.
-    counts: how often each entry was used, over all processes when it learns, else here, (num_codes,).
+    codebook: ||sg[z_e] - e||², summed over dimensions, (N,); zero if moving averages update the codebook.
+    counts: uses of each entry, (num_codes,); over all processes while it learns, else of this process.
     """
 
     z: Tensor
@@ -32,23 +32,22 @@ class Quantized:
 
     @property
     def perplexity(self) -> Tensor:
-        """exp of the entropy of the counts: so many entries, used equally often, would be as varied. 1 to num_codes."""
+        """exp of the entropy of the counts: the effective number of entries, from 1 to num_codes."""
         return perplexity(self.counts)
 
 
 class VectorQuantizer(nn.Module, ABC):
-    """The common part of both quantisers: nearest entry, k-means start, revival of dead entries.
+    """The common part of both quantisers: nearest entries, k-means initialisation, revival of unused entries.
 
     z_e: (N, code_size) or (N, code_size, H, W). Computed in float32.
 
-    The codebook learns only in training mode, with gradients enabled and z_e part of a graph: a turn in which the
-    encoder is frozen leaves it alone. Then the first batch starts it by k-means, and an entry whose averaged use falls
-    below `revive_below` of its equal share is put on an encoder output of the batch, chosen at random (the random
-    restarts of Dhariwal et al. 2020). All of it is of the batches of all processes, in the order of their ranks, and so
-    the same as one process would do, provided that they have equally many vectors.
+    The codebook learns only in training mode, with gradients enabled and z_e in a graph. A turn with a frozen encoder does
+    not change it. The first batch initialises it by k-means. An entry whose averaged use falls below `revive_below` of an
+    equal share is moved to a random encoder output of the batch (the random restarts of Dhariwal et al. 2020). All steps
+    use the batches of all processes, in rank order. With equally many vectors the result equals that of one process.
 
-    While it learns it tallies how often each entry is used, `tally` (num_codes,), until it is told to begin anew: averaged
-    use would not do, for a revived entry is given a share of it before it was used at all.
+    While it learns, `tally` (num_codes,) counts the uses of each entry until it is reset. Averaged use does not serve here: a
+    revived entry gets a share of it before any use.
     """
 
     codebook: Tensor
@@ -65,15 +64,15 @@ class VectorQuantizer(nn.Module, ABC):
 
     @abstractmethod
     def place(self, entries: Tensor, chosen: Tensor) -> None:
-        """Puts the `chosen` (K,) entries of the codebook at `entries` (K, D); `usage` is already theirs."""
+        """Sets the `chosen` (K,) entries of the codebook to `entries` (K, D); `usage` is already set."""
 
     @abstractmethod
     def follow(self, sums: Tensor) -> None:
-        """Moves the codebook after `usage` was updated; `sums` (K, D) are the vectors that each entry was given."""
+        """Updates the codebook after `usage`. sums: (K, D), the sum of the vectors assigned to each entry."""
 
     @abstractmethod
     def codebook_term(self, squared: Tensor) -> Tensor:
-        """What the codebook itself descends, given ||sg[z_e] - e||² (N,)."""
+        """The codebook's own loss, given ||sg[z_e] - e||² (N,)."""
 
     @final
     def forward(self, z_e: Tensor) -> Quantized:
@@ -101,7 +100,7 @@ class VectorQuantizer(nn.Module, ABC):
 
     @final
     def tallied(self) -> dict[str, Tensor]:
-        """Of the tally: the share of entries that were used at all, and its perplexity; NaN of nothing."""
+        """The share of used entries and the perplexity of the tally; NaN if the tally is empty."""
         return {"codebook_use": (self.tally > 0).float().mean(), "codebook_perplexity": perplexity(self.tally)}
 
     @final
@@ -127,7 +126,7 @@ class VectorQuantizer(nn.Module, ABC):
         self.follow(sums)
         share = counts.sum() / self.num_codes
         dead = self.usage < self.revive_below * share
-        # An equal share to begin with gives a revived entry time to find its vectors.
+        # Starting at an equal share gives a revived entry time to attract vectors.
         self.usage.copy_(torch.where(dead, share, self.usage))
         self.place(candidates, dead)
         return counts
@@ -135,7 +134,7 @@ class VectorQuantizer(nn.Module, ABC):
 
 @final
 class EMAQuantizer(VectorQuantizer):
-    """A codebook that follows the encoder by moving averages. van den Oord et al. 2017, appendix A.1.
+    """A codebook updated by moving averages of encoder outputs. van den Oord et al. 2017, appendix A.1.
 
     N_i <- γ N_i + (1 - γ) n_i,   m_i <- γ m_i + (1 - γ) Σ_j z_ij,   e_i = m_i / N_i        (eq. 6-8)
     """
@@ -153,7 +152,7 @@ class EMAQuantizer(VectorQuantizer):
 
     def follow(self, sums: Tensor) -> None:
         self.sums.lerp_(sums, 1 - self.decay)
-        # An entry that is never used keeps its place: the quotient loses its meaning as both averages vanish.
+        # An unused entry does not move: both averages vanish, and their quotient has no meaning.
         used = self.usage[:, None] > 1e-5
         self.codebook.copy_(torch.where(used, self.sums / self.usage[:, None].clamp(min=1e-5), self.codebook))
 
@@ -163,7 +162,7 @@ class EMAQuantizer(VectorQuantizer):
 
 @final
 class GradientQuantizer(VectorQuantizer):
-    """A codebook that descends its own term, ||sg[z_e] - e||². van den Oord et al. 2017, eq. 3."""
+    """A codebook trained by its own term, ||sg[z_e] - e||². van den Oord et al. 2017, eq. 3."""
 
     def __init__(self, num_codes: int, code_size: int, decay: float = 0.99, revive_below: float = 0.1) -> None:
         super().__init__(num_codes, code_size, decay, revive_below)
@@ -173,21 +172,21 @@ class GradientQuantizer(VectorQuantizer):
         self.codebook.copy_(torch.where(chosen[:, None], entries, self.codebook))
 
     def follow(self, sums: Tensor) -> None:
-        """Nothing: the optimiser moves it."""
+        """Does nothing: the optimiser updates the codebook."""
 
     def codebook_term(self, squared: Tensor) -> Tensor:
         return squared
 
 
 def perplexity(counts: Tensor) -> Tensor:
-    """exp of the entropy of counts (K,): 1 where one alone was used, K where all were equally."""
+    """exp of the entropy of counts (K,): 1 if only one entry was used, K if all were used equally."""
     return torch.special.entr(counts / counts.sum()).sum().exp()
 
 
 def nearest(flat: Tensor, codebook: Tensor) -> Tensor:
     """The index of the nearest row of codebook (K, D) for each row of flat (M, D): (M,) int64."""
     with torch.no_grad():
-        # ||z - e||² without ||z||², which is the same for every e.
+        # ||z - e||² without ||z||², which does not depend on e.
         return (codebook.square().sum(1) - 2 * flat @ codebook.T).argmin(dim=1)
 
 
@@ -195,7 +194,7 @@ def nearest(flat: Tensor, codebook: Tensor) -> Tensor:
 def k_means(flat: Tensor, k: int, rounds: int = 10) -> tuple[Tensor, Tensor]:
     """Lloyd's algorithm from a k-means++ start (Arthur & Vassilvitskii 2007). flat: (M, D).
 
-    Returns centres (k, D) and how many rows each has, (k,), scaled to M in all. Works on at most 16 k rows.
+    Returns centres (k, D) and their numbers of rows (k,), scaled to a sum of M. Uses at most 16 k rows.
     """
     rows = flat[rng.permutation(len(flat), flat.device)[: 16 * k]]
     centres = _spread_start(rows, k)
@@ -213,7 +212,7 @@ def _spread_start(rows: Tensor, k: int) -> Tensor:
     chosen = [rows[rng.integers(len(rows), device=rows.device)]]
     distance = (rows - chosen[0]).square().sum(1)
     for _ in range(k - 1):
-        # With fewer distinct rows than entries every distance is 0 in the end: then any row will do.
+        # With fewer distinct rows than entries all distances become 0: then any row is valid.
         weights = torch.where(distance.sum() > 0, distance, torch.ones_like(distance))
         chosen.append(rows[rng.index(weights)])
         distance = torch.minimum(distance, (rows - chosen[-1]).square().sum(1))
@@ -221,7 +220,7 @@ def _spread_start(rows: Tensor, k: int) -> Tensor:
 
 
 def _drawn_from_all(flat: Tensor, num: int) -> Tensor:
-    """`num` rows, drawn from those of all processes: here the own ones, and 0 for those that others have. (num, D)."""
+    """`num` rows drawn from all processes, (num, D): this process's rows, and 0 for rows of other processes."""
     rank, size = _place()
     drawn = rng.integers(size * len(flat), num, device=flat.device)
     if size == 1:
@@ -232,13 +231,13 @@ def _drawn_from_all(flat: Tensor, num: int) -> Tensor:
 
 
 def _place() -> tuple[int, int]:
-    """This process's rank, and how many there are."""
+    """This process's rank, and the number of processes."""
     together = dist.is_available() and dist.is_initialized()
     return (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
 
 
 def _of_all(flat: Tensor) -> Tensor:
-    """The rows of all processes, in the order of their ranks."""
+    """The rows of all processes, in rank order."""
     _, size = _place()
     if size == 1:
         return flat

@@ -1,7 +1,7 @@
-"""A 3x3 convolution of an image that was enlarged, or before one is averaged down, as one of 4x4 with stride 2.
+"""Replaces a 3x3 convolution after doubling, or before 2x2 averaging, by a 4x4 convolution with stride 2.
 
-Where each pixel of the input appears four times, or four of the output are averaged, taps can be added up beforehand: 16
-multiplications for a pixel of the coarse image instead of 36, and no fine image lies in memory. The result is the same sum.
+Each input pixel appears four times, or four output pixels are averaged, so taps can be summed first. This takes 16
+multiplications per coarse pixel instead of 36, and needs no fine image in memory. The result is the same sum.
 Karras et al. 2018 (ProGAN) do this in their program ("fused scale").
 """
 
@@ -14,7 +14,7 @@ from ganvas.nn.strided import nhwc
 def enlarged(convolution: nn.Conv2d, h: Tensor, size: tuple[int, int] | None = None) -> Tensor:
     """convolution(h enlarged by nearest neighbours), for one of 3x3, stride 1, padding 1. (N, C, H, W) to (N, C', *size).
 
-    size: by default twice that of h; where it is another, the image is enlarged first.
+    size: by default twice that of h. For any other size the image is enlarged first.
     """
     twice = (2 * h.shape[2], 2 * h.shape[3])
     if size is not None and size != twice:
@@ -29,7 +29,7 @@ def averaged(convolution: nn.Conv2d, h: Tensor) -> Tensor:
 
 
 def _doubled(convolution: nn.Conv2d) -> Tensor:
-    """The sums of all taps that come to lie upon each other where 3x3 is moved over 2x2: (C', C, 4, 4)."""
+    """The sums of overlapping taps when 3x3 moves over 2x2: (C', C, 4, 4)."""
     same = (convolution.kernel_size, convolution.stride, convolution.padding, convolution.dilation, convolution.groups)
     assert same == ((3, 3), (1, 1), (1, 1), (1, 1), 1) and convolution.padding_mode == "zeros", f"not so: {convolution}"
     w = F.pad(convolution.weight, (1, 1, 1, 1))

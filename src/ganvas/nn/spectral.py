@@ -14,8 +14,8 @@ M = TypeVar("M", bound=nn.Module)
 def spectral(module: M) -> M:
     """Divides every weight of `module` by its largest singular value, and returns it. Miyato et al. 2018, section 2.1.
 
-    The value comes from one step of power iteration a forward in training mode. Initialise the weights before.
-    The gains and biases of conditional norms are no linear maps between layers, and stay as they are.
+    Each forward in training mode makes one step of power iteration. Initialise the weights first.
+    Gains and biases of conditional norms are not linear maps between layers, so they do not change.
     """
     gains = {id(part) for norm in module.modules() if isinstance(norm, ConditionalNorm) for part in norm.modules()}
     for layer in module.modules():

@@ -1,8 +1,9 @@
-"""The strided convolutions next to a grey image, whose one channel leaves a processor's vector units empty.
+"""Faster strided convolutions next to a grey image: one channel does not fill a processor's vector units.
 
-A 4x4 kernel of stride 2 and padding 1 sees 2x2 cells of 2x2 pixels. With a cell's pixels laid out as channels it is a 2x2
-kernel of stride 1 on four times the channels: the same sum of products, and for one channel 3 to 4 times as fast towards
-the image (in a generator's last layer, and in what a critic's first layer tells a generator). For three it is no faster.
+A 4x4 kernel with stride 2 and padding 1 covers 2x2 cells of 2x2 pixels. With a cell's pixels as channels it becomes a 2x2
+kernel with stride 1 on four times the channels, with the same sum of products. For one channel it is 3 to 4 times as fast
+towards the image: in a generator's last layer, and in the input gradient of a critic's first layer. For three channels it
+is not faster.
 """
 
 import torch
@@ -23,8 +24,9 @@ def halve(convolution: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 def double(convolution: nn.ConvTranspose2d, h: Tensor) -> Tensor:
-    """convolution(h), for a transposed one of 4x4, stride 2, padding 1. h: (N, C, H, W). Returns (N, C', 2H, 2W), or
-    one pixel more where it has an output padding."""
+    """convolution(h), for a transposed one of 4x4, stride 2, padding 1. h: (N, C, H, W).
+
+    Returns (N, C', 2H, 2W), or one pixel more with output padding."""
     if convolution.out_channels > 1 or any(convolution.output_padding):
         return convolution(h)
     weight = convolution.weight
@@ -37,5 +39,5 @@ def double(convolution: nn.ConvTranspose2d, h: Tensor) -> Tensor:
 
 
 def nhwc(x: Tensor) -> Tensor:
-    """x with the channels of a pixel side by side in memory."""
+    """x in channels-last order in memory."""
     return x.contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Batch normalisation over the batches of all processes together, on any device."""
+"""Batch normalisation over the batches of all processes, on any device."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
 class SynchronisedBatchNorm(nn.Module):
-    """An ordinary batch normalisation whose mean and variance are those of all processes' examples.
+    """Batch normalisation with mean and variance over the examples of all processes.
 
-    norm: whose parameters, buffers and constants it takes; their names stay, so that checkpoints know no difference.
-    h: (N, C, ...), N may differ between processes. Statistics in float32, running variance unbiased by the count of all.
+    norm: the ordinary normalisation to replace. Parameters and buffers keep their names, so checkpoints are the same.
+    h: (N, C, ...); N may differ between processes. Statistics are in float32; the running variance is unbiased.
 
-    All processes must come to it in the same order, and take its gradients likewise. In evaluation mode it asks nobody.
-    It has derivatives of every order: those of what all processes together compute, so that gradients averaged over
-    processes are the gradients of the mean of their losses. torch's own is for CUDA alone, and has no second derivative.
+    All processes must call it in the same order, and also compute its gradients in the same order. In evaluation mode it
+    does not communicate. It has derivatives of every order, of the joint computation of all processes. So gradients
+    averaged over processes are those of the mean loss. torch's own works on CUDA only and has no second derivative.
     """
 
     weight: Tensor | None
@@ -56,7 +56,7 @@ class SynchronisedBatchNorm(nn.Module):
 
     @torch.no_grad()
     def follow(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
-        """Moves the running statistics as the ordinary one does: a momentum of None averages all batches alike."""
+        """Updates the running statistics like the ordinary one. With momentum None all batches count equally."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked += 1
@@ -66,16 +66,16 @@ class SynchronisedBatchNorm(nn.Module):
 
 
 def moments_of_all(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Each channel's mean (C,) and biased variance (C,) over all processes, and how many numbers a channel has, ().
+    """Each channel's mean (C,) and biased variance (C,) over all processes, and the number of values per channel, ().
 
     Σ_r n_r m_r / n and Σ_r n_r (v_r + (m_r − mean)²) / n of the processes' own counts n_r, means m_r and variances v_r,
-    which loses no digits where the mean is far from 0. Chan et al. 1979. x: (N, C, ...).
+    which keeps precision for a mean far from 0. Chan et al. 1979. x: (N, C, ...).
     """
     everywhere_else = [0, *range(2, x.dim())]
     count = x.numel() // x.shape[1]
     if count:
         variance, mean = torch.var_mean(x, everywhere_else, correction=0)
-    else:  # of nothing neither is a number
+    else:  # without values both are NaN
         variance = mean = x.sum(everywhere_else)
     own = torch.cat([x.new_tensor([count]), mean, variance])
     rank, size = dist.get_rank(), dist.get_world_size()
@@ -100,18 +100,18 @@ class _Total(torch.autograd.Function):
 
 
 def total(values: Tensor) -> Tensor:
-    """The sum over all processes. So is its gradient: what each process's values do to all processes' losses together."""
+    """The sum over all processes. Its gradient is a sum too: the effect of this process's values on all losses."""
     return _Total.apply(values)  # pyright: ignore[reportReturnType]
 
 
 def batch_norms(module: nn.Module) -> list[str]:
-    """The names of the batch normalisations in a module: torch's own, and none that somebody derived from them."""
+    """The names of torch's batch normalisations in a module, without derived classes."""
     known = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     return [name for name, part in module.named_modules(remove_duplicate=False) if type(part) in known]
 
 
 def synchronise(module: nn.Module) -> None:
-    """Puts a `SynchronisedBatchNorm` in the place of each batch normalisation within `module`, one for one."""
+    """Replaces each batch normalisation in `module` by a `SynchronisedBatchNorm`."""
     made: dict[nn.Module, SynchronisedBatchNorm] = {}
     for name in batch_norms(module):
         path, _, attribute = name.rpartition(".")

@@ -1,4 +1,4 @@
-"""What can be trained by name. A recipe from a user's own file is found by `from_file`."""
+"""Recipes by name. `from_file` finds a recipe in a user's own file."""
 
 import inspect
 from pathlib import Path
@@ -67,11 +67,11 @@ RECIPES: dict[str, RecipeFunction] = {recipe_name(function): function for functi
 
 
 def from_file(path: Path, name: str | None = None) -> RecipeFunction:
-    """The recipe in a Python file, which is executed: the function that is annotated to return `Recipe`.
+    """Executes a Python file and returns its recipe: the function annotated to return `Recipe`.
 
-    name: which, where there are several. Raises GanvasError when there is none, or the file itself fails.
+    name: of the recipe, if there are several. Raises GanvasError if there is none, or if the file fails.
     """
-    module = executed(path, "recipe", "A recipe's file is a Python program; see examples/my_gan.py.")
+    module = executed(path, "recipe", "The file must be a Python program; see examples/my_gan.py.")
     found = {
         recipe_name(f): f
         for f in vars(module).values()
@@ -82,7 +82,7 @@ def from_file(path: Path, name: str | None = None) -> RecipeFunction:
             f"{path} has no recipe.", "Write `def my_model(data: DataInfo, *, latent: int = 64) -> Recipe:`."
         )
     if name is None and len(found) > 1:
-        raise GanvasError(f"{path} has several recipes: {', '.join(found)}.", "Keep one in each file.")
+        raise GanvasError(f"{path} has several recipes: {', '.join(found)}.", "Put each in its own file.")
     if name is not None and name not in found:
         raise GanvasError(f"{path} has no recipe {name!r}; it has {', '.join(found)}.")
     return found[name] if name else next(iter(found.values()))

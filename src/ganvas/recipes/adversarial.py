@@ -1,4 +1,4 @@
-"""Recipes of adversarial models beside the plain GAN: other distances, normalised critics, packs."""
+"""Recipes of adversarial models other than the plain GAN: other distances, normalised critics, packs."""
 
 import functools
 from typing import Literal, TypeVar
@@ -45,18 +45,18 @@ def wgan(
     learning_rate: float = 5e-4,
     ema: float = 0,
 ) -> Recipe:
-    """WGAN: the critic estimates an earth mover's distance, its slope held down by clipped weights.
+    """WGAN: the critic estimates the earth mover's distance; clipped weights bound its gradient.
 
     Paper: Arjovsky et al. 2017, "Wasserstein GAN", https://arxiv.org/abs/1701.07875
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
+        width: width of the networks; default: their own.
         latent: dimensions of the code.
-        clip: the largest weight of the critic; where none is given the paper's 0.01, and 0.1 for points, whose small critic
+        clip: the critic's largest weight; default: 0.01 as in the paper, and 0.1 for points, because a small critic
             would be flat.
-        critic_steps: the critic's turns for each of the generator's.
-        learning_rate: RMSprop's. The paper's is 5e-5, which needs ten times the images.
+        critic_steps: turns of the critic for each turn of the generator.
+        learning_rate: RMSprop's. The paper's 5e-5 needs ten times the images.
         ema: half-life of the generator's average in images; the paper keeps none.
     """
     if clip is None:
@@ -84,16 +84,16 @@ def lsgan(
     learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
-    """LSGAN: real and generated examples are pulled to scores of 1 and 0 by squares, whose slope does not vanish.
+    """LSGAN: least-squares losses with targets 1 for real and 0 for generated examples; gradients do not vanish.
 
     Paper: Mao et al. 2017, "Least Squares Generative Adversarial Networks", https://arxiv.org/abs/1611.04076
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
+        width: width of the networks; default: their own.
         latent: dimensions of the code.
         learning_rate: Adam's, with β1 = 0.5 as in the paper.
-        ema: half-life of the generator's average in images; 0 keeps none.
+        ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
     norm = no_norm if isinstance(family, Mlp) else batch_norm
@@ -117,18 +117,18 @@ def sngan(
     learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
-    """SNGAN: hinge loss, and a critic whose every layer is divided by its largest singular value.
+    """SNGAN: hinge loss; each layer of the critic is divided by its largest singular value.
 
     Paper: Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", https://arxiv.org/abs/1802.05957
 
     Args:
         network: "auto" is the paper's residual network for images and a dense network for points.
-        width: of the networks; their own where none is given. The paper's for CIFAR-10 is 256 for the generator, 128 for
+        width: width of the networks; default: their own. The paper's for CIFAR-10 is 256 for the generator, 128 for
             the critic.
         latent: dimensions of the code.
-        critic_steps: the critic's turns for each of the generator's; where none is given the paper's 5, and 1 for points.
+        critic_steps: turns of the critic for each turn of the generator; default: 5 as in the paper, 1 for points.
         learning_rate: Adam's, with β = (0, 0.9) as in the paper.
-        ema: half-life of the generator's average in images; 0 keeps none.
+        ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
     if network == "auto" and len(data.shape) == 3 and data.shape[1] >= 8:
         network = "resnet"
@@ -157,17 +157,17 @@ def r3gan(
     learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
-    """R3GAN's loss: scores compared in pairs, with slope penalties on real and on generated data, and no normalisation.
+    """R3GAN's loss: scores are compared in pairs; gradient penalties on real and generated data; no normalisation.
 
     Paper: Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern Baseline GAN", https://arxiv.org/abs/2501.05441
 
     Args:
         network: "auto" is convolutions for images and a dense network for points; the paper's own is a ResNeXt.
-        width: of the networks; their own where none is given.
+        width: width of the networks; default: their own.
         latent: dimensions of the code.
-        gamma: weight γ of both penalties; where none is given 1, the paper's for StackedMNIST, and 0.1 for points.
+        gamma: weight γ of both penalties; default: 1, the paper's for StackedMNIST, and 0.1 for points.
         learning_rate: Adam's, with β = (0, 0.99) as in the paper.
-        ema: half-life of the generator's average in images; 0 keeps none.
+        ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
     latent_length(latent)
@@ -199,18 +199,18 @@ def pacgan(
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
-    """PacGAN: the critic judges several examples at once, and so sees when they are alike.
+    """PacGAN: the critic scores several examples together, and so detects when they are similar.
 
     Paper: Lin et al. 2018, "PacGAN: The power of two samples in generative adversarial networks", https://arxiv.org/abs/1712.04086
 
     Args:
-        pack: examples that are judged together; it must divide the batch. 1 is the plain GAN.
+        pack: number of examples scored together; it must divide the batch. 1 is the plain GAN.
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
+        width: width of the networks; default: their own.
         latent: dimensions of the code.
         learning_rate: Adam's, for both players.
         beta1: Adam's β1.
-        ema: half-life of the generator's average in images; 0 keeps none.
+        ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
     generator = initialised(Generator(family.synthesis(latent_length(latent), data.shape, norm=norm_for(data))), family)
@@ -226,20 +226,20 @@ def pacgan(
 
 
 def pacgan_ring(data: DataInfo, *, pack: Literal[1, 2, 3, 4] = 2, beta1: float = 0.8, epochs: int = 400) -> Recipe:
-    """PacGAN's experiment on rings and grids of modes; with --pack 1 its plain GAN.
+    """PacGAN's experiment on rings and grids of modes; --pack 1 is its plain GAN.
 
     Paper: Lin et al. 2018, "PacGAN: The power of two samples in generative adversarial networks", https://arxiv.org/abs/1712.04086
 
     Table 1: two-dimensional code, generator of 4 layers of 400 with batch normalisation and ReLU, critic of 3 maxout layers
-    of 200 with 5 pieces, weights N(0, 0.02), Adam 1e-4, 100 packs a step, both players moving at once, 400 epochs of
+    of 200 with 5 pieces, weights N(0, 0.02), Adam 1e-4, 100 packs a step, simultaneous players, 400 epochs of
     100,000 packs. The paper counts 6.3 modes without packs and 7.9 with packs of two.
 
     Args:
-        pack: examples that are judged together.
+        pack: number of examples scored together.
         beta1: Adam's β1.
         epochs: of 100,000 packs each.
     """
-    unbiased = functools.partial(nn.Linear, bias=False)  # batch normalisation has biases of its own
+    unbiased = functools.partial(nn.Linear, bias=False)  # batch normalisation has its own biases
     generator = Generator(Mlp(width=400, depth=4, affine=unbiased).synthesis(2, data.shape, norm=batch_norm))
     maxout = Mlp(width=200, depth=3, activation=nn.Identity(), affine=functools.partial(Maxout, pieces=5))
     critic = Packed(lambda shape: Critic(maxout.analysis(shape)), data.shape, pack)
@@ -248,7 +248,7 @@ def pacgan_ring(data: DataInfo, *, pack: Literal[1, 2, 3, 4] = 2, beta1: float =
 
 
 def pacgan_stacked(data: DataInfo, *, pack: Literal[1, 2, 3, 4] = 2) -> Recipe:
-    """PacGAN's experiment on stacked digits, whose critic is small; with --pack 1 its plain GAN. For --data stacked:DIR.
+    """PacGAN's experiment on stacked digits, with a small critic; --pack 1 is its plain GAN. For --data stacked:DIR.
 
     Paper: Lin et al. 2018, "PacGAN: The power of two samples in generative adversarial networks", https://arxiv.org/abs/1712.04086
 
@@ -257,7 +257,7 @@ def pacgan_stacked(data: DataInfo, *, pack: Literal[1, 2, 3, 4] = 2) -> Recipe:
     128 packs a step, 500,000 steps. The paper counts 78.5 modes without packs and 484.5 with packs of two.
 
     Args:
-        pack: examples that are judged together.
+        pack: number of examples scored together.
     """
     generator = dcgan_init(Generator(StackedSynthesis(256, data.shape)))
     critic = dcgan_init(Packed(lambda shape: Critic(StackedAnalysis(shape)), data.shape, pack))

@@ -1,4 +1,4 @@
-"""The two small programs of the article that ganvas began from, made to work."""
+"""Repaired versions of the two small programs from the article that ganvas started from."""
 
 import functools
 
@@ -23,7 +23,7 @@ def article_gan(data: DataInfo, *, latent: int = 100, learning_rate: float = 2e-
     Paper: Goodfellow et al. 2014, "Generative Adversarial Nets", https://arxiv.org/abs/1406.2661
 
     Args:
-        latent: how many normal numbers the generator starts from.
+        latent: number of normal random numbers, the generator's input.
         learning_rate: Adam's, with β1 = 0.5.
     """
     widths = [256, 512, 1024]

@@ -1,4 +1,4 @@
-"""What recipes let their users choose by a word, and the objects that the words stand for."""
+"""Choices that recipes offer by name, and the objects behind the names."""
 
 import functools
 from typing import Literal
@@ -24,7 +24,7 @@ LikelihoodName = Literal[
 LossName = Literal["non-saturating", "minimax", "least-squares", "hinge", "wasserstein", "relativistic"]
 
 POINTS_WIDTH = 128
-"""Hidden units of dense networks on points where nobody says how many; Srivastava et al. 2017 (VEEGAN) have as many."""
+"""Default number of hidden units of dense networks on points, as in Srivastava et al. 2017 (VEEGAN)."""
 
 LOSSES: dict[str, type[adversarial.Adversarial]] = {
     "non-saturating": adversarial.NonSaturating,
@@ -37,9 +37,9 @@ LOSSES: dict[str, type[adversarial.Adversarial]] = {
 
 
 def body(network: NetworkName, data: DataInfo, width: int | None = None) -> Body:
-    """A family of networks; "auto" is convolutions for images of 8x8 and more, and a dense network for the rest.
+    """A family of networks; "auto" is convolutions for images of at least 8x8, else a dense network.
 
-    width: None leaves the family's own, and for points `POINTS_WIDTH`.
+    width: None means the family's default, or `POINTS_WIDTH` for points.
     """
     if width is None and len(data.shape) != 3:
         width = POINTS_WIDTH
@@ -52,25 +52,25 @@ def body(network: NetworkName, data: DataInfo, width: int | None = None) -> Body
 
 
 def batch_for(data: DataInfo, for_images: int = 64) -> int:
-    """A batch where the user names none. Of points 256: small networks take them in hardly more time, and critics of small
-    batches would see a few examples of each mode."""
+    """The default batch size. For points it is 256: small networks take hardly more time, and in small batches a critic
+    would see only a few examples of each mode."""
     return for_images if len(data.shape) == 3 else 256
 
 
 def norm_for(data: DataInfo) -> Norm:
-    """Batch normalisation for images. On points it blurs: a batch's mean moves by as much as a mode is wide."""
+    """Batch normalisation for images, none for points: there the batch's mean varies by the width of a mode."""
     return batch_norm if len(data.shape) == 3 else no_norm
 
 
 def slope_weight(data: DataInfo, given: float | None) -> float:
-    """γ of R1. Where the user gives none, 1, and 0.1 for points, whose narrow modes ask for a steep critic."""
+    """γ of R1; default: 1 for images, 0.1 for points, whose narrow modes need a steep critic."""
     if given is not None:
         return given
     return 1.0 if len(data.shape) == 3 else 0.1
 
 
 def slope_penalties(data: DataInfo, r1: float | None) -> list[R1]:
-    """R1 with weight γ, or none; on images it is paid every fourth turn, as it costs as much as all else in a turn."""
+    """R1 with weight γ, or no penalty. On images it is applied at every fourth turn: it doubles the cost of a turn."""
     gamma = slope_weight(data, r1)
     every = 4 if len(data.shape) == 3 else 1
     return [R1(gamma, every)] if gamma > 0 else []
@@ -83,15 +83,15 @@ def latent_length(latent: int) -> int:
 
 
 def code_length(latent: int | None, data: DataInfo, for_images: int) -> int:
-    """A code's dimensions where the user names none: for points 2, as many as they have themselves."""
+    """The default number of a code's dimensions; for points 2, like the data."""
     return latent_length((for_images if len(data.shape) == 3 else 2) if latent is None else latent)
 
 
 def likelihood(name: LikelihoodName, data: DataInfo, scale: float | None = None) -> nn.Module:
-    """A likelihood head; "auto" is Bernoulli for grey images, and else a Gaussian with one learned scale.
+    """A likelihood head; "auto" is Bernoulli for grey images, else a Gaussian with one learned scale.
 
-    scale: the fixed Gaussian's, or where the shared one starts; where none is given 0.5, and 0.1 for points: a wider one
-        makes so little of telling a ring's modes apart that codes which cost anything are given up.
+    scale: the fixed Gaussian's, or the start of the shared one; default: 0.5 for images, 0.1 for points. With a wider one
+        on points, separating a ring's modes gains less than the codes cost, and the posterior collapses.
     """
     if name == "auto":
         name = "bernoulli" if len(data.shape) == 3 and data.shape[0] == 1 else "shared-gaussian"
@@ -111,7 +111,7 @@ def likelihood(name: LikelihoodName, data: DataInfo, scale: float | None = None)
 
 
 def decoder(family: Body, latent: int, data: DataInfo, head: nn.Module, num_classes: int | None = None) -> Decoder:
-    """p(x|z) of a family of networks with a likelihood head sized for it."""
+    """p(x|z): a synthesis network of the family, with a likelihood head."""
     if len(data.shape) != 3 and not isinstance(
         head, likelihoods.Gaussian | likelihoods.SharedScaleGaussian | likelihoods.PixelScaleGaussian
     ):
@@ -125,21 +125,23 @@ def decoder(family: Body, latent: int, data: DataInfo, head: nn.Module, num_clas
 
 
 def adam(rate: float, beta1: float = 0.9, beta2: float = 0.999) -> OptimizerFactory:
-    """Adam, in one fused pass over the parameters."""
+    """Adam, fused into one pass over the parameters."""
     if rate <= 0:
         raise GanvasError(f"A learning rate must be above 0, not {rate}.")
     if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
-        raise GanvasError(f"Adam's β are from 0 to below 1, not {beta1} and {beta2}.", "β1 is often 0, 0.5 or 0.9.")
+        raise GanvasError(
+            f"Adam's β must be at least 0 and below 1, not {beta1} and {beta2}.", "β1 is often 0, 0.5 or 0.9."
+        )
     return functools.partial(torch.optim.Adam, lr=rate, betas=(beta1, beta2), fused=True)
 
 
 def initialised(network: nn.Module, family: Body) -> nn.Module:
-    """DCGAN's networks begin as its paper says; the others as torch makes them."""
+    """Initialises DCGAN's networks by its paper; leaves other families with torch's defaults."""
     return dcgan_init(network) if isinstance(family, Dcgan) else network
 
 
 def classes_of(data: DataInfo, conditional: bool) -> int | None:
-    """How many classes a network is told; None for an unconditional one."""
+    """The number of classes of a conditional network; None for an unconditional one."""
     if not conditional:
         return None
     if not data.classes:

@@ -1,4 +1,4 @@
-"""Recipes of models that are told a class, and make examples of the class that they are asked for."""
+"""Recipes of conditional models, which generate examples of a requested class."""
 
 from ganvas.data import Binarize, DataInfo
 from ganvas.models.acgan import ACGAN
@@ -37,20 +37,20 @@ def cvae(
     learning_rate: float = 1e-3,
     ema: float = 0,
 ) -> Recipe:
-    """CVAE: a VAE whose encoder and decoder are told the class, so that the code holds what the class does not.
+    """CVAE: a VAE with the class as input of encoder and decoder; the code holds the rest.
 
     Paper: Sohn et al. 2015, "Learning Structured Output Representation", https://papers.nips.cc/paper/5775
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
+        width: width of the networks; default: their own.
         latent: dimensions of the code.
-        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts.
-        binarize: whether pixels are drawn black or white with their grey as probability, anew each time.
-        beta: weight of the rate; 1 is the bound itself.
+        likelihood: distribution of the decoder; "auto" is bernoulli for grey images, else shared-gaussian.
+        scale: the Gaussian's standard deviation in units of [-1, 1], or the start of the shared one.
+        binarize: whether pixels are drawn black or white at each step, with their grey value as probability.
+        beta: weight of the rate; 1 is the ELBO.
         learning_rate: Adam's.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     classes = classes_of(data, True)
     family = body(network, data, width)
@@ -84,20 +84,20 @@ def cgan(
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
-    """Conditional GAN: the class beside the code and in the generator's normalisation, and projected in the critic.
+    """Conditional GAN: the class enters the generator by code and normalisation, and the critic by projection.
 
     Paper: Miyato & Koyama 2018, "cGANs with Projection Discriminator", https://arxiv.org/abs/1802.05637
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
+        width: width of the networks; default: their own.
         latent: dimensions of the code.
-        loss: what critic and generator minimise.
+        loss: the loss of critic and generator.
         spectral_norm: whether the critic's weights are spectrally normalised.
-        critic_steps: the critic's turns for each of the generator's.
+        critic_steps: turns of the critic for each turn of the generator.
         learning_rate: Adam's, for both players.
         beta1: Adam's β1.
-        ema: half-life of the generator's average in images; 0 keeps none.
+        ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
     classes = classes_of(data, True)
     family = body(network, data, width)
@@ -125,18 +125,18 @@ def acgan(
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
-    """ACGAN: a conditional GAN whose discriminator also names the class of what it sees.
+    """ACGAN: a conditional GAN whose discriminator also classifies its input.
 
     Paper: Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs", https://arxiv.org/abs/1610.09585
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
+        width: width of the networks; default: their own.
         latent: dimensions of the code.
-        class_weight: of the cross-entropy of classes against the adversarial loss.
+        class_weight: weight of the cross-entropy of classes; the adversarial loss has weight 1.
         learning_rate: Adam's, for both players.
         beta1: Adam's β1.
-        ema: half-life of the generator's average in images; 0 keeps none.
+        ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
     classes = classes_of(data, True)
     family = body(network, data, width)
@@ -153,6 +153,6 @@ def acgan(
 
 
 def adversarial(data: DataInfo, model: GAN | ACGAN, learning_rate: float, beta1: float, ema: float) -> Recipe:
-    """The budget of the `gan` recipe, for a model that knows the data's classes."""
+    """The budget of the `gan` recipe, for a conditional model."""
     optimizers = {name: adam(learning_rate, beta1) for name in ("critic", "generator")}
     return Recipe(model, optimizers, images=200_000, ema_half_life=ema or None, num_classes=len(data.classes))

@@ -1,4 +1,4 @@
-"""The recipe of the continuum: what `ganvas continuum` trains at every weight."""
+"""The recipe of `ganvas continuum`, which trains it at every weight."""
 
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
@@ -25,28 +25,28 @@ def continuum(
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
-    """A VAE at weight 0, a GAN with an encoder at weight 1, a VAE-GAN between: the same networks throughout.
+    """A VAE at weight 0, a GAN with an encoder at weight 1, a VAE-GAN between; always the same networks.
 
     Paper: Larsen et al. 2016, "Autoencoding beyond pixels using a learned similarity metric", https://arxiv.org/abs/1512.09300
 
     Args:
-        weight: how much fooling the discriminator counts for the decoder, from 0 to 1; reconstruction counts the rest.
+        weight: weight w of the adversarial term in the decoder's loss, from 0 to 1; reconstruction has weight 1 − w.
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
+        width: width of the networks; default: their own.
         latent: dimensions of the code.
         beta: weight of the rate.
-        r1: weight γ of the discriminator's slope penalty on real data.
-        penalty_every: the slope penalty is paid every so many turns.
+        r1: weight γ of the discriminator's gradient penalty on real data.
+        penalty_every: turns between two gradient penalties.
         learning_rate: Adam's, for all three players.
         beta1: Adam's β1.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     if not 0 <= weight <= 1:
-        raise GanvasError(f"The weight of a continuum goes from 0 (VAE) to 1 (GAN), and {weight} is not between them.")
+        raise GanvasError(f"The weight of a continuum must be from 0 (VAE) to 1 (GAN), not {weight}.")
     family = body(network, data, width)
     model = Continuum(
         initialised(Encoder(family.analysis(data.shape, norm=batch_norm), latent_length(latent)), family),
-        # A norm over the batch, in which samples stand beside reconstructions, would disturb the VAE at weight 0.
+        # Samples and reconstructions share a batch: batch normalisation would disturb the VAE at weight 0.
         initialised(Generator(family.synthesis(latent, data.shape, norm=layer_norm)), family),
         initialised(Critic(family.analysis(data.shape)), family),
         Normal(latent),

@@ -58,7 +58,7 @@ def projected_gan(
         learning_rate: Adam's for the generator.
         critic_learning_rate: Adam's for the critics.
         beta1: Adam's β1.
-        ema: half-life of the generator's average in images; 0 keeps none.
+        ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
     only_images(data, "projected-gan")
     if min(critic_width, projection_width) < 1:
@@ -120,13 +120,13 @@ def fastgan(
         critic_width: channels of the critic at half the image's size.
         latent: dimensions of the code.
         reconstruction: weight of what the critic draws; 0 is a plain GAN.
-        loss: what critic and generator minimise.
+        loss: the loss of critic and generator.
         deep: whether each block of the generator has a second convolution.
         flip: whether real images are mirrored at random. Not for text or digits.
-        diffaugment: random views that the critic is shown, some of "color,translation,cutout"; empty for none.
+        diffaugment: augmentations of the critic's inputs, from "color,translation,cutout"; empty for none.
         learning_rate: Adam's for the generator, with β1 = 0.5. The paper has 2e-4.
         critic_learning_rate: Adam's for the critic.
-        ema: half-life of the generator's average in images; 0 keeps none.
+        ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
     only_images(data, "fastgan")
     if critic_width < 1:

@@ -47,27 +47,27 @@ def gan(
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
-    """GAN: a generator against a critic, with the loss and the penalties of your choice.
+    """GAN: a generator against a critic, with a choice of losses and penalties.
 
     Paper: Goodfellow et al. 2014, "Generative Adversarial Nets", https://arxiv.org/abs/1406.2661
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
+        width: width of the networks; default: their own.
         latent: dimensions of the code.
-        loss: what critic and generator minimise.
-        critic_steps: the critic's turns for each of the generator's.
-        r1: weight γ of the slope penalty on real data; 0 for none.
-        r2: weight γ of the slope penalty on generated data; 0 for none.
-        penalty_every: the slope penalties are paid every so many turns of the critic.
+        loss: the loss of critic and generator.
+        critic_steps: turns of the critic for each turn of the generator.
+        r1: weight γ of the gradient penalty on real data; 0 for none.
+        r2: weight γ of the gradient penalty on generated data; 0 for none.
+        penalty_every: turns of the critic between two gradient penalties.
         spectral_norm: whether the critic's weights are spectrally normalised.
-        instance_noise: standard deviation of the noise on all that the critic sees, at the start; 0 for none.
-        instance_noise_images: images over which that noise falls to 0.
-        diffaugment: random views that the critic is shown, some of "color,translation,cutout"; empty for none.
+        instance_noise: initial standard deviation of noise on all inputs of the critic; 0 for none.
+        instance_noise_images: images until that noise has fallen to 0.
+        diffaugment: augmentations of the critic's inputs, from "color,translation,cutout"; empty for none.
         learning_rate: Adam's for the generator.
-        critic_learning_rate: Adam's for the critic, likewise.
+        critic_learning_rate: Adam's for the critic.
         beta1: Adam's β1.
-        ema: half-life of the generator's average in images; 0 keeps none.
+        ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
     generator = initialised(Generator(family.synthesis(latent_length(latent), data.shape, norm=norm_for(data))), family)
@@ -105,22 +105,22 @@ def consensus_gan(
     learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
-    """Consensus optimisation: a GAN whose players also shorten both their gradients, and so stop circling.
+    """Consensus optimisation: a GAN whose players also minimise the length of both gradients, which stops cycles.
 
     Paper: Mescheder et al. 2017, "The Numerics of GANs", https://arxiv.org/abs/1705.10461
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
+        width: width of the networks; default: their own.
         latent: dimensions of the code.
-        loss: what critic and generator minimise.
-        gamma: γ, the weight of the gradients' length; 0 is simultaneous gradient descent alone. The paper has 10, at a
+        loss: the loss of critic and generator.
+        gamma: γ, the weight of the gradients' length; 0 is plain simultaneous gradient descent. The paper has 10, with a
             rate of 1e-4.
         learning_rate: RMSprop's for both.
-        ema: half-life of the generator's average in images; 0 keeps none.
+        ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
     if gamma < 0:
-        raise GanvasError(f"Gradients that are to grow (--gamma {gamma}) help nobody.", "Use --gamma 0 or more.")
+        raise GanvasError(f"The weight gamma must be at least 0, not {gamma}.", "Use --gamma 0 or more.")
     family = body(network, data, width)
     generator = Generator(family.synthesis(latent_length(latent), data.shape, norm=norm_for(data)))
     model = ConsensusGAN(
@@ -169,18 +169,18 @@ def wgan_gp(
     learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
-    """WGAN-GP: the critic estimates an earth mover's distance, its slope held near 1.
+    """WGAN-GP: the critic estimates the earth mover's distance; a penalty keeps its gradient norm near 1.
 
     Paper: Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", https://arxiv.org/abs/1704.00028
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
+        width: width of the networks; default: their own.
         latent: dimensions of the code.
-        penalty: λ, the weight of the gradient penalty; where none is given 10, and 0.1 for points, as the authors have.
-        critic_steps: the critic's turns for each of the generator's.
-        learning_rate: Adam's, with β = (0, 0.9) as in the paper, whose 1e-4 needs ten times the images.
-        ema: half-life of the generator's average in images; 0 keeps none.
+        penalty: λ, the weight of the gradient penalty; default: 10, and 0.1 for points, as the authors use.
+        critic_steps: turns of the critic for each turn of the generator.
+        learning_rate: Adam's, with β = (0, 0.9) as in the paper; the paper's 1e-4 needs ten times the images.
+        ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
     points = len(data.shape) != 3
@@ -199,11 +199,11 @@ def wgan_gp(
 
 
 def view(data: DataInfo, diffaugment: str, noise: float, noise_images: int) -> View | None:
-    """What the critic is shown: augmented, then with noise; None when that is the example itself."""
+    """The critic's view of an example: augmentation, then noise; None for the example itself."""
     views: list[View] = []
     if diffaugment:
         if len(data.shape) != 3:
-            raise GanvasError("DiffAugment is for images, and this data is points.", "Leave --diffaugment away.")
+            raise GanvasError("DiffAugment is for images, and this data is points.", "Leave --diffaugment out.")
         views.append(DiffAugment(tuple(diffaugment.replace(" ", "").split(","))))
     if noise < 0:
         raise GanvasError(f"Noise cannot have a standard deviation of {noise}.", "Use --instance-noise 0 for none.")

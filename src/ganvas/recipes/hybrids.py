@@ -1,4 +1,4 @@
-"""Recipes of the models between VAE and GAN, but for the VAE-GAN, which has a file of its own."""
+"""Recipes of the models between VAE and GAN, except the VAE-GAN, which has its own file."""
 
 from ganvas.core.schedules import Linear
 from ganvas.data import DataInfo
@@ -54,20 +54,20 @@ def aae(
     adversarial_learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
-    """AAE: an autoencoder whose codes a critic cannot tell from the prior's.
+    """AAE: an autoencoder trained so that a critic cannot separate its codes from those of the prior.
 
     Paper: Makhzani et al. 2015, "Adversarial Autoencoders", https://arxiv.org/abs/1511.05644
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 8, and 2 for points.
-        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        loss: what critic and encoder minimise.
-        r1: weight γ of the slope penalty on the prior's codes in the critic's loss; the paper has none, 0.
+        width: width of the networks; default: their own.
+        latent: dimensions of the code; default: 8 for images, 2 for points.
+        likelihood: distribution of the decoder; "auto" is bernoulli for grey images, else shared-gaussian.
+        loss: the loss of critic and encoder.
+        r1: weight γ of the critic's gradient penalty on codes of the prior; the paper has no penalty, 0.
         learning_rate: Adam's rate for reconstruction.
-        adversarial_learning_rate: Adam's rate for the critic, and for the encoder where it fools it.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        adversarial_learning_rate: Adam's rate for the critic, and for the encoder's adversarial turn.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
     latent = code_length(latent, data, 8)
@@ -100,30 +100,31 @@ def aae_semi(
     adversarial_learning_rate: float = 2e-4,
     ema: float = 8_000,
 ) -> Recipe:
-    """Semi-supervised AAE: a class and a style as the code, the class learnt from few labels and many unlabelled examples.
+    """Semi-supervised AAE: the code is a class and a style; few labels and many unlabelled examples suffice.
 
-    With `--labels 100` so many training examples keep their labels. Adversaries at half the rate of reconstruction neither
-    win nor lose; at a fifth of it the style is not the prior's and holds the class as well, and at the same rate little is
-    encoded at all.
+    `--labels 100` keeps the labels of 100 training examples. Adversarial rates at half the rate of reconstruction give a
+    balance. At a fifth of it, the style does not follow the prior and also holds the class. At the same rate, the code holds
+    little.
 
     Paper: Makhzani et al. 2015, "Adversarial Autoencoders", https://arxiv.org/abs/1511.05644
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
+        width: width of the networks; default: their own.
         latent: dimensions of the style, the part of the code beside the class.
-        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        labelled_share: of each batch, what examples with a label get where they are few.
-        noise: standard deviation of noise on what the encoder sees in training; 0.6 for images and 0 for points if not given.
-        learning_rate: Adam's for reconstruction and for the labels; 4e-4 for images and 1e-3 for points where none is given.
-        adversarial_learning_rate: Adam's rate for both critics, and for the encoder where it fools them.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        likelihood: distribution of the decoder; "auto" is bernoulli for grey images, else shared-gaussian.
+        labelled_share: share of labelled examples in each batch, if the data have fewer.
+        noise: standard deviation of noise on the encoder's input in training; default: 0.6 for images, 0 for points.
+        learning_rate: Adam's for reconstruction and for the labels; default: 4e-4 for images, 1e-3 for points.
+        adversarial_learning_rate: Adam's rate for both critics, and for the encoder's adversarial turn.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     num_classes = classes_of(data, True)
     assert num_classes is not None
     if not 0 < labelled_share < 1:
         raise GanvasError(
-            f"Labelled examples cannot have {labelled_share} of each batch.", "Use --labelled-share between 0 and 1."
+            f"The share of labelled examples in a batch must be between 0 and 1, not {labelled_share}.",
+            "Use --labelled-share between 0 and 1.",
         )
     if noise is None:
         noise = 0.6 if len(data.shape) == 3 else 0.0
@@ -172,20 +173,20 @@ def bigan(
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
-    """BiGAN (ALI): a GAN with an encoder; one critic judges example and code together.
+    """BiGAN (ALI): a GAN with an encoder; one critic scores pairs of example and code.
 
     Paper: Donahue et al. 2017, "Adversarial Feature Learning", https://arxiv.org/abs/1605.09782
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 16, and 2 for points.
-        loss: what the critic minimises; encoder and generator minimise it with the labels swapped.
-        r1: weight γ of the slope penalty on real data in the critic's loss; where none is given 1, and 0.1 for points. The
-            paper has none, 0.
+        width: width of the networks; default: their own.
+        latent: dimensions of the code; default: 16 for images, 2 for points.
+        loss: the critic's loss; encoder and generator minimise it with swapped labels.
+        r1: weight γ of the gradient penalty on real data in the critic's loss; default: 1 for images, 0.1 for points. The
+            paper has no penalty, 0.
         learning_rate: Adam's, for both players.
         beta1: Adam's β1.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     family, norm = body(network, data, width), norm_for(data)
     latent = code_length(latent, data, 16)
@@ -213,20 +214,20 @@ def alpha_gan(
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
-    """α-GAN: an autoencoder with two critics, one of examples and one of codes.
+    """α-GAN: an autoencoder with two critics, one for examples and one for codes.
 
     Paper: Rosca et al. 2017, "Variational Approaches for Auto-Encoding GANs", https://arxiv.org/abs/1706.04987
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 32, and 2 for points.
-        reconstruction_weight: λ, of the absolute error summed over an example's dimensions.
-        r1: weight γ of the slope penalty on real data in the critic's loss; where none is given 1, and 0.1 for points. The
-            paper has none, 0.
+        width: width of the networks; default: their own.
+        latent: dimensions of the code; default: 32 for images, 2 for points.
+        reconstruction_weight: λ, weight of the absolute error, summed over an example's dimensions.
+        r1: weight γ of the gradient penalty on real data in the critic's loss; default: 1 for images, 0.1 for points. The
+            paper has no penalty, 0.
         learning_rate: Adam's, for all four players.
         beta1: Adam's β1.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     family, norm = body(network, data, width), norm_for(data)
     latent = code_length(latent, data, 32)
@@ -255,19 +256,19 @@ def avb(
     critic_learning_rate: float = 1e-3,
     ema: float = 0,
 ) -> Recipe:
-    """AVB: a VAE whose posterior is a network fed with noise, its rate estimated by a critic.
+    """AVB: a VAE whose encoder takes noise as a second input; a critic estimates the rate.
 
     Paper: Mescheder et al. 2017, "Adversarial Variational Bayes", https://arxiv.org/abs/1701.04722
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 8, and 2 for points.
-        noise: how many normal numbers the encoder is fed beside the example.
-        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
+        width: width of the networks; default: their own.
+        latent: dimensions of the code; default: 8 for images, 2 for points.
+        noise: number of normal random numbers, the encoder's second input.
+        likelihood: distribution of the decoder; "auto" is bernoulli for grey images, else shared-gaussian.
         learning_rate: Adam's rate for encoder and decoder.
-        critic_learning_rate: Adam's rate for the critic, which must keep up with them.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        critic_learning_rate: Adam's rate for the critic, which must learn faster than they do.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
     latent = code_length(latent, data, 8)
@@ -294,25 +295,25 @@ def introvae(
     learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
-    """IntroVAE: a VAE whose encoder gives data a low rate and what its own decoder makes a high one, up to a margin.
+    """IntroVAE: a VAE whose encoder gives data a low rate, and generated examples a high one up to a margin.
 
-    The margin must lie well above the rate of data, or the encoder soon stops telling the two apart. With an alpha of ½,
-    twice the paper's, the contest wins over reconstruction.
+    The margin must be well above the rate of data. Otherwise the encoder soon cannot separate the two. With an alpha of
+    ½, twice the paper's, the adversarial terms outweigh reconstruction.
 
     Paper: Huang et al. 2018, "IntroVAE", https://arxiv.org/abs/1807.06358
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 32, and 2 for points.
-        margin: m, in nats, to which the encoder raises the rate of generated examples; where none is given 200 for images,
-            20 for points.
+        width: width of the networks; default: their own.
+        latent: dimensions of the code; default: 32 for images, 2 for points.
+        margin: m, in nats: the encoder raises the rate of generated examples up to m; default: 200 for images, 20 for
+            points.
         alpha: weight of the rates of generated examples, for both players.
-        alpha_warmup: images over which alpha grows from 0, a VAE; without, runs of dense networks differ widely.
-        beta_rec: the paper's β, the weight of half the squared error, summed over dimensions; where none is given 6 for
-            images, 50 for points. The paper's falls as images grow.
+        alpha_warmup: images over which alpha grows from 0 (a VAE); without it, runs of dense networks differ widely.
+        beta_rec: the paper's β, weight of half the squared error, summed over dimensions; default: 6 for images, 50 for
+            points. The paper's is smaller for larger images.
         learning_rate: Adam's, for both players.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
     latent = code_length(latent, data, 32)
@@ -341,21 +342,21 @@ def soft_introvae(
     learning_rate: float = 1e-3,
     ema: float = 5_000,
 ) -> Recipe:
-    """Soft-IntroVAE: a VAE whose encoder learns to tell data from what its own decoder makes.
+    """Soft-IntroVAE: a VAE whose encoder learns to separate data from examples of its own decoder.
 
     Paper: Daniel & Tamar 2021, "Soft-IntroVAE", https://arxiv.org/abs/2012.13253
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 32, and 2 for points.
-        beta_rec: weight of the squared error, summed over dimensions; where none is given 1 for images, and 50 for points,
-            whose modes are much narrower than their distances.
+        width: width of the networks; default: their own.
+        latent: dimensions of the code; default: 32 for images, 2 for points.
+        beta_rec: weight of the squared error, summed over dimensions; default: 1 for images, 50 for points, whose modes are
+            much narrower than the distances between them.
         beta_kl: weight of the rate, of data for the encoder and of generated examples for the decoder.
-        beta_neg: weight of the rate of generated examples in the encoder's exponential bound; where none is given, 256 for
-            images as in the authors' program, 10 for points.
+        beta_neg: weight of the rate of generated examples in the encoder's exponential term; default: 256 for images as in
+            the authors' program, 10 for points.
         learning_rate: Adam's, for both players.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
     latent = code_length(latent, data, 32)
@@ -383,19 +384,19 @@ def veegan(
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
-    """VEEGAN: a GAN whose noise must be found again from what it generates.
+    """VEEGAN: a GAN with a network that recovers the noise from generated examples.
 
     Paper: Srivastava et al. 2017, "VEEGAN", https://arxiv.org/abs/1705.07761
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 32, and 2 for points.
-        r1: weight γ of the slope penalty on real data in the critic's loss; where none is given 1, and 0.1 for points. The
-            paper has none, 0.
+        width: width of the networks; default: their own.
+        latent: dimensions of the code; default: 32 for images, 2 for points.
+        r1: weight γ of the gradient penalty on real data in the critic's loss; default: 1 for images, 0.1 for points. The
+            paper has no penalty, 0.
         learning_rate: Adam's, for all three players.
         beta1: Adam's β1.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     family, norm = body(network, data, width), norm_for(data)
     latent = code_length(latent, data, 32)
@@ -422,19 +423,19 @@ def factor_vae(
     critic_learning_rate: float = 1e-4,
     ema: float = 0,
 ) -> Recipe:
-    """FactorVAE: a VAE whose code dimensions a critic holds independent.
+    """FactorVAE: a VAE with independent code dimensions, by a critic.
 
     Paper: Kim & Mnih 2018, "Disentangling by Factorising", https://arxiv.org/abs/1802.05983
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 10, and 2 for points.
-        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        gamma: weight of the total correlation; the paper's best lie between 6.4 and 40.
+        width: width of the networks; default: their own.
+        latent: dimensions of the code; default: 10 for images, 2 for points.
+        likelihood: distribution of the decoder; "auto" is bernoulli for grey images, else shared-gaussian.
+        gamma: weight of the total correlation; the paper's best values are between 6.4 and 40.
         learning_rate: Adam's rate for the autoencoder.
         critic_learning_rate: Adam's rate for the discriminator, with β1 = 0.5.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
     latent = code_length(latent, data, 10)
@@ -450,5 +451,5 @@ def factor_vae(
 
 
 def critic_width(data: DataInfo, for_images: int = 512) -> int:
-    """Hidden units of the layers of a critic that see codes; on points as many as its other layers have."""
+    """Hidden units of a critic's layers on codes; for points the same as in its other layers."""
     return for_images if len(data.shape) == 3 else choices.POINTS_WIDTH

@@ -1,4 +1,4 @@
-"""Recipes beside the plain VAE on the likelihood's side: tighter bounds, rates taken apart, learned priors."""
+"""Recipes of VAEs other than the plain one: tighter bounds, decomposed rates, learned priors."""
 
 from typing import Literal
 
@@ -44,23 +44,23 @@ def iwae(
     learning_rate: float = 1e-3,
     ema: float = 0,
 ) -> Recipe:
-    """IWAE: the VAE's networks under a tighter bound, from k codes for each example.
+    """IWAE: the VAE's networks with a tighter bound, from k codes for each example.
 
     Paper: Burda et al. 2016, "Importance Weighted Autoencoders", https://arxiv.org/abs/1509.00519
 
     Args:
         k: codes for each example; 1 is the VAE's bound.
         estimator: of the encoder's gradient: the bound's own, "stl" (Roeder et al. 2017; biased for k above 1), or "dreg"
-            (Tucker et al. 2019; unbiased, and of less variance the larger k is).
+            (Tucker et al. 2019; unbiased, with less variance for larger k).
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 32, and 2 for points.
-        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
-            and 0.1 for points.
-        binarize: whether pixels are drawn black or white with their grey as probability, anew each time.
+        width: width of the networks; default: their own.
+        latent: dimensions of the code; default: 32 for images, 2 for points.
+        likelihood: distribution of the decoder; "auto" is bernoulli for grey images, else shared-gaussian.
+        scale: the Gaussian's standard deviation in units of [-1, 1], or the start of the shared one. Default: 0.5 for images,
+            0.1 for points.
+        binarize: whether pixels are drawn black or white at each step, with their grey value as probability.
         learning_rate: Adam's.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     latent = code_length(latent, data, 32)
     encode, decode = networks(data, network, width, latent, likelihood, scale)
@@ -84,25 +84,25 @@ def tc_vae(
     learning_rate: float = 1e-3,
     ema: float = 0,
 ) -> Recipe:
-    """β-TCVAE: codes whose dimensions vary independently, by a price on their total correlation.
+    """β-TCVAE: independent code dimensions, by a weight on their total correlation.
 
     Paper: Chen et al. 2018, "Isolating Sources of Disentanglement in VAEs", https://arxiv.org/abs/1802.04942
 
     Args:
-        beta: weight of the total correlation; 1 with the other two at 1 is the VAE. The paper's best on dSprites is 6.
+        beta: weight of the total correlation; with all three weights at 1 it is the VAE. The paper's best on dSprites is 6.
         alpha: weight of the mutual information between code and example.
-        gamma: weight of the rate dimension by dimension.
+        gamma: weight of the dimension-wise rate.
         warmup: images over which beta grows from 0.
-        sampling: the estimator of the aggregate posterior: "stratified" is unbiased; "weighted" is what the paper's
-            experiments use, and shifts its terms by multiples of log N.
+        sampling: the estimator of the aggregate posterior: "stratified" is unbiased; "weighted" is the one of the paper's
+            experiments, which shifts its terms by multiples of log N.
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 10, and 2 for points.
-        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
-            and 0.1 for points.
+        width: width of the networks; default: their own.
+        latent: dimensions of the code; default: 10 for images, 2 for points.
+        likelihood: distribution of the decoder; "auto" is bernoulli for grey images, else shared-gaussian.
+        scale: the Gaussian's standard deviation in units of [-1, 1], or the start of the shared one. Default: 0.5 for images,
+            0.1 for points.
         learning_rate: Adam's.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     latent = code_length(latent, data, 10)
     encode, decode = networks(data, network, width, latent, likelihood, scale)
@@ -125,22 +125,22 @@ def vamp_vae(
     learning_rate: float = 1e-3,
     ema: float = 0,
 ) -> Recipe:
-    """VAE with a VampPrior: the prior is a mixture of the encoder's posteriors of learned pseudo-inputs.
+    """VAE with a VampPrior: the prior is a mixture of posteriors at learned pseudo-inputs.
 
     Paper: Tomczak & Welling 2018, "VAE with a VampPrior", https://arxiv.org/abs/1705.07120
 
     Args:
-        components: pseudo-inputs; the paper has 500.
+        components: number of pseudo-inputs; the paper has 500.
         warmup: images over which the rate's weight grows from 0; the paper has 100 epochs.
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 32, and 2 for points.
-        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
-            and 0.1 for points.
-        binarize: whether pixels are drawn black or white with their grey as probability, anew each time.
+        width: width of the networks; default: their own.
+        latent: dimensions of the code; default: 32 for images, 2 for points.
+        likelihood: distribution of the decoder; "auto" is bernoulli for grey images, else shared-gaussian.
+        scale: the Gaussian's standard deviation in units of [-1, 1], or the start of the shared one. Default: 0.5 for images,
+            0.1 for points.
+        binarize: whether pixels are drawn black or white at each step, with their grey value as probability.
         learning_rate: Adam's.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     latent = code_length(latent, data, 32)
     encode, decode = networks(data, network, width, latent, likelihood, scale)
@@ -162,22 +162,22 @@ def mixture_vae(
     learning_rate: float = 1e-3,
     ema: float = 0,
 ) -> Recipe:
-    """VAE with a mixture prior: a mixture of Gaussians over codes, learned with the networks.
+    """VAE with a mixture prior: a mixture of Gaussians, learned together with the networks.
 
     Paper: Tomczak & Welling 2018, "VAE with a VampPrior" (its MoG baseline), https://arxiv.org/abs/1705.07120
 
     Args:
-        components: Gaussians in the mixture.
+        components: number of Gaussians.
         warmup: images over which the rate's weight grows from 0.
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 32, and 2 for points.
-        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
-            and 0.1 for points.
-        binarize: whether pixels are drawn black or white with their grey as probability, anew each time.
+        width: width of the networks; default: their own.
+        latent: dimensions of the code; default: 32 for images, 2 for points.
+        likelihood: distribution of the decoder; "auto" is bernoulli for grey images, else shared-gaussian.
+        scale: the Gaussian's standard deviation in units of [-1, 1], or the start of the shared one. Default: 0.5 for images,
+            0.1 for points.
+        binarize: whether pixels are drawn black or white at each step, with their grey value as probability.
         learning_rate: Adam's.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     latent = code_length(latent, data, 32)
     encode, decode = networks(data, network, width, latent, likelihood, scale)
@@ -214,7 +214,7 @@ def recipe(
 
 
 def pseudo_inputs(data: DataInfo, num: int) -> Tensor:
-    """What pseudo-inputs begin as: noise around the mean example, so that no two are alike. (num, *shape)."""
+    """Initial pseudo-inputs, (num, *shape): the mean example plus noise, so that all differ."""
     centre = torch.zeros(data.shape) if data.mean is None else data.mean
     return centre + 0.3 * torch.randn(num, *data.shape)
 

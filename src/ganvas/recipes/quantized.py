@@ -27,22 +27,22 @@ def vq_vae(
     learning_rate: float = 1e-3,
     ema: float = 0,
 ) -> Recipe:
-    """VQ-VAE: an autoencoder whose code is a small grid of entries of a learned codebook.
+    """VQ-VAE: an autoencoder whose code is a small grid of entries from a learned codebook.
 
     Paper: van den Oord et al. 2017, "Neural Discrete Representation Learning", https://arxiv.org/abs/1711.00937
 
-    Samples come from a prior that knows how often each entry is used at each place and nothing of what goes together;
-    they are patchwork. Reconstructions show what the codes hold.
+    The prior counts how often each entry occurs at each position. It does not model how entries depend on each other, so
+    samples look like patchwork. Reconstructions show the quality of the codes.
 
     Args:
         network: "auto" is convolutions; a dense network gives a grid of 4x4 codes.
-        width: of the networks; their own where none is given.
-        codes: entries of the codebook, which follows the encoder by moving averages.
+        width: width of the networks; default: their own.
+        codes: number of codebook entries; moving averages update the codebook.
         code_size: dimensions of an entry.
-        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        commitment: β, how firmly the encoder is held to the entries.
+        likelihood: distribution of the decoder; "auto" is bernoulli for grey images, else shared-gaussian.
+        commitment: β, weight of the encoder's distance to its entries.
         learning_rate: Adam's.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
     analysis, grid = grid_for(family, data, code_size)
@@ -73,24 +73,25 @@ def vqgan(
     critic_learning_rate: float = 4e-4,
     ema: float = 0,
 ) -> Recipe:
-    """VQGAN: a VQ-VAE judged by features of a network and by a discriminator that joins late.
+    """VQGAN: a VQ-VAE with a perceptual loss and a discriminator that starts later.
 
     Paper: Esser et al. 2021, "Taming Transformers", https://arxiv.org/abs/2012.09841
 
-    The features are of a network with random weights: nothing is downloaded. Samples are patchwork, as VQ-VAE's are.
+    The perceptual loss uses a network with random weights, so nothing is downloaded. Samples look like patchwork, as those
+    of VQ-VAE do.
 
     Args:
         network: "auto" is convolutions; a dense network gives a grid of 4x4 codes.
-        width: of the networks; their own where none is given.
-        codes: entries of the codebook, which follows the encoder by moving averages.
+        width: width of the networks; default: their own.
+        codes: number of codebook entries; moving averages update the codebook.
         code_size: dimensions of an entry.
-        perceptual: weight of the distance of features; 0 for none.
-        adversarial: how hard the discriminator pulls at the decoder's last layer, reconstruction being 1.
-        critic_after: the discriminator joins at this step.
-        commitment: β, how firmly the encoder is held to the entries.
+        perceptual: weight of the distance in features; 0 for none.
+        adversarial: gradient norm of the adversarial loss at the decoder's last layer, relative to reconstruction.
+        critic_after: step at which the discriminator starts.
+        commitment: β, weight of the encoder's distance to its entries.
         learning_rate: Adam's rate for the autoencoder.
         critic_learning_rate: Adam's rate for the discriminator.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
     analysis, grid = grid_for(family, data, code_size)
@@ -113,7 +114,7 @@ def vqgan(
 
 
 def grid_for(family: Body, data: DataInfo, code_size: int) -> tuple[Analysis, tuple[int, int, int]]:
-    """An encoder's trunk and the grid of codes that fits it: its own map's, or 4x4 where it keeps none."""
+    """An encoder's trunk and its grid of codes: the grid of its feature map, or 4x4 for dense networks."""
     if len(data.shape) != 3:
         raise GanvasError(
             "A grid of codes is for images, and this data is points.", "Use vae, aae or another recipe for points."

@@ -42,23 +42,23 @@ def vae(
     learning_rate: float = 1e-3,
     ema: float = 0,
 ) -> Recipe:
-    """VAE: an encoder and a decoder that raise a lower bound on the data's likelihood (β-VAE with --beta).
+    """VAE: encoder and decoder maximise a lower bound on the data's likelihood (β-VAE with --beta).
 
     Paper: Kingma & Welling 2014, "Auto-Encoding Variational Bayes", https://arxiv.org/abs/1312.6114
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
-        latent: dimensions of the code; where none is given 32, and 2 for points.
-        likelihood: what the decoder says of an example; "auto" is bernoulli for grey images and shared-gaussian else.
-        scale: the Gaussian's standard deviation in units of [-1, 1]; where the shared one starts. Where none is given 0.5,
-            and 0.1 for points.
-        binarize: whether pixels are drawn black or white with their grey as probability, anew each time.
-        beta: weight of the rate; 1 is the bound itself.
+        width: width of the networks; default: their own.
+        latent: dimensions of the code; default: 32 for images, 2 for points.
+        likelihood: distribution of the decoder; "auto" is bernoulli for grey images, else shared-gaussian.
+        scale: the Gaussian's standard deviation in units of [-1, 1], or the start of the shared one. Default: 0.5 for images,
+            0.1 for points.
+        binarize: whether pixels are drawn black or white at each step, with their grey value as probability.
+        beta: weight of the rate; 1 is the ELBO.
         warmup: images over which the rate's weight grows from 0.
-        free_bits: nats of rate that cost nothing.
+        free_bits: nats of rate without cost.
         learning_rate: Adam's.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     family, latent = body(network, data, width), code_length(latent, data, 32)
     model = VAE(
@@ -79,16 +79,16 @@ def vae(
 
 
 def iwae_mnist(data: DataInfo, *, k: int = 1, epochs: int = 50, latent: int = 50, width: int = 200) -> Recipe:
-    """The IWAE paper's nets on binarised images, as VAE or with --k as IWAE, in a protocol of 50 epochs.
+    """The IWAE paper's networks on binarised images, in a protocol of 50 epochs; --k 1 is a VAE.
 
     Paper: Burda et al. 2016, "Importance Weighted Autoencoders", https://arxiv.org/abs/1509.00519
 
     784-200-200-50 with tanh, Xavier initialisation, the output's bias at the data's log-odds; batch 100, Adadelta with rate
-    (1 - epoch / epochs)^0.9; pixels drawn anew at every step, and seen as 0 and 1.
+    (1 - epoch / epochs)^0.9; pixels are drawn at every step, as 0 and 1.
 
     Args:
         k: codes for each example; 1 is the VAE, more is IWAE.
-        epochs: how long the learning rate takes to fall to 0, and the budget.
+        epochs: the budget; the learning rate falls to 0 over it.
         latent: dimensions of the code.
         width: of both hidden layers.
     """

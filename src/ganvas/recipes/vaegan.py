@@ -28,26 +28,26 @@ def vaegan(
     beta1: float = 0.5,
     ema: float = 5_000,
 ) -> Recipe:
-    """VAE-GAN: a VAE whose reconstruction error is seen through a discriminator that it also tries to fool.
+    """VAE-GAN: a VAE with its reconstruction error in features of a discriminator, which it also tries to fool.
 
-    The paper's three losses, with a discriminator that R1 keeps smooth instead of batch normalisation and a rule for when
-    it may learn; features then have no scale of their own, so the scale that fits them best is taken. Encoder and decoder
-    normalise each example by itself: in a batch, samples would disturb the reconstructions that they share a pass with.
+    The losses are the paper's three. Instead of batch normalisation and a rule for its learning, the discriminator has the R1
+    penalty. Its features then have no fixed scale, so the best-fitting scale is used. Encoder and decoder normalise each
+    example separately: samples and reconstructions share a pass, and batch normalisation would mix them.
 
     Paper: Larsen et al. 2016, "Autoencoding beyond pixels using a learned similarity metric", https://arxiv.org/abs/1512.09300
 
     Args:
         network: "auto" is convolutions for images and a dense network for points.
-        width: of the networks; their own where none is given.
+        width: width of the networks; default: their own.
         latent: dimensions of the code.
         beta: weight of the rate.
-        gamma: how much the decoder minds reconstruction against fooling the discriminator.
-        feature_scale: the spread at which features are compared: the one that fits best, or the paper's 1.
-        r1: weight γ of the discriminator's slope penalty on real data; the paper has none.
-        penalty_every: the slope penalty is paid every so many turns.
+        gamma: weight γ of reconstruction in the decoder's loss; the adversarial term has weight 1 − γ.
+        feature_scale: standard deviation σ in the distance of features: the best-fitting one, or 1 as in the paper.
+        r1: weight γ of the discriminator's gradient penalty on real data; the paper has none.
+        penalty_every: turns between two gradient penalties.
         learning_rate: Adam's, for all three players.
         beta1: Adam's β1.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
     model = VAEGAN(

@@ -24,7 +24,7 @@ from ganvas.training import checkpoint
 from ganvas.training.recipe import Recipe
 
 PUBLISHED = "model.safetensors"
-"""The weights of a folder that `ganvas export --to hub-folder` wrote; its config.json holds what a run's recipe.json does."""
+"""The weights file of a folder from `ganvas export --to hub-folder`. Its config.json replaces recipe.json."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,18 @@ class Directory:
 
     @property
     def published(self) -> bool:
-        """Whether this is not a run, but what was exported of one: it can be used, and not be trained further."""
+        """Whether this is an export of a run: it can be used, but not trained further."""
         return not self.recipe.is_file() and all((self.path / name).is_file() for name in ("config.json", PUBLISHED))
 
     def create(self, settings: Settings, recipe: Recipe) -> None:
-        """Writes what is known before the first step."""
+        """Writes the files that a run has before its first step."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self.write("recipe.json", settings.to_json())  # the first: what has it is a run, however little else it has
+        self.write("recipe.json", settings.to_json())  # first: a folder with this file is a run
         self.write("environment.json", environment(settings.training.device))
         self.complete(recipe)
 
     def complete(self, recipe: Recipe) -> None:
-        """What else a run has before its first step, if it lacks it: it may have been killed while it was created."""
+        """Writes missing files of a run that was killed during its creation."""
         self.samples.mkdir(exist_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
         self.write("networks.json", networks(recipe.model))
@@ -72,7 +72,7 @@ class Directory:
         atomically(self.path / name, lambda part: part.write_text(json.dumps(content, indent=2)))
 
     def settings(self) -> Settings:
-        """Reads `recipe.json`. Raises GanvasError when this is no run, or not one of ours."""
+        """Reads `recipe.json`. Raises GanvasError if this is not a run, or if the file is damaged."""
         if not self.path.exists():
             raise GanvasError(f"There is no run at {self.path}.", nearest_runs(self.path))
         if not self.recipe.is_file() and not self.published:
@@ -81,10 +81,10 @@ class Directory:
         try:
             return Settings.from_json(read_object(file))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise GanvasError(f"{file} is damaged, or no ganvas run's: {type(error).__name__}: {error}.") from error
+            raise GanvasError(f"{file} is damaged, or not from ganvas: {type(error).__name__}: {error}.") from error
 
     def begun_by(self, launch: str | None) -> bool:
-        """Whether it was this launch of `torchrun` that began the run; never where there is none of either."""
+        """Whether this launch of `torchrun` started the run; False without a launch."""
         try:
             return launch is not None and read_object(self.recipe).get("launch") == launch
         except (OSError, ValueError):
@@ -96,21 +96,21 @@ class Directory:
             file.write(json.dumps(line) + "\n")
 
     def seconds(self) -> float:
-        """How long the run was trained so far, by its metrics."""
+        """The training time so far in seconds, by the metrics."""
         facts = (parsed(line) for line in lines(self.metrics) if belongs(line, sys.maxsize))
         return max((number(fact.get("seconds")) for fact in facts), default=0.0)
 
     def latest(self, key: str) -> float | None:
-        """The newest number of that name in the metrics; None where there is none."""
+        """The newest number with that name in the metrics, or None."""
         found = [number(fact[key]) for fact in map(parsed, lines(self.metrics)) if key in fact]
         return found[-1] if found else None
 
     def facts(self) -> list[dict[str, Any]]:
-        """The lines of `metrics.jsonl`, without what a crash cut short."""
+        """The lines of `metrics.jsonl`, without a line that a crash truncated."""
         return [fact for fact in map(parsed, lines(self.metrics)) if fact]
 
     def machine(self) -> str:
-        """The device that the run was trained on, or its processor; nothing where that was not recorded."""
+        """The device or processor that trained the run; "" if it was not recorded."""
         try:
             about = read_object(self.path / "environment.json")
             return text(about["processor"] if about["device"] == "cpu" else about["device"])
@@ -118,9 +118,9 @@ class Directory:
             return ""
 
     def erase(self) -> None:
-        """Removes an old run's files, and only those that a run writes; but for recipe.json, which `create` replaces.
+        """Removes the files that a run writes, except recipe.json, which `create` replaces.
 
-        Wherever this is interrupted, there is a run that can be overwritten.
+        If this is interrupted, a run remains that can be overwritten.
         """
         for pattern in RUN_FILES:
             for old in self.path.glob(pattern):
@@ -130,7 +130,7 @@ class Directory:
             part.unlink()
 
     def rewind(self, images: int) -> None:
-        """Drops the metrics that a run wrote after the checkpoint at `images`, or because it ended there."""
+        """Removes the metrics written after the checkpoint at `images`, and those of the run's end there."""
         kept = [line for line in lines(self.metrics) if line.endswith("\n") and belongs(line, images)]
         atomically(self.metrics, lambda part: part.write_text("".join(kept)))
         for picture in self.samples.glob("*-*.png"):
@@ -142,13 +142,13 @@ class Directory:
         checkpoint.tidy(self.checkpoints, images)
 
     def guard(self) -> None:
-        """Raises GanvasError when one of the run's files is a link: a stranger's run must not be written through it."""
+        """Raises GanvasError if one of the run's files is a link: a hostile run must not make us write elsewhere."""
         own = [self.samples, self.checkpoints, *(found for pattern in RUN_FILES for found in self.path.glob(pattern))]
         linked = [path for path in own if path.is_symlink()]
         if linked:
             raise GanvasError(
-                f"{linked[0]} is a link, and a run is only written to within its own folder.",
-                "Copy the run with what its links lead to (cp -rL), and go on with the copy.",
+                f"{linked[0]} is a link; ganvas writes a run only inside its own folder.",
+                "Copy the run together with the targets of its links (cp -rL), and continue the copy.",
             )
 
 
@@ -168,7 +168,7 @@ RUN_FILES = (
 
 
 def parsed(line: str) -> dict[str, Any]:
-    """A line of metrics; nothing of a line that a crash cut short."""
+    """A line of metrics; {} for a line that a crash truncated."""
     try:
         return parsed_object(line)
     except ValueError:
@@ -176,7 +176,7 @@ def parsed(line: str) -> dict[str, Any]:
 
 
 def number(value: object) -> float:
-    """A number as the metrics hold it; 0 for everything else."""
+    """A number from the metrics; 0 for any other value."""
     try:
         return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
     except OverflowError:
@@ -184,14 +184,14 @@ def number(value: object) -> float:
 
 
 def belongs(line: str, images: int) -> bool:
-    """Whether a line is of the run as it was at so many images; one that a crash cut short is not."""
+    """Whether a line was written up to `images`; False for a line that a crash truncated."""
     fact = parsed(line)
     seen = fact.get("images")
     return isinstance(seen, int | float) and seen <= images and not fact.get("partial", False)
 
 
 def environment(device: str) -> dict[str, str | int]:
-    """Where a run was trained."""
+    """The machine and versions that train a run."""
     return {
         "ganvas": ganvas.__version__,
         "python": platform.python_version(),
@@ -206,18 +206,18 @@ def environment(device: str) -> dict[str, str | int]:
 
 
 def networks(model: Model) -> dict[str, dict[str, int]]:
-    """Each network's number of parameters."""
+    """The number of parameters of each network."""
     counts = {name: sum(p.numel() for p in child.parameters()) for name, child in model.named_children()}
     return {name: {"parameters": count} for name, count in counts.items() if count}
 
 
 def nearest_runs(path: Path) -> str:
-    """Runs near a place where somebody looked for one."""
+    """A hint with runs near a wrong path."""
     folders = {path.parent, path, Path("runs")}
     runs = sorted({str(p.parent) for f in folders if f.is_dir() for p in f.glob("*/recipe.json")})
     return did_you_mean(str(path), runs) if runs else "Train one with: ganvas train vae --data glyphs"
 
 
 def numbered(path: Path, number: int) -> Path:
-    """The path itself for 1, else path-2, -3 ..."""
+    """The path itself for number 1, else path-2, path-3 ..."""
     return path if number == 1 else path.with_name(f"{path.name}-{number}")

@@ -23,7 +23,7 @@ GROWING = {
     "metrics_every": Sparser(10_000),
     "health_every": Sparser(2_500, doublings=6),
 }
-"""Training's periods where none is given, but for that of checkpoints, which goes by the clock."""
+"""The default periods of training. Checkpoints have none: they depend on elapsed time."""
 
 PERIODS = ("checkpoint_every", *GROWING)
 
@@ -108,12 +108,12 @@ class Training:
             )
 
     def when(self, period: str) -> When:
-        """When what has this period, a key of `GROWING`, is due."""
+        """When an action with this period, a key of `GROWING`, is due."""
         given = getattr(self, period)
         return GROWING[period] if given is None else Every(given)
 
     def not_named(self, old: "Training") -> "Training":
-        """These options, with the periods of `old` where none are given."""
+        """These options; missing periods are taken from `old`."""
         return replace(self, **{name: getattr(old, name) for name in PERIODS if getattr(self, name) is None})
 
 
@@ -148,10 +148,10 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True)
 class Settings:
-    """What `recipe.json` holds: enough to build the same model and to train it again.
+    """The content of `recipe.json`: enough to build the same model and to train it again.
 
-    recipe: a name of `ganvas recipes`, or of a function in `file`. arguments: all of the recipe's.
-    launch: of `torchrun`, that began the run, see `distributed.launch`.
+    recipe: a name of `ganvas recipes`, or of a function in `file`. arguments: all of the recipe's arguments.
+    launch: the launch of `torchrun` that started the run, see `distributed.launch`.
     """
 
     recipe: str
@@ -221,7 +221,7 @@ def training_from_json(given: Mapping[str, Any]) -> Training:
 
 
 def published_settings(settings: Settings) -> dict[str, Any]:
-    """What an export says of how it was made: the settings, without this machine's folders and its command line."""
+    """The settings in an export: without this machine's folders and command line."""
     prefix, colon, rest = settings.source.rpartition(":")
     source = prefix + colon + Path(rest).name
     return replace(
@@ -234,12 +234,12 @@ def described(info: DataInfo) -> str:
 
 
 def slug(source: str) -> str:
-    """A source's name as part of a folder's."""
+    """A source's name as part of a folder's name."""
     name = Path(source.partition(":")[2] or source).name.removesuffix(".npz") or "data"
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
 
 
 def command_line() -> str:
-    """How this was started, if from the command line."""
+    """The command line of this process, or ""."""
     started = Path(sys.argv[0]).name in ("ganvas", "__main__.py")
     return shlex.join(["ganvas", *sys.argv[1:]]) if started else ""

@@ -1,4 +1,4 @@
-"""Each thing a user does, as one function. The command line, Python users and the web page call these and nothing else."""
+"""One function for each user action. The command line and Python users call only these."""
 
 from ganvas.jobs.start import train
 from ganvas.metrics.evaluation import facts as metrics

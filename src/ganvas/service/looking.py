@@ -24,7 +24,7 @@ from ganvas.use.opening import find_recipe
 
 @dataclass(frozen=True)
 class RecipeFacts:
-    """A line of `ganvas recipes`. encodes: whether its model goes from examples to codes as well."""
+    """A line of `ganvas recipes`. encodes: whether its model has an encoder."""
 
     name: str
     summary: str
@@ -35,7 +35,7 @@ class RecipeFacts:
 
 
 def recipes() -> list[RecipeFacts]:
-    """What can be trained."""
+    """The recipes."""
     example = DataInfo(shape=(1, 28, 28), classes=("a", "b"), num_train=1_000)
     facts: list[RecipeFacts] = []
     for function in RECIPES.values():
@@ -59,7 +59,7 @@ def data(
 
 
 def clear_cache() -> tuple[int, int]:
-    """Removes the decoded pictures that were kept of folders. Returns of how many folders, and how many bytes."""
+    """Removes the cache of decoded folders. Returns the number of folders and bytes."""
     return data_cache.clear()
 
 
@@ -80,7 +80,7 @@ def report(path: str | Path) -> Path:
 
 @dataclass(frozen=True)
 class Checkup:
-    """What `ganvas doctor` tells of a run. running: whether a process on this machine trains it."""
+    """The result of `ganvas doctor`. running: whether a process on this machine trains the run."""
 
     path: str
     recipe: str
@@ -90,21 +90,21 @@ class Checkup:
 
 
 def doctor(path: str | Path) -> Checkup:
-    """What ails a run, by the lines of its metrics; it may be in training. Damaged lines are passed over with a warning.
+    """Diagnoses a run, finished or in training, by its metrics. Skips damaged lines with a warning.
 
-    Raises GanvasError when there is no such run, or nothing was recorded of it.
+    Raises GanvasError if the run does not exist or has no metrics.
     """
     directory = Directory(Path(path))
     settings = directory.settings()
-    lines = [line for line in storage.lines(directory.metrics) if line.endswith("\n")]  # the last may be half written
+    lines = [line for line in storage.lines(directory.metrics) if line.endswith("\n")]  # the last may be incomplete
     facts = [fact for fact in map(parsed, lines) if fact]
     if not facts:
         raise GanvasError(
-            f"Nothing was recorded of the run {path} yet.",
-            "An exported model has no metrics; a run has some as soon as it trains.",
+            f"The run {path} has no metrics yet.",
+            "An exported model has no metrics; a run has metrics once it trains.",
         )
     if len(facts) < len(lines):
         damaged = len(lines) - len(facts)
-        warnings.warn(f"{damaged} damaged line{'s' * (damaged > 1)} of metrics.jsonl left out.", stacklevel=2)
+        warnings.warn(f"{damaged} damaged line{'s' * (damaged > 1)} of metrics.jsonl skipped.", stacklevel=2)
     diagnosis = diagnose(facts, settings.arguments)
     return Checkup(str(path), settings.recipe, settings.source, storage.in_use(directory.path), diagnosis)

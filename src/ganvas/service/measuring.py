@@ -12,15 +12,15 @@ from ganvas.use.run import Run
 
 
 def compare(runs: Sequence[Run], out: Path, *, data: str | None = None, protocol: Protocol = Protocol()) -> Path:
-    """Scores, pictures and costs of runs side by side, in `out`: index.html, which is returned, and compare.json.
+    """Compares scores, pictures and costs of runs. Writes index.html (returned) and compare.json to `out`.
 
-    data: whose held-out examples are taken; by default the source that all runs were trained on.
+    data: source of held-out examples; by default the source that all runs were trained on.
     """
     sources = list(dict.fromkeys(run.settings.source for run in runs))
     if data is None and len(sources) > 1:
         raise GanvasError(
             f"These runs were trained on different data: {', '.join(sources)}.",
-            "Say whose held-out examples all of them are measured on: --data SOURCE",
+            "Name the source of held-out examples for all of them: --data SOURCE",
         )
     source = data or "".join(sources)
     loaded: dict[ImageOptions, Data] = {}

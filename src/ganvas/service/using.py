@@ -40,21 +40,21 @@ def sample(
 ) -> Path:
     """`num` samples: a grid (.png), arrays (.npz; images are uint8 (N, H, W, C)), or a folder of one file each.
 
-    classes: of a conditional run, the name of one class, or "all" for equal shares in their order.
-    prior: to be fitted to the codes of the run's training data, in place of the one it was trained with.
-    truncation: ψ, how far codes stay from the prior's mean: 1 as drawn, 0.7 more typical and less varied.
+    classes: for a conditional run, a class name, or "all" for equal shares in order.
+    prior: a prior to fit to the codes of the run's training data, instead of the model's own.
+    truncation: ψ, the factor on the distance of codes from the prior's mean: 1 as drawn, 0.7 more typical, less varied.
     """
     at_least(num, 1, "num")
     memory.must_fit(8 * num * math.prod(run.info.shape), f"{num:,} samples", "Ask for fewer: --num 64")
     if not out.suffix and len(run.info.shape) != 3:
-        raise GanvasError("Points are no pictures: a folder cannot hold them.", "Write --out samples.npz or points.png")
+        raise GanvasError("A folder of pictures cannot hold points.", "Write --out samples.npz or points.png")
     y = None if classes is None else class_numbers(run, classes, num)
     if prior is not None and truncation is not None:
-        raise GanvasError("Truncation is of the model's own prior.", "Leave out --prior, or --truncation.")
+        raise GanvasError("Truncation works only with the model's own prior.", "Leave out --prior or --truncation.")
     if prior is None:
         x = run.sample(num, y=y, seed=seed, truncation=truncation)
     else:
-        must_encode(run, "have a prior fitted to its codes")
+        must_encode(run, "use a fitted prior")
         train = as_trained(run, run.settings.source).train
         seen = [train.batch(rows) for rows in torch.arange(len(train)).split(1_000)]
         z = torch.cat([run.codes(batch.x, batch.y, seed=seed) for batch in seen])
@@ -67,7 +67,7 @@ def sample(
 def reconstruct(run: Run, data: str, out: Path, *, num: int = 32, search: Search | None = None) -> Path:
     """A grid of held-out examples of a source, each row of originals above the row of their reconstructions.
 
-    search: how codes are searched for, for a run without an encoder.
+    search: the search for codes, for a run without an encoder.
     """
     at_least(num, 1, "num")
     if search is None:
@@ -81,12 +81,12 @@ def reconstruct(run: Run, data: str, out: Path, *, num: int = 32, search: Search
 
 
 def must_encode(run: Run, verb: str) -> None:
-    """Raises GanvasError, with the recipes that could, when the run's model has no encoder."""
+    """Raises GanvasError if the run's model has no encoder; the hint lists recipes that have one."""
     if not isinstance(run.model, Autoencoder):
         able = ", ".join(facts.name for facts in recipes() if facts.encodes)
         raise GanvasError(
-            f"Recipe {run.settings.recipe!r} cannot {verb}: it has no encoder, only a way from codes to examples.",
-            f"These recipes can: {able}. With --invert, codes of single pictures are searched for.",
+            f"Recipe {run.settings.recipe!r} cannot {verb}: it has no encoder.",
+            f"These recipes can: {able}. Or use --invert to search for codes.",
         )
 
 
@@ -102,12 +102,12 @@ def interpolate(
 ) -> Path:
     """A walk of `num` pictures between two images, or two draws from the prior: a strip (.png) or a film (.gif).
 
-    class_name: of a conditional run, the class of all of them; one chosen by the seed where none is named.
+    class_name: for a conditional run, their class; by default chosen by the seed.
     """
     at_least(num, 2, "num")
     memory.must_fit(8 * num * math.prod(run.info.shape), f"A walk of {num:,} pictures", "Ask for fewer: --num 11")
     if len(run.info.shape) != 3:
-        raise GanvasError("The run was trained on points, and a walk is a row of pictures.")
+        raise GanvasError("The run was trained on points; a walk needs images.")
     if (start is None) != (end is None):
         raise GanvasError("A walk has two ends.", "Give both --from and --to, or neither.")
     y = None if class_name is None else one_class(run, class_name)
@@ -121,8 +121,8 @@ def encode(
 ) -> Path:
     """Codes of a source's examples in an .npz: the posterior's `mean` and `scale` (N, L), and `labels` where known.
 
-    limit: so many of the first examples. search: how codes are searched for, for a run without an encoder; then there is
-    no `scale`, but each code's mean squared `error`.
+    limit: number of examples from the first on. search: the search for codes, for a run without an encoder. Then the file has
+    each code's mean squared `error` instead of `scale`.
     """
     if search is None:
         must_encode(run, "encode")

@@ -76,7 +76,7 @@ def measure(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
 def evaluate(run: Run, data: str | None = None, *, protocol: Protocol = Protocol()) -> list[Row]:
     """Scores of a run on a source's held-out examples (by default its own), kept in the run's evaluation.json.
 
-    The run's page, where it has one, is written again with them.
+    The run's page, if it has one, is updated.
     """
     source = data or run.settings.source
     loaded = as_trained(run, source)

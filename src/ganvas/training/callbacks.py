@@ -1,4 +1,4 @@
-"""What happens during training besides training: when, and what."""
+"""Actions during training: logs, validation, examinations, metrics, checkpoints, pictures."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from ganvas.training import checkpoint
 from ganvas.training.trainer import Mean, Trainer
 
 When = Callable[[int, int], bool]
-"""Whether something is due when the images seen went from the first number to the second."""
+"""A function of images seen before and now: whether an action is due."""
 
 
 @dataclass(frozen=True)
 class Every:
-    """Each time another `images` were seen."""
+    """Due after every `images` images."""
 
     images: int
 
@@ -30,7 +30,7 @@ class Every:
 
 @dataclass(frozen=True)
 class OneTwoFive:
-    """At 1, 2, 5, 10, 20, 50 ... times `first` images: early changes are the quick ones."""
+    """At 1, 2, 5, 10, 20, 50 ... times `first` images, because changes are fastest early in training."""
 
     first: int
 
@@ -38,7 +38,7 @@ class OneTwoFive:
         return self.passed(after) > self.passed(before)
 
     def passed(self, images: int) -> int:
-        """How many of these marks lie at or below `images`."""
+        """The number of marks up to `images`."""
         count, decade = 0, self.first
         while decade <= images:
             count += sum(images >= decade * factor for factor in (1, 2, 5))
@@ -48,11 +48,11 @@ class OneTwoFive:
 
 @dataclass(frozen=True)
 class Sparser:
-    """Every `first` images until 8 × first were seen, every 2 × first until 16 × first, every 4 × first until 32 × first, and
-    so on, with so many `doublings`: what is trained for long changes slowly.
+    """Every `first` images until 8 × first, every 2 × first until 16 × first, every 4 × first until 32 × first, and so on.
 
-    Marks follow from the images seen alone, so that a run in two parts has those of one in one go. From 8 × first on, the
-    newer half of what was seen has five marks or more at each mark, and at most a quarter of it lies behind the last one.
+    doublings: how often the period doubles. It grows because a long training changes slowly. Marks depend on images seen
+    only, so a resumed run has the same marks. From 8 × first on, the newer half of training has at least five marks, and
+    at most a quarter of it is after the last mark.
     """
 
     first: int
@@ -62,13 +62,13 @@ class Sparser:
         return self.last(after) > self.last(before)
 
     def last(self, images: int) -> int:
-        """The largest mark at or below `images`."""
+        """The largest mark up to `images`."""
         period = self.first << min(self.doublings, (images // (8 * self.first)).bit_length())
         return images // period * period
 
 
 class Record(Protocol):
-    """Takes one line of a run's metrics."""
+    """Writes one line of a run's metrics."""
 
     def __call__(self, line: Mapping[str, object]) -> None: ...
 
@@ -85,7 +85,7 @@ class Log:
         images, seconds = self.last or (0, 0.0)
         self.last = (trainer.images_seen, now)
         due = self.when(trainer.before, trainer.images_seen)
-        # A line that only the end of training calls for leaves the means as they are, for a run that is resumed.
+        # A line at the end of training does not reset the means: a resumed run continues them.
         players = trainer.terms.read() if due else trainer.terms.peek()
         norms = trainer.gradient_norms.read() if due else trainer.gradient_norms.peek()
         if not players:
@@ -108,7 +108,7 @@ class Log:
 
 
 class Advance:
-    """Tells how many images were seen, which costs nothing, also between two lines of metrics."""
+    """Reports the images seen at each step, between two lines of metrics too."""
 
     def __init__(self, when: When, tell: Callable[[int], None]) -> None:
         self.when, self.tell = when, tell
@@ -119,17 +119,17 @@ class Advance:
 
 @runtime_checkable
 class Tallied(Protocol):
-    """A module that counts in training how it is used, as a codebook does."""
+    """A module that counts its use in training, such as a codebook."""
 
     def tallied(self) -> Mapping[str, Tensor]:
-        """Numbers by name about what was counted."""
+        """Named numbers from the counts."""
         ...
 
     def tally_anew(self) -> None: ...
 
 
 class Tally:
-    """What the model's modules counted since the last line, as metrics of the run; nothing where none counts."""
+    """Logs what the model's modules counted since the last line, if any module counts."""
 
     def __init__(self, when: When, record: Record) -> None:
         self.when, self.record = when, record
@@ -142,7 +142,7 @@ class Tally:
         for name, module in counting.items():
             prefix = "" if len(counting) == 1 else f"{name} "
             values |= {prefix + key: float(value) for key, value in module.tallied().items()}
-        # As in `Log`: a line that only the end of training calls for begins nothing anew.
+        # As in `Log`: a line at the end of training resets nothing.
         due = self.when(trainer.before, trainer.images_seen)
         if due:
             for module in counting.values():
@@ -151,9 +151,9 @@ class Tally:
 
 
 class Validate:
-    """Each player's terms on held-out data: the same losses, of the model that samples come from, with nothing moved.
+    """Logs each player's terms on held-out data, for the averaged model if there is one. No parameter changes.
 
-    batches: makes the held-out batches anew.
+    batches: returns new held-out batches.
     """
 
     def __init__(self, when: When, record: Record, batches: Callable[[], list[Batch]]) -> None:
@@ -167,7 +167,7 @@ class Validate:
 
 
 def held_out_terms(trainer: Trainer, batches: list[Batch]) -> dict[str, dict[str, float]]:
-    """Every player's mean terms over `batches`, drawn with the same noise whenever it is called."""
+    """Every player's mean terms over `batches`, with the same noise at every call."""
     model = trainer.best_model
     model.images_seen, model.steps = trainer.images_seen, trainer.steps
     means = Mean()
@@ -185,9 +185,9 @@ def held_out_terms(trainer: Trainer, batches: list[Batch]) -> dict[str, dict[str
 
 
 class Examine:
-    """Vital signs of the model, at the start and the end as well.
+    """Logs vital signs of the model, also at the start and the end.
 
-    signs: from the model that trains and the one that samples come from, both in evaluation mode.
+    signs: a function of the trained model and the averaged one, both in evaluation mode.
     """
 
     def __init__(
@@ -225,7 +225,7 @@ Scores = Mapping[str, Sequence[Scored]]
 
 
 class Measure:
-    """Metrics of the model that samples come from, at the start and the end as well.
+    """Computes metrics of the averaged model if there is one, also at the start and the end.
 
     measure: from that model to its scores. then: is told of those that were due, so that where a run was stopped on its
     way makes no difference.
@@ -252,13 +252,13 @@ class Measure:
 
 
 class KeepBest:
-    """Keeps the checkpoint with the best value so far of a metric: of its first score, where it has several."""
+    """Keeps the checkpoint with the best value of a metric, by its first score if it has several."""
 
     def __init__(self, metric: str, folder: Path, keep: int = 2) -> None:
         self.metric, self.folder, self.keep = metric, folder, keep
 
     def __call__(self, trainer: Trainer, scores: Scores) -> None:
-        if self.metric not in scores:  # it could not be measured this time
+        if self.metric not in scores:  # it could not be computed this time
             return
         score = scores[self.metric][0]
         best = checkpoint.read_best(self.folder)
@@ -268,15 +268,15 @@ class KeepBest:
 
 SECONDS_APART = 5
 TIMES_APART = 200
-"""What lies between two checkpoints at least, in seconds, and in units of what the last one took."""
+"""The minimum time between two checkpoints: in seconds, and in multiples of the last saving time."""
 
 
 class Checkpoint:
-    """All that is needed to go on from here, in `folder`; the newest `keep` stay.
+    """Saves everything needed to continue, in `folder`; keeps the newest `keep` checkpoints.
 
-    every: images between two. Where it is not given, they go by the clock: what is lost with a machine is time, and so is
-        what saving costs, half a percent at most.
-    While steps fail none is written, except at the end: those that stay are such as training can go back to.
+    every: images between two. Without it, elapsed time decides, because a crash loses time and saving costs time. Saving
+        takes at most half a percent.
+    While steps fail, none is written, except at the end. So every kept checkpoint is one that training can return to.
     """
 
     def __init__(self, every: int | None, folder: Path, keep: int, clock: Callable[[], float]) -> None:
@@ -296,7 +296,7 @@ class Checkpoint:
 
 
 class Picture:
-    """Hands the model that samples come from to `draw`, in evaluation mode, with the images seen."""
+    """Calls `draw` with the averaged model (if any) in evaluation mode, and the images seen."""
 
     def __init__(self, when: When, draw: Callable[[Model, int], None]) -> None:
         self.when, self.draw = when, draw

@@ -1,7 +1,7 @@
-"""All that a trainer is at one moment, in two files: tensors (safetensors) and the rest (JSON).
+"""A trainer's complete state in two files: tensors (safetensors) and the rest (JSON).
 
-Tensors are written first; the JSON holds their SHA-256 and is renamed into place last, so that a checkpoint either is
-whole or is not there.
+Tensors are written first. The JSON holds their SHA-256 and is renamed into place last. So a checkpoint is either complete
+or absent.
 """
 
 import copy
@@ -31,16 +31,16 @@ State = tuple[dict[str, Tensor], dict[str, Any]]
 """What `state` returns."""
 
 LARGEST_COUNT = 10**15
-"""Of images or steps: a clock beyond this is damage."""
+"""The largest valid number of images or steps; more means damage."""
 
 
 class DamagedCheckpoint(GanvasError):
-    """A checkpoint that cannot be read as it was written."""
+    """A checkpoint that is damaged or does not fit the model."""
 
 
 @dataclass(frozen=True)
 class Best:
-    """Which checkpoint had the best value of a score so far: what `best.json` holds. images: the checkpoint's."""
+    """The checkpoint with the best value of a score: the content of `best.json`. images: the checkpoint's."""
 
     images: int
     score: str
@@ -50,14 +50,14 @@ class Best:
 def save(trainer: Trainer, folder: Path, keep: int = 3, best: Best | None = None) -> Path:
     """Writes `folder`/IMAGES.safetensors and .json, and removes all but the newest `keep` and the best.
 
-    best: which is to be the best from now on, if another than before. Returns the JSON's path.
+    best: the new best checkpoint, if it changes. Returns the JSON's path.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stem = path_of(folder, trainer.images_seen).with_suffix("")
     tensors, facts = state(trainer)
     best_before = read_best(folder)
     best = best or best_before
-    facts["best"] = None if best is None else asdict(best)  # so that both are there, or neither
+    facts["best"] = None if best is None else asdict(best)  # in the same file: either both are there, or neither
     try:
         written = atomically(stem.with_suffix(".safetensors"), lambda path: save_file(tensors, path))
         facts["sha256"] = sha256(written)
@@ -67,7 +67,7 @@ def save(trainer: Trainer, folder: Path, keep: int = 3, best: Best | None = None
             stem.with_suffix(".safetensors").unlink(missing_ok=True)
         raise GanvasError(
             f"The checkpoint at {trainer.images_seen} images could not be written: {error}.",
-            "Earlier checkpoints are intact. Make room, then go on with --resume.",
+            "Earlier checkpoints are intact. Free some space, then continue with --resume.",
         ) from error
     spared = {known.images for known in (best, best_before) if known is not None}
     for old in checkpoints(folder)[:-keep]:
@@ -78,7 +78,7 @@ def save(trainer: Trainer, folder: Path, keep: int = 3, best: Best | None = None
 
 
 def save_best(trainer: Trainer, folder: Path, score: str, value: float, keep: int = 3) -> None:
-    """Saves the trainer, and names what was saved as the best."""
+    """Saves the trainer, and marks this checkpoint as the best."""
     best = Best(trainer.images_seen, score, value)
     save(trainer, folder, keep, best)
     try:
@@ -92,7 +92,7 @@ def write_best(folder: Path, best: Best) -> None:
 
 
 def read_best(folder: Path) -> Best | None:
-    """Which checkpoint is the best; None where none was named so."""
+    """The best checkpoint, or None."""
     file = folder / "best.json"
     if not file.exists():
         return None
@@ -100,7 +100,7 @@ def read_best(folder: Path) -> Best | None:
         return best_of(read_object(file))
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise DamagedCheckpoint(
-            f"{file} cannot be read: {error}.", "Remove it: only the knowledge of the best is lost."
+            f"{file} cannot be read: {error}.", "Remove it: only the mark of the best checkpoint is lost."
         ) from error
 
 
@@ -109,7 +109,7 @@ def best_of(facts: Mapping[str, Any]) -> Best:
 
 
 def load(trainer: Trainer, path: Path) -> None:
-    """Puts a trainer, made by the same recipe, where the checkpoint `path` (the JSON) left another."""
+    """Restores a trainer from the checkpoint `path` (the JSON). The same recipe must have made it."""
     facts, tensors = read(path)
     restore(trainer, tensors, facts)
 
@@ -122,11 +122,11 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         if facts["format"] != FORMAT:
             raise GanvasError(f"{path} has checkpoint format {facts['format']}; this ganvas reads {FORMAT}.")
         if not data.is_file():
-            raise FileNotFoundError(f"there is no file {data}")
-        with safe_open(data, framework="pt"):  # its header says how long it is: a file of terabytes is not read through
+            raise FileNotFoundError(f"the file {data} does not exist")
+        with safe_open(data, framework="pt"):  # the header has the length, so a file of terabytes is not read
             pass
         if sha256(data) != facts["sha256"]:
-            raise DamagedCheckpoint(f"{data} is not what was written: its SHA-256 does not match.")
+            raise DamagedCheckpoint(f"{data} has changed since it was written: its SHA-256 does not match.")
         for name in ("images_seen", "steps"):
             count(facts[name])
         if facts.get("best") is not None:
@@ -139,12 +139,12 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def count(value: object) -> int:
     """A number of images or steps, or ValueError."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_COUNT:
-        raise ValueError(f"{str(value)[:40]!r} is no number of images or steps")
+        raise ValueError(f"{str(value)[:40]!r} is not a number of images or steps")
     return value
 
 
 def sha256(path: Path) -> str:
-    """Of a file, read piece by piece."""
+    """The SHA-256 of a file, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -155,7 +155,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def tidy(folder: Path, images: int) -> None:
-    """Removes what a killed process left behind, and what is newer than `images`, where a run goes on: it is damaged."""
+    """Removes leftovers of a killed process, and checkpoints newer than `images`, which are damaged."""
     for path in checkpoints(folder):
         if int(path.stem) > images:
             path.unlink()
@@ -168,7 +168,7 @@ def tidy(folder: Path, images: int) -> None:
         known = read_object(here).get("best")
         best = None if known is None else best_of(known)
         if best is not None and path_of(folder, best.images).is_file():
-            write_best(folder, best)  # which a killed process may not have come to
+            write_best(folder, best)  # a killed process may not have written it
 
 
 def path_of(folder: Path, images: int) -> Path:
@@ -177,7 +177,7 @@ def path_of(folder: Path, images: int) -> Path:
 
 
 def newest(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The newest checkpoint that is whole; each damaged one on the way is reported to `warn`. None when there is none."""
+    """The newest complete checkpoint, or None. Calls `warn` for each damaged one."""
     remaining = checkpoints(folder)
     while remaining:
         try:
@@ -185,12 +185,12 @@ def newest(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str, Any], d
         except DamagedCheckpoint as error:
             if not remaining:
                 raise
-            warn(f"{error.message} Falling back to the one before.")
+            warn(f"{error.message} Using the checkpoint before it.")
     return None
 
 
 def state(trainer: Trainer) -> State:
-    """Everything that the next step depends on, as flat tensors and JSON facts."""
+    """Everything that the next step depends on: flat tensors and JSON facts."""
     trainer.look()
     tensors = {f"model/{name}": t for name, t in variables(trainer.model).items()}
     if trainer.ema:
@@ -217,7 +217,7 @@ def state(trainer: Trainer) -> State:
 
 
 def restore(trainer: Trainer, tensors: dict[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """The opposite of `state`, or `DamagedCheckpoint`."""
+    """Restores what `state` returned, or raises `DamagedCheckpoint`."""
     try:
         _restore(trainer, tensors, facts)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
@@ -245,7 +245,7 @@ def _restore(trainer: Trainer, tensors: dict[str, Tensor], facts: Mapping[str, A
     trainer.images_seen, trainer.steps = facts["images_seen"], facts["steps"]
     trainer.before = count(facts.get("before", trainer.images_seen))
     trainer.skipped_steps, trainer.skipped_moves = count(facts["skipped_steps"]), count(facts.get("skipped_moves", 0))
-    # Checkpoints written by earlier versions know failures as sentences, and nothing of the rest.
+    # Checkpoints of earlier versions store failures as sentences, and lack the rest.
     trainer.failures = [failure_of(known) for known in facts["failures"] if isinstance(known, dict)]
     trainer.rewinds = [rewind_of(known) for known in facts.get("rewinds", [])]
     factors, norms = facts.get("step_factors", {}), facts.get("norms", {})
@@ -268,7 +268,7 @@ def rewind_of(facts: Mapping[str, Any]) -> Rewind:
 
 
 def fresh_state(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> dict[str, Tensor]:
-    """What an optimiser keeps of a parameter after its first step: which tensors, of which shapes and types."""
+    """An optimiser's state of a parameter after its first step: tensors, shapes and types."""
     twin = nn.Parameter(torch.zeros_like(parameter))
     twin.grad = torch.zeros_like(parameter)
     other = copy.copy(optimizer)
@@ -283,14 +283,14 @@ def check_same(given: Mapping[str, Tensor], own: Mapping[str, Tensor], prefix: s
     """Raises `DamagedCheckpoint` unless both are the same tensors by name, shape and type."""
     if missing := sorted(own.keys() ^ given.keys()):
         raise DamagedCheckpoint(
-            f"The checkpoint is of another model: {len(missing)} tensors are in one and not in the other"
+            f"The checkpoint is from another model: {len(missing)} tensors are in only one of the two"
             f" ({prefix}{missing[0]}).",
             "Use the ganvas version and the recipe that wrote it.",
         )
     for name, tensor in own.items():
         if (given[name].shape, given[name].dtype) != (tensor.shape, tensor.dtype):
             raise DamagedCheckpoint(
-                f"The checkpoint is of another model: {prefix}{name} is {described(given[name])}, not {described(tensor)}."
+                f"The checkpoint is from another model: {prefix}{name} is {described(given[name])}, not {described(tensor)}."
             )
 
 
@@ -304,7 +304,7 @@ def placed(value: Tensor, parameter: Tensor) -> Tensor:
 
 
 def variables(model: nn.Module) -> dict[str, Tensor]:
-    """A model's parameters and persistent buffers by name, a shared one once, under its first name."""
+    """A model's parameters and persistent buffers by name. A shared one appears once, under its first name."""
     seen: set[int] = set()
     unique: dict[str, Tensor] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
@@ -316,7 +316,7 @@ def variables(model: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def fill(model: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
-    """Copies the tensors named `prefix` + name into a model; all must be there, with the same shapes, and no others."""
+    """Copies the tensors named `prefix` + name into a model. Names and shapes must match exactly."""
     own = variables(model)
     given = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
     try:

@@ -1,4 +1,4 @@
-"""What every model owes its trainer, checked on one batch: `ganvas check` shows it, and the contract test demands it."""
+"""The contract between model and trainer, checked on one batch by `ganvas check` and the contract test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ganvas.training.trainer import Seat, Trainer, frozen, gradient, total
 
 @dataclass(frozen=True)
 class PlayerFacts:
-    """One player in one dry turn. parameters: how many numbers it moves; terms: their values; lazy: its penalties'."""
+    """One player in one dry turn. parameters: their number; terms: their values; lazy: values of its penalties."""
 
     name: str
     parameters: int
@@ -25,9 +25,9 @@ class PlayerFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """A model in one dry step. unreached: parameters that some player moves and no term reaches.
+    """A model in one dry step. unreached: parameters of a player without a gradient from any term.
 
-    unmoved: parameters that ask for a gradient and belong to no player.
+    unmoved: parameters that require a gradient and belong to no player.
     """
 
     players: tuple[PlayerFacts, ...]
@@ -36,7 +36,7 @@ class Facts:
 
 
 def dry_step(trainer: Trainer, batch: Batch) -> Facts:
-    """Every player's terms and gradients on one batch, whether or not it is due; nothing moves."""
+    """All players' terms and gradients on one batch, due or not. No parameter changes."""
     reached: set[int] = set()
     players: list[PlayerFacts] = []
     with rng.seeded(trainer.seed, "dry step"):
@@ -61,7 +61,7 @@ def dry_step(trainer: Trainer, batch: Batch) -> Facts:
 
 
 def dry_turn(trainer: Trainer, seat: Seat, batch: Batch, lazy: Lazy | None) -> tuple[dict[str, float], set[int]]:
-    """A player's terms, or those of one of its penalties, and which of its parameters they reach."""
+    """The terms of a player or of one penalty, and the parameters that get a gradient."""
     others: Sequence[torch.nn.Parameter] = () if trainer.model.simultaneous else seat.others
     with frozen(others):
         r = trainer.model(batch)

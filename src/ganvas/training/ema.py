@@ -1,4 +1,4 @@
-"""A slow copy of a model, whose samples are better than those of any single step."""
+"""Averaged weights of a model. Their samples are better than those of any single step."""
 
 import copy
 
@@ -11,8 +11,8 @@ from ganvas.core.model import Model
 class EMA:
     """An exponential moving average of a model's parameters, with the latest buffers.
 
-    half_life: in images seen, so that it means the same at every batch size; early on it is at most `ramp` of the images
-        seen so far, so that the first random weights are forgotten. Karras et al. 2020 (StyleGAN2), and its program.
+    half_life: in images seen, independent of the batch size. Early in training it is at most `ramp` of the images seen so
+        far, so that the initial random weights soon lose influence. Karras et al. 2020 (StyleGAN2), and its program.
     """
 
     def __init__(self, model: Model, half_life: float, ramp: float = 0.05) -> None:
@@ -23,7 +23,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, images_seen: int, batch_size: int) -> None:
-        """After a step on `batch_size` images, the `images_seen`-th of which it saw last."""
+        """Updates the average after a step on `batch_size` images. images_seen: with this step."""
         half_life = min(self.half_life, self.ramp * images_seen)
         keep = 0.5 ** (batch_size / half_life) if half_life > 0 else 0.0
         slow, fast = self._pairs

@@ -1,4 +1,4 @@
-"""Steps that gave numbers that are not finite: which player's, at which term, and what the evidence says of the cause."""
+"""Steps with NaN or infinity: the player, the term, and the likely cause."""
 
 import math
 import statistics
@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 GREW = 10.0
-"""A gradient norm this many times its usual one had got out of hand before anything overflowed."""
+"""A gradient norm this many times the usual one means that gradients exploded before the overflow."""
 
 HUGE_WEIGHT = 1e4
 
-BAD_DATA = "bad data: the batch itself holds numbers that are not finite"
-LOOK_AT_IT = "Look at the data: ganvas data SOURCE."
-"""Where the batch is not finite, whatever else there is to see."""
+BAD_DATA = "bad data: the batch itself holds NaN or infinity"
+LOOK_AT_IT = "Check the data: ganvas data SOURCE."
+"""The cause if the batch itself has NaN or infinity; it comes before all others."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A turn that was not taken. what: its terms or gradient. cause: the likely one. advice: what to try."""
+    """A skipped turn. what: its terms or gradient. cause: the likely one. advice: what to try."""
 
     step: int
     player: str
@@ -34,7 +34,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Rewind:
-    """A return to an earlier checkpoint. images: where it returned to. players: whose steps are smaller since."""
+    """A return to an earlier checkpoint. images: the checkpoint's. players: those with smaller steps since."""
 
     images: int
     players: tuple[str, ...]
@@ -46,7 +46,7 @@ class Norms:
 
     SIZE = 64
     WARM = 16
-    """So many are needed before anything can be called unusual."""
+    """The number of norms needed before one can be called unusual."""
 
     def __init__(self, values: Sequence[float] = (), device: str = "cpu") -> None:
         kept = list(values)[-self.SIZE :]
@@ -58,7 +58,7 @@ class Norms:
         self.count += 1
 
     def limit(self, times: float) -> Tensor:
-        """`times` the median, a scalar on the device; infinite while too few are known."""
+        """`times` the median, a scalar on the device; infinite while there are too few norms."""
         known = self.values.nanmedian() if self.count >= self.WARM else self.values.new_tensor(math.inf)
         return times * known
 
@@ -70,10 +70,10 @@ class Norms:
 
 
 def likely_cause(broken: Mapping[str, float], norms: Sequence[float], largest_weight: float) -> tuple[str, str]:
-    """What the evidence points to, the strongest first, and what to try.
+    """The likely cause, strongest evidence first, and what to try.
 
-    broken: the terms that are not finite. norms: the player's last gradient norms, oldest first. largest_weight: its
-    largest parameter's size.
+    broken: the terms that are NaN or infinite. norms: the player's last gradient norms, oldest first. largest_weight: the
+    largest absolute value of its parameters.
     """
     slower = "Try a smaller learning rate, or --skip-gradient-norm 10."
     usual, newest = statistics.median(norms) if norms else 0.0, max(norms[-4:], default=0.0)
@@ -85,17 +85,20 @@ def likely_cause(broken: Mapping[str, float], norms: Sequence[float], largest_we
     for words, cause, advice in TERM_CAUSES:
         found = [name for name in broken if any(word in name for word in words)]
         if found:
-            return f"{cause}, for {found[0]} is what overflowed", advice
+            return f"{cause}: {found[0]} overflowed", advice
     if broken:
-        return f"overflow in the loss: {', '.join(broken)}, while weights and gradients looked usual", slower
-    return "overflow on the way back: the terms are finite, their slope is not (a root or logarithm at 0)", slower
+        return f"overflow in the loss: {', '.join(broken)}; weights and gradients were normal", slower
+    return (
+        "overflow in the backward pass: the terms are finite, their gradient is not (a root or logarithm at 0)",
+        slower,
+    )
 
 
 TERM_CAUSES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("rate", "kl", "total correlation"),
         "log-variance out of bounds",
-        "Bound the encoder's log-variance (networks.Encoder does), or warm the rate up.",
+        "Bound the encoder's log-variance (as networks.Encoder does), or warm up the weight of the rate.",
     ),
     (
         ("distortion", "likelihood", "reconstruction"),
@@ -104,7 +107,7 @@ TERM_CAUSES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ),
     (
         ("adversarial", "r1", "r2", "penalty"),
-        "overflow in the critic's scores or their slope",
-        "Hold the critic smoother: a slope penalty, or a smaller learning rate for it.",
+        "overflow in the critic's scores or their gradient",
+        "Use a gradient penalty on the critic, or a smaller learning rate for it.",
     ),
 )

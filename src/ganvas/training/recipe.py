@@ -1,7 +1,7 @@
-"""A recipe is a plain function of typed keyword arguments that returns a `Recipe`: everything a training run needs.
+"""A recipe is a function of typed keyword arguments. It returns a `Recipe`: everything that a training run needs.
 
-Its arguments are its configuration. The command line makes flags of them, `recipe.json` keeps them, and to open a run is
-to call the function again.
+Its arguments are its configuration. They become flags of the command line, and `recipe.json` stores them. Opening a run
+calls the function again.
 """
 
 import inspect
@@ -26,15 +26,14 @@ class Recipe:
 
     model: untrained.
     optimizers: for each player's name, from parameters to a torch optimiser.
-    images, batch_size: the budget and the batch where the user names none.
+    images, batch_size: defaults of budget and batch.
     learning_rate: a factor on every optimiser's rate, of the images seen.
     ema_half_life: images; None keeps no average.
     transform: from a batch to a batch, on the device.
-    num_classes: how many classes the model is conditional on; 0 when it is not.
-    labelled_share: of a recipe that learns from few labels, the share of each batch that examples with a label get where
-        they are fewer than that; 0 for one that needs all labels, or none.
-    report_every: images between two reports of the training terms and of the held-out ones, where the user names none;
-        an epoch, say.
+    num_classes: the number of classes of a conditional model; else 0.
+    labelled_share: for recipes that learn from few labels: the share of labelled examples in each batch, if the data have
+        fewer; 0 for all other recipes.
+    report_every: default number of images between two reports of training and held-out terms; one epoch, for example.
     """
 
     model: Model
@@ -54,7 +53,7 @@ RecipeFunction = Callable[..., Recipe]
 
 @dataclass(frozen=True)
 class Card:
-    """What is said of a recipe in lists: its name, its summary in a line, its paper."""
+    """A recipe's entry in lists: name, one-line summary, paper."""
 
     name: str
     summary: str
@@ -62,14 +61,14 @@ class Card:
 
 
 def card(function: RecipeFunction) -> Card:
-    """Read off the docstring: its first line, and the line that begins with `Paper:`."""
+    """Reads the first line of the docstring, and the line that starts with `Paper:`."""
     text = inspect.getdoc(function) or ""
     paper = re.search(r"^Paper: (.+)$", text, re.MULTILINE)
     return Card(recipe_name(function), text.split("\n")[0].rstrip("."), paper.group(1) if paper else "")
 
 
 def recipe_name(function: RecipeFunction) -> str:
-    """`wgan_gp` is called wgan-gp."""
+    """The name of a recipe function: `wgan_gp` becomes wgan-gp."""
     return function.__name__.replace("_", "-")
 
 
@@ -83,7 +82,7 @@ class Option:
 
 
 def options(function: RecipeFunction) -> dict[str, Option]:
-    """A recipe's arguments but for the first, which is the data it is sized by."""
+    """A recipe's arguments without the first, which is the data."""
     hints = get_type_hints(function)
     parameters = list(inspect.signature(function).parameters.values())[1:]
     for p in parameters:
@@ -96,7 +95,7 @@ def options(function: RecipeFunction) -> dict[str, Option]:
 
 
 def build(function: RecipeFunction, info: DataInfo, arguments: Mapping[str, Any]) -> Recipe:
-    """Calls a recipe with checked arguments; whatever it was not given stays at its default."""
+    """Calls a recipe with checked arguments; the others keep their defaults."""
     known = options(function)
     for name, value in arguments.items():
         if name not in known:
@@ -113,16 +112,16 @@ def build(function: RecipeFunction, info: DataInfo, arguments: Mapping[str, Any]
 
 
 def resolved(function: RecipeFunction, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """All of a recipe's arguments: the given ones and the others' defaults."""
+    """All arguments of a recipe: given values, and defaults for the rest."""
     return {name: arguments.get(name, option.default) for name, option in options(function).items()}
 
 
 LARGEST = 2**63
-"""Beyond this a whole number is none that torch could take."""
+"""torch accepts no whole number beyond this."""
 
 
 def fits(value: Any, kind: Any) -> bool:
-    """Whether a value, as JSON or Python gives it, is of a type that recipes use."""
+    """Whether a value from JSON or Python has the type `kind` of a recipe's argument."""
     origin = get_origin(kind)
     if origin is Literal:
         return any(value == choice and type(value) is type(choice) for choice in get_args(kind))
@@ -141,7 +140,7 @@ def fits(value: Any, kind: Any) -> bool:
 
 
 def describe(kind: Any) -> str:
-    """A type in words."""
+    """A type in plain words."""
     origin = get_origin(kind)
     if origin is Literal:
         return "one of " + ", ".join(repr(choice) for choice in get_args(kind))

@@ -1,4 +1,4 @@
-"""One trainer for every model: it knows players, never models."""
+"""One trainer for every model. It handles players and needs no other knowledge of a model."""
 
 import itertools
 import math
@@ -28,7 +28,7 @@ UNCHANGED = Constant(1.0)
 
 
 class NotFinite(GanvasError):
-    """Too many steps in a row had a term or a gradient that is not a number. failures: what failed in them."""
+    """Too many steps in a row had NaN or infinity in a term or a gradient. failures: one for each."""
 
     def __init__(self, message: str, hint: str = "", failures: Sequence[Failure] = ()) -> None:
         super().__init__(message, hint)
@@ -36,11 +36,11 @@ class NotFinite(GanvasError):
 
 
 class Callback(Protocol):
-    """Something that happens when it is due, and also at the start (images seen 0) and at the end."""
+    """An action that runs when it is due, at the start (images seen 0) and at the end."""
 
     @property
     def when(self) -> Callable[[int, int], bool]:
-        """Whether it is due when the images seen went from the first number to the second."""
+        """Returns a function of images seen before and now: whether the action is due."""
         ...
 
     def __call__(self, trainer: "Trainer") -> None: ...
@@ -48,9 +48,9 @@ class Callback(Protocol):
 
 @dataclass
 class Seat:
-    """A player with what the trainer keeps for it.
+    """A player with its optimiser and the trainer's state for it.
 
-    step_factor: on its learning rate, besides the schedule. norms: of its newest gradients, by the terms of the move.
+    step_factor: multiplies its learning rate, besides the schedule. norms: of its newest gradients, by the move's terms.
     """
 
     player: Player
@@ -64,10 +64,10 @@ class Seat:
 
 @dataclass(frozen=True)
 class Move:
-    """A player's move, which was taken or not: where nobody looked, the device alone knows.
+    """A player's move, taken or skipped. Until the trainer reads the flags, they stay on the device.
 
-    norms: of the earlier moves of its kind. sound: whether all was finite. taken: and the gradient not too large.
-    counted: whether its terms were added to the means already. data: whether the batch was finite, where that was looked at.
+    norms: of earlier moves with the same terms. sound: whether all values were finite. taken: sound, and the gradient not
+    too large. counted: whether its terms are already in the means. data: whether the batch was finite, if that was checked.
     """
 
     step: int
@@ -81,14 +81,14 @@ class Move:
 
 
 class Mean:
-    """Running means of named scalars that stay on their device until they are read."""
+    """Running means of named scalars. They stay on their device until they are read."""
 
     def __init__(self) -> None:
         self.sums: dict[str, dict[str, Tensor]] = {}
         self.counts: dict[str, dict[str, int]] = {}
 
     def add(self, group: str, values: Mapping[str, Tensor], taken: Tensor | None = None) -> None:
-        """values: without a graph. taken: whether they count, where the device alone knows it; what does not is to be told to
+        """Adds values without a graph. taken: a flag on the device; values that do not count must later be passed to
         `forget`."""
         sums, counts = self.sums.setdefault(group, {}), self.counts.setdefault(group, {})
         for name, value in values.items():
@@ -97,7 +97,7 @@ class Mean:
             counts[name] = counts.get(name, 0) + 1
 
     def forget(self, group: str, names: Iterable[str]) -> None:
-        """What was last added under these names did not count."""
+        """Removes the values last added under these names."""
         sums, counts = self.sums[group], self.counts[group]
         for name in names:
             counts[name] -= 1
@@ -107,51 +107,51 @@ class Mean:
             del self.counts[group], self.sums[group]
 
     def to_json(self) -> dict[str, dict[str, tuple[float, int]]]:
-        """Sums and counts as numbers that JSON keeps exactly."""
+        """Sums and counts as numbers that JSON stores exactly."""
         return {g: {n: (float(s), self.counts[g][n]) for n, s in sums.items()} for g, sums in self.sums.items()}
 
     def from_json(self, saved: Mapping[str, Mapping[str, tuple[float, int]]]) -> None:
-        """The opposite of `to_json`. ValueError for a count below 1."""
+        """Restores what `to_json` returned. Raises ValueError for a count below 1."""
         self.sums = {
             group: {name: torch.tensor(float(s), dtype=torch.float64) for name, (s, _) in pairs.items()}
             for group, pairs in saved.items()
         }
         self.counts = {group: {name: int(n) for name, (_, n) in pairs.items()} for group, pairs in saved.items()}
         if not all(n > 0 for counts in self.counts.values() for n in counts.values()):
-            raise ValueError("a mean of nothing was saved")
+            raise ValueError("a saved mean has no values")
 
     def peek(self) -> dict[str, dict[str, float]]:
-        """The means since the last reading."""
+        """The means since the last `read`."""
         return {g: {n: float(s) / self.counts[g][n] for n, s in sums.items()} for g, sums in self.sums.items()}
 
     def read(self) -> dict[str, dict[str, float]]:
-        """The means since the last reading, which begin anew."""
+        """Returns the means since the last `read`, and resets them."""
         means = self.peek()
         self.sums, self.counts = {}, {}
         return means
 
 
 class Trainer:
-    """Plays a model's players, turn by turn.
+    """Trains a model: its players move turn by turn.
 
     model: moved to `device`; its convolutions to channels_last.
     optimizers: for each player's name, from parameters to a torch optimiser.
     learning_rate: a factor on every optimiser's rate, of the images seen.
     ema_half_life: images; None keeps no average.
     transform: from a batch on the device to a batch (augmentation, binarisation).
-    seed: with the number of the step it determines all that is random in that step.
-    patience: so many steps in a row may fail to be finite; they are not taken. Then `NotFinite` is raised.
-    skip_gradient_norm: a move whose gradient norm is more than so many times the median of the last 64 of its kind is not
-        taken. Those that were skipped count in the median, so that a lasting change is followed after 33 of them.
-    precision: of what is computed in a turn, forward and back. Weights, optimisers and averages stay in float32.
-    compile: whether torch.compile makes one graph of each player's forward and loss; penalties are never compiled.
-    look_every: steps between two looks at which moves were taken, each of which waits for the device; by default 1 on the CPU
-        and 16 elsewhere. Between them the device leaves out by itself what is not finite. An optimiser that cannot do that
-        (those of torch can that are `fused`) is waited for at each of its moves.
+    seed: seed and step number determine all random numbers of a step.
+    patience: after this many steps in a row with NaN or infinity, `NotFinite` is raised. Such steps are skipped.
+    skip_gradient_norm: skips a move whose gradient norm exceeds this many times the median of the last 64 moves of its
+        kind. Skipped moves count in the median, so a lasting change is accepted after 33 moves.
+    precision: of the forward and backward pass in a turn. Weights, optimisers and averages stay in float32.
+    compile: whether torch.compile compiles each player's forward and loss. Penalties are never compiled.
+    look_every: steps between two checks of skipped moves. Each check waits for the device; default 1 on the CPU and 16
+        elsewhere. Between checks the device itself skips NaN and infinity. Optimisers that cannot do so (torch's `fused`
+        ones can) are checked at each move.
 
-    Two rules: a player moves by the gradient of its own loss in its own parameters and nothing else; and during a turn
-    everybody else is frozen, so that a critic's turn builds no graph of the generator. (Models that are `simultaneous`
-    share one graph, and the first rule alone holds everybody apart.)
+    Two rules. A player moves by the gradient of its own loss in its own parameters, and by nothing else. During a turn all
+    other players are frozen, so a critic's turn builds no graph of the generator. (`simultaneous` models share one graph,
+    and only the first rule holds.)
     """
 
     def __init__(
@@ -184,28 +184,28 @@ class Trainer:
         self.before = 0  # the images seen before the last step
         self.terms, self.gradient_norms = Mean(), Mean()
         self.buffers = list(self.model.buffers())
-        self.sound_buffers = [b.clone() for b in self.buffers]  # as the last good step left them
+        self.sound_buffers = [b.clone() for b in self.buffers]  # after the last step without NaN or infinity
         self.skip_gradient_norm = skip_gradient_norm
         self.precision: Precision = precision
         self.look_every = look_every or (1 if device == "cpu" else 16)
-        self.moves: list[Move] = []  # since the last look
-        self.data: Tensor | None = None  # whether the newest batch was finite, where that is seen later
+        self.moves: list[Move] = []  # since the last check
+        self.data: Tensor | None = None  # whether the newest batch was finite; read later
         self.failures: list[Failure] = []
         self.skipped_steps = 0
-        self.skipped_moves = 0  # for their gradient norm
+        self.skipped_moves = 0  # because of their gradient norm
         self.rewinds: list[Rewind] = []
         self.stopping = False
         self.ending = False  # whether this is the last step of `fit`
 
     @property
     def best_model(self) -> Model:
-        """What samples should come from: the average where there is one."""
+        """The model to sample from: the averaged one if there is one."""
         return self.ema.model if self.ema else self.model
 
     def fit(self, batches: Iterable[Batch], images: int, callbacks: Sequence[Callback] = ()) -> None:
-        """Steps until `images` images were seen in all, or `stop` was called.
+        """Trains until `images` images were seen in all, or `stop` was called.
 
-        batches: from where `images_seen` stands; this process's share of each batch.
+        batches: start at `images_seen`; this process's share of each batch.
         """
         self.ending = False
         if self.images_seen == 0:
@@ -213,14 +213,14 @@ class Trainer:
                 callback(self)
         elif self.images_seen >= images:
             self.again_at_the_end(callbacks)
-        # Each step seeds torch anew; afterwards the caller's generators are as they were.
+        # Each step seeds torch. Afterwards the caller's generators are restored.
         with rng.seeded(self.seed), fast_arithmetic():
             for batch in batches if self.images_seen < images else ():
                 self.before = self.images_seen
                 self.step(batch)
                 done, looks = self.images_seen >= images, self.steps % self.look_every == 0
                 if done or looks or self.place == distributed.ALONE:
-                    # A signal may have reached only some of the processes, or one of them a step earlier.
+                    # A signal may reach only some processes, or reach one of them a step earlier.
                     self.stopping = distributed.anyone(self.stopping, self.device)
                     self.ending = self.stopping or done
                 due = [c for c in callbacks if self.ending or c.when(self.before, self.images_seen)]
@@ -232,20 +232,20 @@ class Trainer:
                     break
 
     def again_at_the_end(self, callbacks: Sequence[Callback]) -> None:
-        """What only the end of training calls for, for a run that was at its end when it was resumed."""
+        """Runs the callbacks of the end, for a resumed run that was already at its end."""
         self.ending = True
         for callback in callbacks:
             if not callback.when(self.before, self.images_seen):
                 callback(self)
 
     def stop(self) -> None:
-        """Ends `fit` after the current step, with every callback called as at the end."""
+        """Ends `fit` after the current step. Every callback runs, as at the end."""
         self.stopping = True
 
     def step(self, batch: Batch) -> None:
-        """Every player that is due plays one turn on `batch`, this process's share of the step's images."""
+        """Each due player has one turn on `batch`, this process's share of the step's images."""
         self.model.images_seen, self.model.steps = self.images_seen, self.steps
-        # All that is random in a step follows from the seed and the step: nothing else need be kept to resume exactly.
+        # Seed and step determine all random numbers of a step, so an exact resume needs no saved generator.
         rng.reseed(self.device, self.seed, "step", self.steps)
         with rng.share(self.place.rank, self.place.world_size):
             if self.transform:
@@ -273,7 +273,7 @@ class Trainer:
                 self._move(seat, terms, gradients)
 
     def _draw(self, due: Sequence[Seat], batch: Batch) -> Round:
-        """One forward for the turns of all that are due, without a graph of those that are not."""
+        """One forward for all due players, without a graph of the others."""
         playing = {id(p) for seat in due for p in seat.parameters}
         others = [p for seat in self.seats for p in seat.parameters if id(p) not in playing]
         with frozen(others), mixed(self.precision, self.device):
@@ -293,9 +293,9 @@ class Trainer:
             self._move(*move)
 
     def _losses(self, seat: Seat) -> Iterator[tuple[Callable[[Round | None, Batch], Terms], int]]:
-        """What a seat descends in this turn, each by a move of its own: its loss, then the lazy penalties that are due.
+        """The losses of a player's turn, one move each: its loss, then the due lazy penalties.
 
-        Penalties of every turn are terms of the loss.
+        Penalties with `every=1` are terms of the loss.
         """
         player = seat.player
         number = player.turn(self.steps)
@@ -314,11 +314,13 @@ class Trainer:
                 yield lambda drawn, batch, lazy=lazy: lazy.penalty(drawn or self.model(batch)), lazy.every
 
     def _move(self, seat: Seat, terms: Terms, gradients: list[Tensor | None]) -> None:
-        """One step of the seat's optimiser, unless its gradient is too large, or something is not finite."""
+        """One optimiser step, skipped for NaN, infinity or a too large gradient."""
         limit = self.skip_gradient_norm
         present = [g for g in gradients if g is not None]
-        loss = total(terms).detach().clone()  # a term may be all there is, and is not to be averaged
-        distributed.average([*present, loss])  # with the loss, so that all processes agree on whether it is finite
+        loss = (
+            total(terms).detach().clone()
+        )  # with a single term the sum is the term itself, which must not be averaged
+        distributed.average([*present, loss])  # with the loss: then all processes agree whether it is finite
         norm = norm_of(present)
         norms = seat.norms.setdefault(" + ".join(terms), Norms(device=self.device))
         values = {name: value.detach() for name, value in terms.items()}
@@ -353,7 +355,7 @@ class Trainer:
 
     @torch.no_grad()
     def _keep_buffers(self) -> None:
-        """A batch that is not finite has reached running means and codebooks in the forward pass, which are taken back."""
+        """Restores running means and codebooks after a forward pass with NaN or infinity."""
         if not self.buffers:
             return
         sound = [move.sound for move in self.moves if move.step == self.steps]
@@ -367,9 +369,9 @@ class Trainer:
         torch._foreach_copy_(self.sound_buffers, self.buffers)  # pyright: ignore[reportPrivateUsage]
 
     def look(self, batch: Batch | None = None) -> None:
-        """Reads which moves were taken since the last look, and raises NotFinite where too many in a row were not.
+        """Reads which moves were taken since the last check. Raises NotFinite if too many in a row were skipped.
 
-        batch: of the newest step, where it is still at hand.
+        batch: of the newest step, if it is still available.
         """
         moves, self.moves = self.moves, []
         if not moves:
@@ -391,7 +393,7 @@ class Trainer:
     def _failure(self, move: Move, batch: Batch | None) -> Failure:
         broken = {name: float(v) for name, v in move.terms.items() if not torch.isfinite(v)}
         what = ", ".join(f"{name} is {value}" for name, value in broken.items())
-        what = what or f"the gradient of {' + '.join(move.terms)} is not finite"
+        what = what or f"the gradient of {' + '.join(move.terms)} is NaN or infinite"
         data = move.data if batch is None else torch.isfinite(batch.x).all()
         if data is not None and not bool(data):
             return Failure(move.step, move.seat.player.name, what, BAD_DATA, LOOK_AT_IT)
@@ -408,26 +410,26 @@ class Trainer:
         self.skipped_steps += 1
         if len(self.failures) >= self.patience:
             raise NotFinite(
-                f"{len(self.failures)} moves in a row gave numbers that are not finite; the last: {failures[-1]}.",
-                f"None of them was taken. {failures[-1].advice}",
+                f"{len(self.failures)} moves in a row gave NaN or infinity; the last: {failures[-1]}.",
+                f"All of them were skipped. {failures[-1].advice}",
                 self.failures,
             )
 
 
 def read(flags: Sequence[Tensor | bool]) -> list[bool]:
-    """All of them, with one look at the device."""
+    """Reads all flags with one transfer from the device."""
     unsure = [flag for flag in flags if isinstance(flag, Tensor)]
     seen = iter(torch.stack(unsure).tolist() if unsure else ())
     return [flag if isinstance(flag, bool) else next(seen) for flag in flags]
 
 
 def leaves_out(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether it takes a `found_inf`, which makes it leave a step out on the device."""
+    """Whether the optimiser accepts `found_inf`, which skips a step on the device."""
     return bool(getattr(optimizer, "_step_supports_amp_scaling", False))
 
 
 def take_seats(players: Sequence[Player], optimizers: Mapping[str, OptimizerFactory]) -> list[Seat]:
-    """Each player with an optimiser of its own over its parameters."""
+    """Each player with its own optimiser over its parameters."""
     names = [p.name for p in players]
     assert len(set(names)) == len(names), f"two players share a name: {names}"
     assert set(optimizers) == set(names), f"optimisers are for {sorted(optimizers)}, players are {sorted(names)}"
@@ -443,7 +445,7 @@ def take_seats(players: Sequence[Player], optimizers: Mapping[str, OptimizerFact
 
 
 def correct_for_laziness(optimizer: torch.optim.Optimizer, periods: Sequence[int]) -> None:
-    """A penalty paid every k-th turn is a (k + 1)-th step in k turns, so rate and betas are taken to c = k / (k + 1).
+    """A penalty at every k-th turn adds one step in k turns. So rate and betas are adapted with c = k / (k + 1).
 
     Karras et al. 2020, appendix B.
     """
@@ -455,7 +457,7 @@ def correct_for_laziness(optimizer: torch.optim.Optimizer, periods: Sequence[int
 
 
 def gradient(terms: Terms, parameters: Sequence[nn.Parameter], keep: bool = False) -> list[Tensor | None]:
-    """The gradient of the terms' sum in these parameters, and in nothing else."""
+    """The gradient of the terms' sum in these parameters only."""
     return list(torch.autograd.grad(total(terms), parameters, allow_unused=True, retain_graph=keep))
 
 
@@ -468,7 +470,7 @@ def total(terms: Terms) -> Tensor:
 
 
 def norm_of(tensors: list[Tensor]) -> Tensor:
-    """The Euclidean norm of all of them together; 0 of none."""
+    """The Euclidean norm of all tensors together; 0 for none."""
     if not tensors:
         return torch.zeros(())
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))  # pyright: ignore[reportPrivateUsage]
@@ -480,7 +482,7 @@ def scaled(terms: Terms, factor: int) -> Terms:
 
 @contextmanager
 def frozen(parameters: Sequence[nn.Parameter]) -> Generator[None]:
-    """Inside, these parameters take part in no graph."""
+    """Within this context, these parameters are in no graph."""
     free = [p for p in parameters if p.requires_grad]
     for p in free:
         p.requires_grad_(False)

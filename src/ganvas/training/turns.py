@@ -1,4 +1,4 @@
-"""A player's turn, forward and loss, as it is written or as torch.compile has made one graph of it."""
+"""A player's turn: forward pass and loss, eager or compiled by torch.compile."""
 
 import warnings
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from ganvas.core.batch import Batch
 from ganvas.core.model import Model, Player, Round, Terms
 
 Turn = Callable[[Round | None, Batch], tuple[Round, Terms]]
-"""From a forward that was made already, or None, and the batch: the forward that was used, and the loss's terms."""
+"""Takes an existing forward or None, and the batch. Returns the forward that was used, and the loss's terms."""
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
 def turn(model: Model, player: Player) -> Turn:
-    """The player's turn as it is written."""
+    """The player's turn, not compiled."""
 
     def play(drawn: Round | None, batch: Batch) -> tuple[Round, Terms]:
         r = model(batch) if drawn is None else drawn
@@ -26,10 +26,10 @@ def turn(model: Model, player: Player) -> Turn:
 
 
 def compiled(function: F) -> F:
-    """The same function in compiled pieces, as large as torch can make them, drawing the noise that it would have drawn.
+    """The same function, compiled in pieces as large as torch can make them. It draws the same noise.
 
-    Its first call takes from seconds to a minute. What it returns has no second derivative. Where the compiler fails, it
-    is the function itself, with a warning.
+    Its first call takes from seconds to a minute. Its results have no second derivative. If the compiler fails, the
+    function runs without it, with a warning.
     """
     from torch._dynamo.exc import BackendCompilerFailed  # takes a second to import
 
@@ -45,8 +45,8 @@ def compiled(function: F) -> F:
             out = faster(*arguments)
         except BackendCompilerFailed as error:
             reason = str(error.inner_exception).partition("\n")[0]
-            warnings.warn(f"torch.compile failed, and is done without: {reason}", stacklevel=2)
-            torch.set_rng_state(noise)  # which the pieces before the one that failed may have drawn from
+            warnings.warn(f"torch.compile failed, training continues without it: {reason}", stacklevel=2)
+            torch.set_rng_state(noise)  # earlier pieces may have drawn from it
             faster = function
             out = function(*arguments)
         works = True

@@ -8,7 +8,7 @@ from ganvas.use.run import Run
 
 
 def class_numbers(run: Run, name: str, num: int) -> Tensor:
-    """(num,) class numbers for a class's name, or for "all"."""
+    """(num,) class numbers for a class name, or for "all"."""
     if name == "all" and "all" not in run.info.classes:
         must_be_conditional(run)
         return torch.arange(num) * len(run.info.classes) // num
@@ -16,7 +16,7 @@ def class_numbers(run: Run, name: str, num: int) -> Tensor:
 
 
 def one_class(run: Run, name: str) -> Tensor:
-    """(1,) the number of a class. Raises GanvasError when there is none of that name, or the run knows no classes."""
+    """(1,) the number of a class. Raises GanvasError for an unknown class or an unconditional run."""
     must_be_conditional(run)
     names = run.info.classes
     if name not in names:
@@ -27,6 +27,6 @@ def one_class(run: Run, name: str) -> Tensor:
 def must_be_conditional(run: Run) -> None:
     if not run.recipe.num_classes:
         raise GanvasError(
-            f"Run {run.path} is not conditional: it was never told what classes are.",
+            f"Run {run.path} is not conditional: it was trained without classes.",
             "Train a conditional recipe: cgan, acgan or cvae.",
         )

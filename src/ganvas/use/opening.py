@@ -22,7 +22,7 @@ from ganvas.use.export import pull
 from ganvas.use.run import Run
 
 HUB = "hub:"
-"""What the name of a model on the Hugging Face hub begins with, where a run's directory may stand."""
+"""The prefix of a model on the Hugging Face hub, in place of a run's directory."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Found:
 
 
 def open_run(path: str | Path, *, file: str | None = None, device: str = "cpu", best: bool = False) -> Run:
-    """A trained run, ready to be used; or a model that was exported from one, in a folder or on the hub (hub:USER/NAME).
+    """Opens a trained run, or an exported model in a folder or on the hub (hub:USER/NAME).
 
     file: the user's own Python file, for a run that was made from one. best: the checkpoint that `keep_best` kept.
     """
@@ -60,23 +60,23 @@ def opened(folder: Path, function: RecipeFunction, device: str = "cpu", best: bo
 def seeded_build(
     function: RecipeFunction, info: DataInfo, options: Mapping[str, Any], seed: int, most: int | None = None
 ) -> Recipe:
-    """A recipe whose first weights follow from the seed.
+    """Builds a recipe; the seed determines the initial weights.
 
-    most: bytes that making them may take; where none is given, what lets them be trained: weights, gradients and two
-    averages of these. GanvasError before more is taken.
+    most: maximum bytes for the networks. By default they must fit for training: weights, gradients and two averages of
+    these. Raises GanvasError before more memory is allocated.
     """
     what, hint = "These networks", f"Ask for smaller ones: a smaller {option('width')}, for example."
     if most is not None:
-        what, hint = "The networks that recipe.json asks for", "They are larger than what the run holds: it is damaged."
+        what, hint = "The networks of recipe.json", "They are larger than the run's files: the run is damaged."
     limit = memory.room() // 4 if most is None else min(most, memory.room())
     with memory.at_most(limit, what, hint), rng.seeded(seed, "weights"):
         return build(function, info, options)
 
 
 def most_weights(directory: Directory) -> int:
-    """Bytes that a run's networks may take to make: its files hold the weights, so that they say how much there can be.
+    """Maximum bytes of a run's networks: its files hold the weights, so their size is a bound.
 
-    An export lacks the networks that only training needs.
+    An export does not hold the networks that only training needs.
     """
     files = [directory.path / PUBLISHED, *directory.checkpoints.glob("*.safetensors")]
     return 64 * 2**20 + 16 * max((file.stat().st_size for file in files if file.is_file()), default=0)
@@ -117,7 +117,7 @@ def recipe_of(settings: Settings, path: Path, file: str | None) -> Found:
 
 
 def as_trained(run: Run, source: str) -> Data:
-    """A source with its images brought to the shape that the run was trained on."""
+    """A source with its images converted to the shape of the run's examples."""
     shape, options = run.info.shape, run.settings.options
     if len(shape) == 3:
         options = replace(options, size=shape[1], channels=shape[0])
@@ -128,7 +128,7 @@ def as_trained(run: Run, source: str) -> Data:
 
 
 def trained_on(run: Run, source: str, loaded: Data) -> Split | str | None:
-    """What a run was trained on, where that is not the training split of `loaded`; or why it cannot be read."""
+    """The run's training data if it is not the training split of `loaded`, or the reason why it cannot be read."""
     if source == run.settings.source:
         return None
     try:

@@ -15,14 +15,14 @@ from ganvas.training import checkpoint
 
 
 def without(model: Model, networks: Sequence[str]) -> Model:
-    """The model, from which these networks were taken."""
+    """The model without these networks."""
     for name in networks:
         setattr(model, name, torch.nn.Identity())
     return model
 
 
 def published_model(path: Path, model: Model) -> Model:
-    """The model of an exported folder: the networks that it names, with the weights that it holds, and no others."""
+    """The model of an exported folder: its networks and weights, and no others."""
     try:
         facts = read_object(path / "config.json")
         kept = set(map(text, facts["networks"]))
@@ -33,18 +33,18 @@ def published_model(path: Path, model: Model) -> Model:
             f"The model in {path} cannot be read: {type(error).__name__}: {error}."
         ) from error
     unnamed = [(name, part) for name, part in model.named_children() if name not in kept]
-    model = without(model, [name for name, part in unnamed if part.state_dict()])  # a prior, say, holds no weights
+    model = without(model, [name for name, part in unnamed if part.state_dict()])  # a prior may have no weights
     checkpoint.fill(model, tensors, "")
     model.images_seen = seen
     return model
 
 
 def finite(model: Model, path: Path) -> Model:
-    """The model, or DamagedCheckpoint: training never writes weights that are not finite, and they make nothing."""
+    """The model. Raises DamagedCheckpoint for NaN or infinity in weights, which training never writes."""
     for name, weights in model.named_parameters():
         if not torch.isfinite(weights).all():
             raise checkpoint.DamagedCheckpoint(
-                f"The model in {path} has weights that are not finite: {name}.",
-                "It is not what training wrote. Take it from where it came from again, or train it anew.",
+                f"The model in {path} has NaN or infinity in its weights: {name}.",
+                "The file changed after training. Copy it again from its source, or train again.",
             )
     return model

@@ -25,9 +25,9 @@ from ganvas.use.walks import line_walk, prior_walk
 class Run:
     """A trained model with its settings.
 
-    build: makes the run's recipe anew, with the weights that it began from.
-    best: whether to take the checkpoint that was best by `--keep-best`, in place of the newest.
-    x: images (N, C, H, W) in [−1, 1], or points (N, D). All methods leave torch's own generators as they were.
+    build: builds the run's recipe with its initial weights.
+    best: whether to use the checkpoint from `--keep-best` instead of the newest.
+    x: images (N, C, H, W) in [−1, 1], or points (N, D). No method changes torch's own generators.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class Run:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """What the run was made by."""
+        """The recipe that built the run."""
         return self.build()
 
     @cached_property
     def model(self) -> Model:
-        """The model of the newest checkpoint, or the best, averaged where the run kept an average, ready to be used."""
+        """The model of the newest checkpoint, or of the best; with averaged weights if the run has them."""
         if self.directory.published:
             model = published_model(self.path, self.recipe.model)
             return finite(model, self.path).to(self.device).eval().requires_grad_(False)
@@ -68,13 +68,13 @@ class Run:
         best = checkpoint.read_best(self.directory.checkpoints)
         if best is None:
             raise GanvasError(
-                f"The run {self.path} knows of no best checkpoint.", "One is kept by: ganvas train ... --keep-best fid"
+                f"The run {self.path} has no best checkpoint.", "Keep one with: ganvas train ... --keep-best fid"
             )
         return checkpoint.read(checkpoint.path_of(self.directory.checkpoints, best.images))
 
     @property
     def images_seen(self) -> int:
-        """How many images the model was trained on."""
+        """Number of images that the model has seen."""
         return self.model.images_seen
 
     @torch.no_grad()
@@ -89,7 +89,7 @@ class Run:
     ) -> Tensor:
         """`num` examples from the prior, (num, ...) on the CPU. y: (num,) classes for a conditional model.
 
-        truncation: ψ of `priors.truncated`, for typical examples in place of all kinds.
+        truncation: ψ of `priors.truncated`, for more typical examples.
         """
         with rng.seeded(seed, "sample"):
             z = torch.cat(
@@ -101,7 +101,7 @@ class Run:
 
     @torch.no_grad()
     def generate(self, z: Tensor, y: Tensor | None = None, *, seed: int = 0, batch_size: int = 256) -> Tensor:
-        """Examples from codes, (N, ...) on the CPU. z: (N, L); y: (N,) classes for a conditional model, else random ones."""
+        """Examples from codes, (N, ...) on the CPU. z: (N, L); y: (N,) classes if conditional, or None for random."""
         y = self.labels(len(z), y, seed)
         parts = [
             self.model.generate(z[rows].to(self.device), None if y is None else y[rows].to(self.device)).cpu()
@@ -117,11 +117,11 @@ class Run:
             return torch.cat([model.encode(a, b).sample().cpu() for a, b in self.portions(x, y, batch_size)])
 
     def labels(self, num: int, y: Tensor | None, seed: int) -> Tensor | None:
-        """The classes to sample: the given ones, or for a conditional model that was given none, random ones."""
+        """The classes to sample: the given ones, or random ones for a conditional model."""
         classes = self.recipe.num_classes
         if y is not None and not classes:
             raise GanvasError(
-                f"Run {self.path} is not conditional: it cannot be asked for a class.",
+                f"Run {self.path} is not conditional: it cannot sample a class.",
                 "Train a conditional recipe on labelled data.",
             )
         if y is not None and (len(y) != num or int(y.min()) < 0 or int(y.max()) >= classes):
@@ -132,7 +132,7 @@ class Run:
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, y: Tensor | None = None, batch_size: int = 256) -> Tensor:
-        """x through the code's mean and back, shaped as x, on the CPU."""
+        """The reconstruction of x from the mean of its code, with the shape of x, on the CPU."""
         model = self.autoencoder("reconstruct")
         return torch.cat([model.reconstruct(a, b).cpu() for a, b in self.portions(x, y, batch_size)])
 
@@ -155,8 +155,8 @@ class Run:
     ) -> Tensor:
         """A walk of `steps` examples from a to b (each (1, ...)), along the line between their codes.
 
-        Without a and b the walk goes between two codes of the prior, along the arc, whose points are as likely as its ends.
-        y: (1,), the class of the whole walk, for a conditional model; a random one where none is given.
+        Without a and b it goes between two codes of the prior, along an arc whose points are as likely as its ends.
+        y: (1,), the class of the walk, for a conditional model; random if None.
         """
         y = self.labels(1, y, seed)
         y = None if y is None else y.to(self.device)
@@ -169,8 +169,8 @@ class Run:
         """The model, if it has an encoder."""
         if not isinstance(self.model, Autoencoder):
             raise GanvasError(
-                f"Recipe {self.settings.recipe!r} cannot {verb}: it has no encoder, only a way from codes to examples.",
-                "Recipes with an encoder can; `ganvas recipes` marks them.",
+                f"Recipe {self.settings.recipe!r} cannot {verb}: it has no encoder.",
+                "Use a recipe with an encoder; `ganvas recipes` marks them.",
             )
         return self.model
 

@@ -36,7 +36,7 @@ def read_metadata(path: Path) -> dict[str, About]:
     Raises GanvasError, with the line, when a row cannot be understood.
     """
     try:
-        if not path.is_file():  # to open a pipe would wait for ever
+        if not path.is_file():  # opening a pipe would block
             raise GanvasError(f"{path} is not a regular file.", "Remove it.")
         must_fit(8 * path.stat().st_size, f"{path}")
         content = path.read_text(encoding="utf-8-sig")
