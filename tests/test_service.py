@@ -99,7 +99,7 @@ def test_few_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
     train = ("train", "aae-semi", "--data", "digits", "--out", tmp_path / "x")
     assert "9 labels do not reach for 10 classes" in refused(capsys, *train, "--labels", 9)
-    assert "of each batch" in refused(capsys, *train, "--labelled-share", 1.0)
+    assert "between 0 and 1" in refused(capsys, *train, "--labelled-share", 1.0)
     for recipe, why in (("cgan", "needs the class of every example"), ("vae", "does not use labels")):
         assert why in refused(capsys, "train", recipe, "--data", "digits", "--out", tmp_path / "x", "--labels", 100)
     assert not (tmp_path / "x").exists()
@@ -262,7 +262,7 @@ def test_impossible_sizes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "1500 training examples" in refused(capsys, "train", "vae", *out, "--batch-size", 2_000)
     assert "--images" in refused(capsys, "train", "vae", *out, "--images", 0)
     assert "--latent" in refused(capsys, "train", "vae", *out, "--latent", 0)
-    assert "8x8 or more" in refused(capsys, "train", "dcgan", *out, "--size", 4)
+    assert "at least 8x8" in refused(capsys, "train", "dcgan", *out, "--size", 4)
     assert "points" in refused(capsys, "train", "vae", "--data", "ring8", "--likelihood", "bernoulli")
     assert "no device" in refused(capsys, "train", "vae", *out, "--device", "abacus")
     assert not (tmp_path / "x").exists()

@@ -58,7 +58,7 @@ def test_what_cannot_be_compiled_is_done_as_it_is_written(monkeypatch: pytest.Mo
     noise = turns.compiled(lambda x: x + torch.rand(1))
     expected = torch.rand(1)
     torch.manual_seed(0)
-    with pytest.warns(UserWarning, match="done without: no compiler$"):
+    with pytest.warns(UserWarning, match="continues without it: no compiler$"):
         assert torch.equal(noise(torch.zeros(1)), expected)
     noise(torch.zeros(1))
 

@@ -106,7 +106,7 @@ def test_a_run_in_training_is_judged_by_its_whole_lines(run: Path) -> None:
 
 def test_damaged_lines_are_passed_over_and_said(run: Path) -> None:
     write(run, sick(), end='{"images": 5, "sig\n[[[[\n')
-    with pytest.warns(UserWarning, match=r"2 damaged lines of metrics.jsonl left out"):
+    with pytest.warns(UserWarning, match=r"2 damaged lines of metrics.jsonl skipped"):
         checkup = service.doctor(run)
     assert [finding.illness for finding in checkup.diagnosis.findings] == ["critic overpowering"]
 
