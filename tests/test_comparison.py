@@ -101,7 +101,7 @@ def test_what_a_run_cannot_give_is_an_empty_cell_with_its_reason(folder: Path, t
     assert line(found, "elbo")["best"] == []
     page = (tmp_path / "index.html").read_text()
     assert 'title="GAN has no likelihood p(x|z)"' in page
-    assert "It has no encoder" in page
+    assert "The model has no encoder" in page
 
 
 def test_a_metric_that_no_run_can_give_has_a_line_only_when_it_was_asked_for(folder: Path, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_different_cards_never_share_a_line(folder: Path, tmp_path: Path) -> Non
     assert "the evaluation data differs" in binary["runs"]["vae"]["reason"]
     assert grey["best"] == binary["best"] == []
     assert any("elbo is not compared" in note and "evaluation data differs" in note for note in found["notes"])
-    assert "Trained on black and white pixels, and asked for the likelihood of such: iwae-mnist." in found["notes"]
+    assert "Trained and scored on black and white pixels: iwae-mnist." in found["notes"]
     assert len([score for score in found["scores"] if score["name"] == "mse"]) == 1
     assert "elbo is not compared in one line" in (tmp_path / "index.html").read_text()
 
@@ -214,7 +214,7 @@ def test_runs_that_cannot_stand_side_by_side_are_refused(folder: Path, tmp_path:
         service.compare([vae, ring], tmp_path / "out", data="digits", protocol=FAST)
     with pytest.raises(GanvasError, match="named twice"):
         service.compare([vae, ganvas.open(folder / "vae")], tmp_path / "out", protocol=FAST)
-    with pytest.raises(GanvasError, match="two runs or more"):
+    with pytest.raises(GanvasError, match="at least two runs"):
         service.compare([vae], tmp_path / "out", protocol=FAST)
     with pytest.raises(GanvasError, match="no metric 'fidd'"):
         service.compare([vae, gan], tmp_path / "out", protocol=Protocol(("fidd",)))

@@ -176,7 +176,7 @@ def test_a_sweep_that_was_stopped_goes_on_to_the_same_numbers(
     page = continuum("digits", out, weights=[0, 1], seeds=2, **(TINY | {"quiet": False}))
     assert page == out / "index.html"
     assert "2 of 4 models" in page.read_text()
-    assert "The same command goes on" in capsys.readouterr().out
+    assert "The same command continues" in capsys.readouterr().out
     assert len(json.loads((out / "continuum.json").read_text())["points"]) == 2
     stopped = service.open_run(out / "runs" / "weight-0-seed-1").images_seen
     assert stopped == 128
@@ -205,9 +205,9 @@ def test_stopped_before_anything_is_finished_there_is_no_page(tmp_path: Path, mo
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--weights", "0,1.5"], "1.5 is not between them"),
-        (["--weights=-0.1,1"], "-0.1 is not between them"),
-        (["--weights", "nan"], "not between them"),
+        (["--weights", "0,1.5"], "to 1 (GAN), not 1.5"),
+        (["--weights=-0.1,1"], "to 1 (GAN), not -0.1"),
+        (["--weights", "nan"], "to 1 (GAN), not nan"),
         (["--weights", "0,much"], "not a list of numbers"),
         (["--weights", ","], "at least one weight"),
         (["--seeds", "0"], "--seeds must be at least 1"),
@@ -216,7 +216,7 @@ def test_stopped_before_anything_is_finished_there_is_no_page(tmp_path: Path, mo
         (["--width", "0"], "cannot be 0 wide"),
         (["--network", "lenet"], "cannot be 'lenet'"),
         (["--batch-size", "100000"], "larger than the data"),
-        (["--data", "ring8"], "judged as images"),
+        (["--data", "ring8"], "a continuum needs images"),
         (["--data", "nowhere"], "nowhere"),
     ],
 )
@@ -255,7 +255,7 @@ def test_a_damaged_record_is_named(content: str, copied: Path) -> None:
 @pytest.mark.trains
 @pytest.mark.parametrize(("name", "value"), [("images", 512), ("num", 140), ("width", 16), ("latent", 5)])
 def test_points_that_could_not_be_compared_are_refused(name: str, value: int, copied: Path) -> None:
-    with pytest.raises(GanvasError, match=f"begun with {name} = {TINY[name]}, not {value}"):
+    with pytest.raises(GanvasError, match=f"started with {name} = {TINY[name]}, not {value}"):
         continuum("digits", copied, weights=[0], seeds=1, **(TINY | {name: value}))
 
 

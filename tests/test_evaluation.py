@@ -247,7 +247,7 @@ def test_memorisation_shows_the_nearest_training_examples(folder: Path, capsys: 
         # Two rows of 16 pairs: samples above training examples of 8 pixels, with frames between them.
         assert image.width >= 16 * 8 and image.height >= 4 * 8
     page = (run / "report.html").read_text()
-    assert "Learnt by heart?" in page and "memorisation" in page
+    assert "Memorised?" in page and "memorisation" in page
 
 
 def test_what_is_drawn_is_the_nearest_training_example(folder: Path) -> None:

@@ -89,7 +89,7 @@ def test_dimensions_that_carry_nothing_do_no_harm(prior) -> None:
 def test_codes_that_are_not_finite_or_no_vectors_are_refused(name: str) -> None:
     z = torch.randn(2_000, 2)
     z[3, 1] = float("nan")
-    with pytest.raises(GanvasError, match="1 of 2000 codes are not finite"):
+    with pytest.raises(GanvasError, match="1 of 2000 codes have NaN or infinity"):
         PRIORS[name].fit(z)
     with pytest.raises(GanvasError, match="vectors"):
         PRIORS[name].fit(torch.randn(2_000, 2, 4, 4))

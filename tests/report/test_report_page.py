@@ -80,7 +80,7 @@ def test_the_page_tells_the_run(finished: Path) -> None:
     assert "vaegan on glyphs" in page.text("")
     for words in ("28 × 28 grey images in 47 classes", "Larsen", "1.54 million", "1 min 46 s", "finished"):
         assert words in page.text("")
-    assert "images a second 471" in page.text("")  # 50,000 in the 49,920 / 470 s up to the last line: 470.75
+    assert "images per second 471" in page.text("")  # 50,000 in the 49,920 / 470 s up to the last line: 470.75
     titles = {svg["aria-label"].split(" over images")[0] for svg in page.all("svg") if svg["aria-label"]}
     assert titles >= {"rate", "distortion", "adversarial", "feature distance", "gradient penalty", "gradient norms"}
     assert titles >= {"throughput", "FID", "sum of terms"}
@@ -126,17 +126,17 @@ def test_scores_that_were_measured_are_told_with_their_protocol(in_progress: Pat
         assert words in told
     for damaged in ("{", "[1]", '{"a": 1}'):
         (in_progress / "evaluation.json").write_text(damaged)
-        assert "evaluation.json is damaged and was not read." in page_of(in_progress).text("")
+        assert "evaluation.json is damaged and was skipped." in page_of(in_progress).text("")
 
 
 def test_a_run_in_progress_says_what_is_missing_and_why(in_progress: Path) -> None:
     page = page_of(in_progress)
-    assert "in progress, or interrupted, after 7,040 of 50,000 images" in page.text("")
+    assert "in training, or interrupted, after 7,040 of 50,000 images" in page.text("")
     assert "environment.json is missing." in page.text("")
-    assert "critic, gradient penalty: 1 value not finite, the first after 4,480 images." in page.text("")
-    assert "It has no encoder" in page.text("reconstructions")
+    assert "critic, gradient penalty: 1 value NaN or infinite, the first after 4,480 images." in page.text("")
+    assert "This model has no encoder" in page.text("reconstructions")
     assert "No walk has been drawn yet." in page.text("walk")
-    assert "No finite value is known of: zest" in page.text("curves")
+    assert "Terms without a finite value: zest" in page.text("curves")
     assert "--resume" in page.text("again") and "ganvas reconstruct" not in page.text("again")
 
 

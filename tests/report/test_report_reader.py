@@ -36,7 +36,7 @@ def test_a_half_written_last_line_is_no_damage_but_one_in_the_middle_is(in_progr
     assert not any("damaged" in note for note in read_run(in_progress).notes)
     file = in_progress / "metrics.jsonl"
     file.write_text('{"images": 64, "pla\n[1, 2]\n{"images": "many"}\n' + file.read_text())
-    assert "3 damaged lines of metrics.jsonl left out." in read_run(in_progress).notes
+    assert "3 damaged lines of metrics.jsonl skipped." in read_run(in_progress).notes
 
 
 def test_what_a_resumed_run_went_through_again_counts_once(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_many_snapshots_are_thinned_with_both_ends_kept(tmp_path: Path) -> None:
     found = read_run(run)
     assert len(found.samples) == MAX_SNAPSHOTS
     assert (found.samples[0].images, found.samples[-1].images) == (1_000, 100_000)
-    assert f"samples: {MAX_SNAPSHOTS} of 100 prior pictures are shown, evenly spread." in found.notes
+    assert f"samples: {MAX_SNAPSHOTS} of 100 prior pictures are shown, evenly spaced." in found.notes
 
 
 def test_pictures_that_are_none_and_links_out_of_the_run_are_left_out(finished: Path, tmp_path: Path) -> None:

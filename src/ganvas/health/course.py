@@ -9,7 +9,7 @@ Points = list[tuple[int, float]]
 """(images seen, value), every value finite."""
 
 LARGEST_CLOCK = 10**15
-"""A clock beyond this is damage."""
+"""The largest valid number of images or steps; more means damage."""
 
 LONGEST = 40
 """Examinations that a judgement looks back on at most."""

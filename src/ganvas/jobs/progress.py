@@ -1,4 +1,4 @@
-"""How training is going, on a terminal or in a log."""
+"""Progress of training, on a terminal or in a log."""
 
 import math
 import time
@@ -22,10 +22,10 @@ SECONDS_BETWEEN_FRAMES = 0.1
 class Progress:
     """Images seen, speed, time left and each player's terms: live on a terminal, else a plain line every ten seconds.
 
-    total_images: where the run ends. title: what is being trained.
-    console: where to write; standard error unless given, so that standard output stays free for results.
+    total_images: planned images. title: what is trained.
+    console: where to write; by default standard error, because standard output is for results.
     quiet: write nothing at all.
-    clock: seconds, ever growing.
+    clock: a function that returns increasing seconds.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Progress:
         self._stale = False
 
     def start(self, images: int = 0) -> None:
-        """Begin to show. images: how many had been seen already, when a run is resumed; they cost no time now."""
+        """Starts the display. images: already seen by a resumed run; they do not count in the speed."""
         self._begin(images)
         self._running = True
         if self.quiet or not self.console.is_terminal:
@@ -66,7 +66,7 @@ class Progress:
         self._live.update(self._frame(), refresh=True)
 
     def update(self, images: int, images_per_second: float, terms: Terms) -> None:
-        """Tell where training is. images: seen in all, earlier sessions included. terms: player -> term -> value."""
+        """Updates the display. images: seen in all, with earlier sessions. terms: player -> term -> value."""
         assert self._running, "start() comes before update()"
         self._images, self._images_per_second, self._terms = images, images_per_second, terms
         self._stale = True
@@ -75,17 +75,17 @@ class Progress:
             self._show()
 
     def advance(self, images: int) -> None:
-        """Tell that so many were seen in all, while speed and terms are as they were told last; nothing before that."""
+        """Updates only the images seen; speed and terms stay. Does nothing before the first `update`."""
         if self._terms and images > self._images:
             self.update(images, self._images_per_second, self._terms)
 
     def message(self, text: str) -> None:
-        """A line that stays: above the display on a terminal, among the lines in a log."""
+        """Prints a permanent line: above the display on a terminal, or into the log."""
         if not self.quiet:
             self.console.print(text, markup=False, highlight=False, soft_wrap=self._live is None)
 
     def stop(self) -> None:
-        """Show the newest state once more, and end. Stopping twice does nothing."""
+        """Shows the newest state and ends the display. A second call does nothing."""
         if not self._running:
             return
         if self._stale:
@@ -106,7 +106,7 @@ class Progress:
         self.stop()
 
     def seconds_left(self) -> float:
-        """Until the end, at the pace since start() with all that happens between steps; NaN while that is unknown."""
+        """Seconds until the end, at the average speed since start(); NaN while unknown."""
         elapsed, seen = self._clock() - self._start_time, self._images - self._start_images
         pace = seen / elapsed if elapsed > 0 and seen > 0 else self._images_per_second
         left = max(0, self.total_images - self._images)
@@ -119,7 +119,7 @@ class Progress:
         if self._live:
             self._live.update(self._frame(), refresh=True)
         else:
-            # One line however long: wrapping a log at 80 columns would hide it from grep.
+            # One long line: grep needs logs without wrapping.
             self.console.print(self._line(), markup=False, highlight=False, soft_wrap=True)
 
     def _counts(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Vital signs: a few cheap numbers about a model in training, from which `health` tells what ails it."""
+"""Vital signs: cheap numbers about a model in training; `health` uses them for its diagnosis."""
 
 from collections.abc import Callable
 
@@ -16,25 +16,25 @@ from ganvas.nn.quantize import k_means
 Signs = dict[str, float | list[float]]
 
 NUM = 256
-"""Samples, and held-out examples, that are compared."""
+"""Number of samples, and of held-out examples, that are compared."""
 
 NUM_CODED = 128
-"""So many of the held-out examples, and of training examples, go through the networks each time, which is what costs."""
+"""Number of held-out and of training examples that pass the networks each time: the costly part."""
 
 NUM_KNOWN = 2_000
-"""Training examples that bins are made of, and that copies are looked for among."""
+"""Number of training examples used for bins and for the search for copies."""
 
 SEARCHED = 10_000
-"""In larger training sets copies are not looked for: those that are known are too few to find them."""
+"""The largest training set in which copies are searched: in larger ones too few examples would be compared."""
 
 LEAST = 16
-"""With fewer held-out examples nothing can be said."""
+"""The minimum number of held-out examples."""
 
 SIDE = 16
-"""Images are compared after they were averaged down to so many pixels a side: what ails a model shows coarsely."""
+"""Images are averaged down to this side before comparison: problems of a model are visible at low resolution."""
 
 FEW_DIMENSIONS = 16
-"""Neighbours among points of no more dimensions are so near that distances are computed in float64, and else in float32."""
+"""Up to this many dimensions, neighbours are so close that distances use float64, else float32."""
 
 NUM_BINS = 10
 
@@ -42,24 +42,24 @@ LEAST_OF_CLASS = 6
 """With fewer samples or held-out examples the spread of a single class says little."""
 
 ACTIVE = 0.01
-"""A dimension of the code is active where the variance of its posterior mean is above this. Burda et al. 2016, section 5."""
+"""A code dimension is active if the variance of its posterior mean is above this. Burda et al. 2016, section 5."""
 
 FAR = 1e3
-"""What is not finite, or farther than this from data in [-1, 1], counts as so far away."""
+"""NaN, infinity and larger values are set to this bound; data are in [-1, 1]."""
 
 
 class Examination:
-    """Takes the signs of a model. The examples it compares with are chosen once, by the data and the seed alone.
+    """Computes the signs of a model. Data and seed determine the examples for comparison, once.
 
-    Of the model that samples come from:
+    For the averaged model (if any):
         spread: mean distance between two samples, in units of that between two held-out examples.
-        distance: energy distance between samples and held-out examples, in units of the latter's spread; 0 where they agree.
+        distance: energy distance between samples and held-out examples, in units of the latter's spread; 0 if they agree.
             Székely & Rizzo 2013, "Energy statistics".
         bins: share of the samples in each bin; bins are the cells of k-means centres of the data.
             Richardson & Weiss 2018, "On GANs and GMMs", section 3.
-        bins_in_common: Σ min(sample's share, data's share) over bins, 1 where all modes are as frequent as in the data.
-        copies: share of samples whose nearest training example is three times as near as the second nearest, less the same
-            share of held-out examples. Of training sets that are not too large.
+        bins_in_common: Σ min(sample's share, data's share) over bins; 1 if all modes are as frequent as in the data.
+        copies: share of samples whose nearest training example is three times as near as the second nearest, minus the same
+            share of held-out examples. Only for training sets up to `SEARCHED`.
             Yoon et al. 2023, "Diffusion models generalize when they fail to memorize".
         distinct: share of different examples among the training examples that are known; 1 where none is repeated.
         nearer_train: share of samples nearer to training examples than to equally many held-out ones; 0.5 without copying.
@@ -70,8 +70,8 @@ class Examination:
     Of an `Autoencoder`, besides:
         active_units: share of the code's dimensions whose posterior mean varies with x. unexplained: squared error of
         held-out reconstructions, in units of the data's variance. overfit: the same error over that of training examples.
-    Of a model that is `Judged`, with the weights that train:
-        critic_auc: how often the critic scores a held-out example above a generated one; 0.5 where it cannot tell.
+    For a `Judged` model, with the weights in training:
+        critic_auc: how often the critic scores a held-out example above a generated one; 0.5 is chance.
     """
 
     def __init__(
@@ -109,11 +109,11 @@ class Examination:
 
     @property
     def possible(self) -> bool:
-        """Whether there are enough examples, and different ones, to compare with."""
+        """Whether there are enough different examples for a comparison."""
         return self.num >= LEAST and self.spread > 0
 
     def __call__(self, model: Model, best: Model) -> Signs:
-        """model: with the weights that train. best: what samples come from. Both in evaluation mode, without gradients."""
+        """model: the trained one. best: the averaged one (if any). Both in evaluation mode, without gradients."""
         with rng.seeded(self.seed, "signs"):
             y = (
                 rng.integers(self.num_classes, self.num, device="cpu").to(self.held_out.x.device)
@@ -175,13 +175,13 @@ class Examination:
         return signs
 
     def shares(self, to_centres: Tensor) -> Tensor:
-        """How much of some examples lies in each bin, (K,), by their squared distances from the bins' centres, (N, K)."""
+        """The share of examples in each bin, (K,), from squared distances to the bins' centres, (N, K)."""
         bins = to_centres.argmin(1)
         return torch.bincount(bins, minlength=self.num_bins).double() / len(bins)
 
 
 def view(x: Tensor) -> Tensor:
-    """Examples as they are compared: coarse and flat, (N, F), within bounds."""
+    """Examples for comparison: low resolution, flat, (N, F), bounded."""
     x = x.float().nan_to_num(FAR, FAR, -FAR).clamp(-FAR, FAR)
     if x.dim() == 4 and x.shape[-1] > SIDE:
         x = F.adaptive_avg_pool2d(x, SIDE)
@@ -189,7 +189,7 @@ def view(x: Tensor) -> Tensor:
 
 
 def squared(a: Tensor, b: Tensor) -> Tensor:
-    """|aᵢ − bⱼ|² of examples that were viewed, (N, M)."""
+    """|aᵢ − bⱼ|² of examples from `view`, (N, M)."""
     dtype = torch.float64 if a.shape[1] <= FEW_DIMENSIONS else torch.float32
     return torch.cat([part for _, part in squared_distances(a, b, dtype)])
 

@@ -1,4 +1,4 @@
-"""Several processes that train one model: who am I, and the mean of everybody's gradients."""
+"""Several processes that train one model: this process's rank, and averages over all processes."""
 
 import importlib
 import os
@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Place:
-    """This process among those that train together."""
+    """This process's position in its group."""
 
     rank: int = 0
     world_size: int = 1
@@ -30,14 +30,14 @@ ALONE = Place()
 
 
 def join(device: str) -> Place:
-    """Joins the others when `torchrun` started this process; alone, it is the whole world."""
+    """Joins the group if `torchrun` started this process; otherwise the group has one process."""
     if "WORLD_SIZE" not in os.environ:
         return ALONE
     if not dist.is_initialized():
-        # Its functions take the group that there is when it is loaded as a default, so that it would outlive `leave`.
+        # Functions of this module keep the group at import time as a default, so import it before the group exists.
         importlib.import_module("torch.distributed.nn.functional")
         if device == "cuda":
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # which is what "cuda" then means
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # the meaning of "cuda" from now on
         store, rank, size = next(dist.rendezvous("env://"))
         backend = "nccl" if device.startswith("cuda") else "gloo"
         dist.init_process_group(backend, store=met(store, rank, size), rank=rank, world_size=size)
@@ -45,16 +45,16 @@ def join(device: str) -> Place:
 
 
 def met(store: dist.Store, rank: int, size: int) -> dist.Store:
-    """A part of the store that only these processes know, and none that were here before `torchrun` restarted them.
+    """A part of the store for the current processes only, not for those before a restart by `torchrun`.
 
-    What those wrote is still there, their addresses among it, and who reads one waits for the dead. So the first process
-    names the part, and answers each that asks for it; who asked in a part of the past is not answered, and asks again.
+    Old entries remain in the store, with addresses of dead processes, and reading one would block. So the first process
+    names a new part, and answers requests for it. A request in an old part gets no answer and is repeated.
     """
     own = uuid.uuid4().hex
     if rank == 0:
         store.set("ganvas/part", own)
         for other in range(1, size):
-            asked = store.get(f"ganvas/{own}/{other}").decode()  # waits until it is there
+            asked = store.get(f"ganvas/{own}/{other}").decode()  # blocks until the key exists
             store.set(f"ganvas/{own}/{other}/{asked}", "")
         return dist.PrefixStore(own, store)
     while True:
@@ -67,24 +67,24 @@ def met(store: dist.Store, rank: int, size: int) -> dist.Store:
 
 
 def launch() -> str | None:
-    """What tells the launch of `torchrun` that this process belongs to from others; its restarts bear the same name.
+    """A name for this launch of `torchrun`; its restarts have the same name.
 
-    None where it was not torchrun. Without a rendezvous that has a name it is told by torchrun's own process.
+    None without torchrun. Without a named rendezvous, the process of torchrun gives the name.
     """
     name = os.environ.get("TORCHELASTIC_RUN_ID")
     return f"{socket.gethostname()}:{os.getppid()}" if name == "none" else name
 
 
 def restarted() -> bool:
-    """Whether `torchrun` started this process again after one of the processes had failed."""
+    """Whether `torchrun` restarted this process after a failure."""
     return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
 
 
 def leave() -> None:
-    """The opposite of `join`, which all do together.
+    """Leaves the group. All processes must call it together.
 
-    Who does not leave, or leaves while others still talk, may abort when the interpreter ends: the group has threads. They
-    end with the group, which nothing else may hold.
+    The group has threads. A process that does not leave, or leaves during communication, may abort at its end. The threads
+    end with the group, so nothing else may hold a reference to it.
     """
     if dist.is_initialized():
         dist.barrier()
@@ -92,7 +92,7 @@ def leave() -> None:
 
 
 def from_leader(value: int, device: str) -> int:
-    """The first process's value, for all of them."""
+    """The first process's value, on all processes."""
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return value
     told = torch.tensor(value, device=device)
@@ -101,7 +101,7 @@ def from_leader(value: int, device: str) -> int:
 
 
 def anyone(value: bool, device: str) -> bool:
-    """Whether it is so in any of the processes."""
+    """Whether `value` is true in any process."""
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return value
     counted = torch.tensor(int(value), device=device)
@@ -110,7 +110,7 @@ def anyone(value: bool, device: str) -> bool:
 
 
 def average(tensors: Sequence[Tensor]) -> None:
-    """Replaces each tensor by its mean over all processes, in one message of all of them laid end to end."""
+    """Replaces each tensor by its mean over all processes, in one flat message."""
     if not dist.is_initialized() or dist.get_world_size() == 1 or not tensors:
         return
     flat = torch.cat([t.reshape(-1) for t in tensors])

@@ -1,4 +1,4 @@
-"""Distributions over whole examples and codes: everything after the batch dimension is one event."""
+"""Distributions over whole examples and codes: all dimensions after the batch are one event."""
 
 import math
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from torch.nn import functional as F
 from ganvas.machine import rng
 
 LOG_VARIANCE_BOUNDS = (-20.0, 10.0)
-"""Beyond these a variance or its inverse leaves float16's, and soon float32's, range."""
+"""Bounds of the log variance: beyond them a variance or its inverse overflows in float16, and soon in float32."""
 
 
 Size = torch.Size | list[int] | tuple[int, ...]
 
 
 class Unchecked(Distribution):
-    """A distribution whose arguments are not checked at each construction, which would cost a pass over them."""
+    """A distribution without argument checks at construction, which would need a pass over the arguments."""
 
     arg_constraints = MappingProxyType({})  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
 
@@ -30,7 +30,7 @@ class Unchecked(Distribution):
 class DiagonalNormal(Unchecked):
     """N(loc, diag exp(log_variance)). loc: (*batch, *event); log_variance: broadcastable to it.
 
-    event_dim: how many trailing dimensions make one event; the log density sums over them. In nats.
+    event_dim: number of trailing dimensions of one event; the log density sums over them. In nats.
     """
 
     has_rsample = True
@@ -39,7 +39,7 @@ class DiagonalNormal(Unchecked):
         self.loc = loc
         self.log_variance = F.hardtanh(
             log_variance, *LOG_VARIANCE_BOUNDS
-        )  # clamp, whose slope takes one pass instead of five
+        )  # clamp: its gradient takes one pass instead of five
         batch_dim = 1 if event_dim is None else loc.dim() - event_dim
         super().__init__(loc.shape[:batch_dim], loc.shape[batch_dim:])
 
@@ -73,7 +73,7 @@ class DiagonalNormal(Unchecked):
 
 
 class Certain(Unchecked):
-    """One value an example, with probability 1: the posterior of an encoder that is sure of its code. value: (N, ...)."""
+    """One value per example with probability 1: the posterior of a deterministic encoder. value: (N, ...)."""
 
     has_rsample = True
 
@@ -93,7 +93,7 @@ class Certain(Unchecked):
         return self.value.expand(*sample_shape, *self.value.shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log of the probability, not of a density: 0 for the value itself, −∞ for any other."""
+        """The log probability (not a density): 0 for the value itself, −∞ for any other."""
         same = (value == self.value).flatten(value.dim() - len(self.event_shape)).all(-1)
         return torch.where(same, 0.0, -torch.inf)
 
@@ -109,8 +109,8 @@ def _kl_diagonal_normal(q: DiagonalNormal, p: DiagonalNormal) -> Tensor:  # pyri
 class BernoulliImage(Unchecked):
     """Pixels that are −1 or 1, independent. logits: (N, C, H, W), of a pixel being 1.
 
-    Grey values between −1 and 1 are taken for probabilities, so that −log p is the binary cross-entropy of common VAE
-    programs: exact on binarised images, on grey ones the usual surrogate (not a density). In nats.
+    Grey values between −1 and 1 count as probabilities, so −log p is the binary cross-entropy of common VAE programs. It is
+    exact for binarised images, and for grey ones the usual surrogate (not a density). In nats.
     """
 
     def __init__(self, logits: Tensor) -> None:
@@ -131,7 +131,7 @@ class BernoulliImage(Unchecked):
 
 
 class DiscretizedLogistic(Unchecked):
-    """Pixels of 256 levels under a logistic integrated over each level's bin. Kingma et al. 2016, eq. 11.
+    """Pixels of 256 levels with a logistic, integrated over each level's bin. Kingma et al. 2016, eq. 11.
 
     loc, log_scale: (N, C, H, W) in units of [−1, 1]; the first and the last bin take the tails. In nats.
     """
@@ -163,7 +163,7 @@ class DiscretizedLogistic(Unchecked):
 
 
 class CategoricalImage(Unchecked):
-    """Pixels of 256 levels, each level with a probability of its own. logits: (N, 256, C, H, W). In nats."""
+    """Pixels of 256 levels, each level with its own probability. logits: (N, 256, C, H, W). In nats."""
 
     def __init__(self, logits: Tensor) -> None:
         self.logits = F.log_softmax(logits, dim=1)
@@ -188,7 +188,7 @@ def _sum_event(density: Tensor, event_shape: torch.Size) -> Tensor:
 
 
 def _noise(draw: Callable[..., Tensor], sample_shape: Size, like: Tensor) -> Tensor:
-    """Noise (*sample_shape, *like.shape), drawn with the batch first: that dimension is what processes share out."""
+    """Noise (*sample_shape, *like.shape), drawn with the batch first, because processes divide that dimension."""
     num = len(sample_shape)
     if num == 0 or like.dim() < 2:
         return draw(*sample_shape, *like.shape, like=like)

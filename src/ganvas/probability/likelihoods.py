@@ -1,7 +1,7 @@
-"""p(x|z) heads: from what a decoder's last layer says to a distribution over examples.
+"""Likelihood heads p(x|z): from a decoder's last layer to a distribution over examples.
 
 Each takes features (N, num_parameters · C, H, W), or (N, num_parameters · D) for points, and returns a distribution
-whose events are examples (C, H, W) or (D,). To change a model's likelihood is to hand it another object.
+whose events are examples (C, H, W) or (D,). Another object changes a model's likelihood.
 """
 
 from typing import Protocol
@@ -15,7 +15,7 @@ from ganvas.probability.distributions import BernoulliImage, CategoricalImage, D
 
 
 class Likelihood(Protocol):
-    """What a decoder needs to know of a likelihood head."""
+    """The interface of a likelihood head."""
 
     num_parameters: int
 
@@ -23,7 +23,7 @@ class Likelihood(Protocol):
 
 
 class Bernoulli(nn.Module):
-    """Pixels are on or off; exact for binarised images, the usual cross-entropy for grey ones."""
+    """Bernoulli pixels: exact for binarised images, the usual cross-entropy for grey ones."""
 
     num_parameters = 1
 
@@ -48,8 +48,7 @@ class Gaussian(nn.Module):
 class SharedScaleGaussian(nn.Module):
     """N(mean, scale²) with one learned scale for all pixels: the σ-VAE. Rybkin et al. 2021, section 4.1.
 
-    The log variance is 30 times its parameter: one number that should follow the mean error would crawl at a rate that is
-    right for weights.
+    The log variance is 30 times its parameter: with a learning rate for weights, a single number would change too slowly.
     """
 
     num_parameters = 1
@@ -73,7 +72,7 @@ class PixelScaleGaussian(nn.Module):
 
 
 class Logistic(nn.Module):
-    """256 levels under a discretised logistic with a mean and a scale for each pixel. Kingma et al. 2016."""
+    """256 levels with a discretised logistic: a mean and a scale for each pixel. Kingma et al. 2016."""
 
     num_parameters = 2
 
@@ -83,7 +82,7 @@ class Logistic(nn.Module):
 
 
 class Categorical(nn.Module):
-    """256 levels, each with a probability of its own."""
+    """256 levels, each with its own probability."""
 
     num_parameters = 256
 
@@ -92,4 +91,4 @@ class Categorical(nn.Module):
 
 
 MIN_LOG_VARIANCE = -9.7
-"""A learned scale below 1/128, the distance of two grey levels, would be rewarded without bound for constant pixels."""
+"""The minimum learned scale: below 1/128, the distance of two grey levels, constant pixels give unbounded likelihood."""

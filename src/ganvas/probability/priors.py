@@ -1,4 +1,4 @@
-"""p(z): modules that return a distribution over codes."""
+"""Priors p(z): modules that return a distribution over codes."""
 
 from collections.abc import Sequence
 
@@ -60,10 +60,10 @@ class UniformCube(Unchecked):
 
 
 def truncated(z: Tensor, prior: Distribution, psi: float) -> Tensor:
-    """z̄ + ψ (z − z̄): codes z (N, L), drawn from `prior`, drawn on to its mean z̄. ψ from 0 (the mean itself) to 1 (z).
+    """z̄ + ψ (z − z̄): moves codes z (N, L) of `prior` towards its mean z̄. ψ from 0 (the mean itself) to 1 (z).
 
-    What is lost in variety is gained in quality, as near the mean codes are common in training.
-    Raises GanvasError for other ψ, and for a prior that is not one lump around its mean.
+    Samples have less variety but more quality, because codes near the mean are common in training.
+    Raises GanvasError for other ψ, and for a prior that is not unimodal around its mean.
 
     References:
         Karras et al. 2019, "A Style-Based Generator Architecture", appendix B, for codes of another space (w),
@@ -73,17 +73,17 @@ def truncated(z: Tensor, prior: Distribution, psi: float) -> Tensor:
         raise GanvasError(f"A truncation of {psi} is not possible.", "Use 0 (the mean) to 1 (none), such as 0.7.")
     if not isinstance(prior, DiagonalNormal | UniformCube):
         raise GanvasError(
-            "Truncation draws codes on to their mean, and with this model's prior there is nothing there: it has several"
-            " components, or codes that name classes or entries of a codebook.",
-            "It is for priors that are normal or uniform, as most recipes' are.",
+            "Truncation moves codes towards their mean, which this model's prior does not support: it has several"
+            " components, or its codes are classes or entries of a codebook.",
+            "It works with normal or uniform priors, which most recipes have.",
         )
     return torch.lerp(prior.mean.to(z), z, psi)
 
 
 class Mixture(nn.Module):
-    """Σ_k w_k N(m_k, diag s_k²) over codes (L,), all of it learned with the model.
+    """Σ_k w_k N(m_k, diag s_k²) over codes (L,), learned with the model.
 
-    It begins next to N(0, I): components that lie apart would draw apart dimensions of the code that carry nothing.
+    It starts close to N(0, I): distant components would also separate unused dimensions of the code.
 
     References: Tomczak & Welling 2018, section 2, "MoG prior", https://arxiv.org/abs/1705.07120
     """
@@ -102,8 +102,8 @@ class Mixture(nn.Module):
 class VampPrior(nn.Module):
     """1/K Σ_k q(z|u_k): the encoder's own posteriors of K learned pseudo-inputs u_k.
 
-    encoder: (x, y) to q(z|x), the model's own: both move it. It must not normalise over the batch.
-    start: (K, *shape), what the pseudo-inputs begin as, in [-1, 1] for images, which they never leave.
+    encoder: (x, y) to q(z|x), shared with the model. It must not normalise over the batch.
+    start: (K, *shape), initial pseudo-inputs; for images they stay in [-1, 1].
 
     References: Tomczak & Welling 2018, "VAE with a VampPrior", eq. 9, https://arxiv.org/abs/1705.07120
     """
@@ -114,7 +114,7 @@ class VampPrior(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.bounded = start.dim() == 4
-        # tanh has no slope at black and white themselves.
+        # the gradient of tanh vanishes at black and white.
         self.pseudo_inputs = nn.Parameter(torch.atanh(start.clamp(-0.99, 0.99)) if self.bounded else start.clone())
         self.register_buffer("logits", torch.zeros(len(start)), persistent=False)
 
@@ -144,7 +144,7 @@ class NormalMixture(Unchecked):
         with torch.no_grad():
             share = self.log_weights.exp().cumsum(0)
             uniform = rng.rand(*sample_shape, like=share)
-            k = torch.searchsorted(share, uniform).clamp_max(len(share) - 1)  # the sum of weights rounds to 1 − ε
+            k = torch.searchsorted(share, uniform).clamp_max(len(share) - 1)  # the sum of weights may round to 1 − ε
             noise = rng.randn(*sample_shape, *self.event_shape, like=self.components.mean)
             return self.components.mean[k] + self.components.stddev[k] * noise
 

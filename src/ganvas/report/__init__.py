@@ -1,4 +1,4 @@
-"""Pages that open without a network: of a run, what was trained and how it went; of several, how they compare."""
+"""HTML pages that open offline: a report of one run, and comparisons of several."""
 
 from ganvas.report.build import write_report
 from ganvas.report.comparison import render_comparison

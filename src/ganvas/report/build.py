@@ -1,4 +1,4 @@
-"""Put the page together: what the reader found, in words, pictures and charts."""
+"""Builds the report page from what the reader found: text, pictures and charts."""
 
 import base64
 import hashlib
@@ -25,14 +25,14 @@ SPLITS = {"train": "train", "held_out": "held out"}
 CHANNELS = {1: "grey", 3: "colour", 4: "colour-and-transparency"}
 
 MAX_ITEMS = 12
-"""Of a longer list in the settings, this many are shown."""
+"""The maximum number of list items shown in the settings."""
 
 
 def write_report(run_directory: Path) -> Path:
-    """Write report.html into a run directory, from its files alone, and return its path.
+    """Writes report.html into a run directory, from its files only, and returns its path.
 
-    The page is one file and opens without a network. A run may be unfinished: what is missing is left out, and said.
-    Raises GanvasError when the directory is not a run.
+    The page is one file and opens offline. The run may be unfinished: the page skips and names what is missing.
+    Raises GanvasError if the directory is not a run.
     """
     page = render(read_run(run_directory))
     return atomically(
@@ -77,7 +77,7 @@ def render(run: Run) -> str:
 
 
 def _stages(pictures: list[Picture]) -> list[Picture]:
-    """The first, the middle and the last."""
+    """The first, the middle and the last item."""
     last = len(pictures) - 1
     return [pictures[i] for i in sorted({0, last // 2, last})] if pictures else []
 
@@ -87,14 +87,14 @@ def data_uri(picture: Picture) -> str:
 
 
 def _hash(script: str) -> str:
-    """What the content security policy knows the page's own script by; no other will run."""
+    """The hash of the page's script for the content security policy, which blocks all other scripts."""
     code = script.split("<script>", 1)[1].split("</script>", 1)[0]
     return base64.b64encode(hashlib.sha256(code.encode()).digest()).decode("ascii")
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a run is. kind: "finished", "stopped" or "unfinished", for the colour."""
+    """A run's state. kind: "finished", "stopped" or "unfinished", for the colour."""
 
     kind: str
     words: str
@@ -108,7 +108,7 @@ def status(run: Run) -> Status:
         return Status("finished", "finished")
     if last and last.name not in ("resumed", "started"):
         return Status("stopped", glossary.words(last.name) + share)
-    return Status("unfinished", "in progress, or interrupted," + share)
+    return Status("unfinished", "in training, or interrupted," + share)
 
 
 def has_encoder(run: Run) -> bool:
@@ -117,7 +117,7 @@ def has_encoder(run: Run) -> bool:
 
 @dataclass(frozen=True)
 class Facts:
-    """The run in words. Empty where nothing is known."""
+    """The run in words; empty if nothing is known."""
 
     data: str
     players: str
@@ -169,7 +169,7 @@ class TermChart:
 
 @dataclass(frozen=True)
 class Ailment:
-    """An illness that was found. ended: images at which it was no longer seen; None while it lasts."""
+    """A problem that was found. ended: images at which it was gone; None while it lasts."""
 
     finding: Finding
     ended: int | None
@@ -177,7 +177,7 @@ class Ailment:
 
 
 def ailments(run: Run) -> list[Ailment]:
-    """What ails the run, and then what did so on its way, with the curves that show it."""
+    """The run's problems now, then its earlier problems, with the curves that show them."""
     health = run.health
     lasting: list[tuple[Finding, int | None]] = [(finding, None) for finding in health.findings]
     found = [*lasting, *((healed.finding, healed.images) for healed in health.healed)]
@@ -185,7 +185,7 @@ def ailments(run: Run) -> list[Ailment]:
 
 
 def evidence(run: Run, finding: Finding, ended: int | None) -> list[TermChart]:
-    """A chart for each curve that shows a finding, with a mark where it began, and where it ended."""
+    """A chart for each curve that shows a finding, with marks at its start and end."""
     ends = [] if ended is None else [(ended, "healed")]
     charts: list[TermChart] = []
     for name in finding.curves:
@@ -199,7 +199,7 @@ def evidence(run: Run, finding: Finding, ended: int | None) -> list[TermChart]:
 
 @dataclass(frozen=True)
 class PlayerCharts:
-    """One player's terms; hidden: terms of which no finite value is known."""
+    """One player's terms; hidden: terms without any finite value."""
 
     name: str
     meaning: str
@@ -208,7 +208,7 @@ class PlayerCharts:
 
 
 def player_charts(history: History) -> list[PlayerCharts]:
-    """A chart for each term of each player, and for their sum where there are several."""
+    """A chart for each term of each player, and for the sum if there are several."""
     players: list[PlayerCharts] = []
     for player, terms in history.terms.items():
         shown, hidden = list[TermChart](), list[str]()
@@ -229,7 +229,7 @@ def _train_first(item: tuple[str, Points]) -> tuple[bool, str]:
 
 
 def _sum_of(terms: Mapping[str, Mapping[str, Points]]) -> dict[str, dict[str, Points]]:
-    """What the player descends, at the moments for which all its terms are known."""
+    """The sum of the player's terms, at the points where all terms are known."""
     if len(terms) < 2:
         return {}
     sums: dict[str, Points] = {}
@@ -255,7 +255,7 @@ class Measure:
 
 
 def measures(history: History) -> list[Measure]:
-    """What was measured of the model: a chart where it was measured more than once."""
+    """Measures of the model, with a chart if measured more than once."""
     found: list[Measure] = []
     for name, points in history.metrics.items():
         words, meaning = glossary.metric_name(name), glossary.metric(name)
@@ -265,23 +265,25 @@ def measures(history: History) -> list[Measure]:
 
 
 def _not_finite(history: History) -> list[str]:
-    """Where a value first was not a number: the usual first sign of training that broke down."""
+    """Notes about NaN and infinity: often the first sign of a failed training."""
     notes: list[str] = []
     if history.skipped_steps:
-        notes.append(f"{count(history.skipped_steps)} steps were not taken, because a term or gradient was not finite.")
+        notes.append(
+            f"{count(history.skipped_steps)} steps were skipped because of NaN or infinity in a term or gradient."
+        )
     for player, terms in history.terms.items():
         for term, splits in terms.items():
             bad = [images for points in splits.values() for images, value in points if not math.isfinite(value)]
             if bad:
                 notes.append(
                     f"{glossary.words(player)}, {glossary.words(term)}: {len(bad)} value{'s' * (len(bad) > 1)} "
-                    f"not finite, the first after {count(min(bad))} images. Charts leave a gap there."
+                    f"NaN or infinite, the first after {count(min(bad))} images. Charts have a gap there."
                 )
     return notes
 
 
 def settings(run: Run) -> dict[str, list[tuple[str, str]]]:
-    """Tables of names and values: everything needed to understand the run or to repeat it."""
+    """Tables of names and values: everything needed to understand or repeat the run."""
     recipe = run.recipe
     chosen = {"recipe": recipe.name} | ({"file": recipe.file} if recipe.file else {})
     data = {"source": recipe.source, **recipe.data_options, **recipe.data_info}
@@ -293,7 +295,7 @@ def settings(run: Run) -> dict[str, list[tuple[str, str]]]:
 
 
 def rows(entries: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Names and values as words; an entry that is itself a table becomes a row for each of its entries."""
+    """Names and values as text; a nested table becomes one row per entry."""
     found: list[tuple[str, str]] = []
     for name, value in entries.items():
         words = glossary.words(name)

@@ -1,4 +1,4 @@
-"""The geometry of a line chart; chart.html draws it, in the colours of the page."""
+"""The geometry of a line chart. chart.html draws it in the page's colours."""
 
 import math
 import statistics
@@ -13,7 +13,7 @@ WIDTH, HEIGHT = 360, 212
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 16, 40
 
 MAX_POINTS = 240
-"""Points a line is drawn with; of more, the mean of each group is drawn, over a band from its least to its greatest."""
+"""The maximum number of points of a line. More are grouped: mean of a group, over a band from minimum to maximum."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line, as SVG path data. colour: which of the page's line colours. last: its newest value, in words."""
+    """One line, as SVG path data. colour: index of the page's line colours. last: its newest value, as text."""
 
     name: str
     colour: int
@@ -42,7 +42,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart to be drawn, in units of its own WIDTH x HEIGHT. readout: what the pointer is told, as JSON."""
+    """A chart, in units of WIDTH x HEIGHT. readout: values for the pointer, as JSON."""
 
     title: str
     unit: str
@@ -63,7 +63,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to places. low, high: the values at the places start, end."""
+    """A scale from values to positions. low, high: the values at the positions start, end."""
 
     low: float
     high: float
@@ -80,7 +80,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class _Group:
-    """Neighbouring points, drawn as one."""
+    """Neighbouring points, drawn as one point."""
 
     x: float
     y: float
@@ -91,10 +91,10 @@ class _Group:
 def line_chart(
     title: str, lines: Mapping[str, Points], unit: str = "", marks: Sequence[tuple[float, str]] = (), until: float = 0
 ) -> Chart | None:
-    """A chart of lines over images seen; None when no line has a finite value.
+    """A chart of lines over images seen; None if no line has a finite value.
 
-    lines: name -> (images, value); a value that is not finite leaves a gap. marks: (images, what happened there).
-    The value axis is logarithmic where all is positive and a linear one would flatten the most of it.
+    lines: name -> (images, value); NaN or infinity leaves a gap. marks: (images, label).
+    The value axis is logarithmic if all values are positive and a linear axis would flatten most of them.
     """
     lines = {name: [(x, _drawable(y)) for x, y in points] for name, points in lines.items()}
     finite = {name: [(x, y) for x, y in points if math.isfinite(y)] for name, points in lines.items()}
@@ -127,14 +127,14 @@ def line_chart(
 
 
 def _drawable(value: float) -> float:
-    """Sums, ratios and logarithms of what is drawn must stay within floating point, whatever a file says."""
+    """Limits of drawn values: their sums, ratios and logarithms must stay finite for any file."""
     if abs(value) < 1e-30:
         return 0.0
     return value if abs(value) < 1e30 else math.nan
 
 
 def wants_logarithm(values: Sequence[float]) -> bool:
-    """Whether the finite `values` span so much that a linear axis would flatten most of them."""
+    """Whether the range of the finite `values` is so large that a linear axis would flatten most of them."""
     least, most = min(values), max(values)
     if least <= 0:
         return False
@@ -142,7 +142,7 @@ def wants_logarithm(values: Sequence[float]) -> bool:
 
 
 def thin(points: Points, at_most: int = MAX_POINTS) -> list[_Group]:
-    """Points in groups of neighbours; a group's value is the mean of what is finite in it, NaN when nothing is."""
+    """Points in groups of neighbours. A group's value is the mean of its finite values, or NaN."""
     size = math.ceil(len(points) / at_most)
     groups: list[_Group] = []
     for start in range(0, len(points), size):
@@ -166,7 +166,7 @@ def nice_ticks(low: float, high: float, about: int) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten within [low, high], with the 2 and 5 between them where there is room, and every k-th otherwise."""
+    """Powers of ten within [low, high], with 2 and 5 between them if there is room, else every k-th power."""
     room = 1e-3
     exponents = range(math.ceil(math.log10(low) - room), math.floor(math.log10(high) + room) + 1)
     if len(exponents) > 2:
@@ -177,7 +177,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def _scale(low: float, high: float, start: float, end: float, logarithmic: bool = False) -> Scale:
-    if high <= low:  # one value only: give it a surrounding
+    if high <= low:  # one value only: add a margin
         room = abs(low) * 0.1 or 1.0
         low, high = (low / 1.5, low * 1.5) if logarithmic else (low - room, high + room)
     return Scale(low, high, start, end, logarithmic)
@@ -210,7 +210,7 @@ def _curve(name: str, colour: int, line: Sequence[_Group], x: Scale, y: Scale, l
 
 
 def _unbroken(line: Sequence[_Group]) -> list[list[_Group]]:
-    """The stretches of a line between its gaps."""
+    """The parts of a line between its gaps."""
     runs: list[list[_Group]] = [[]]
     for group in line:
         if math.isfinite(group.y):

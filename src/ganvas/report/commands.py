@@ -1,4 +1,4 @@
-"""Commands that a reader may copy from the page, quoted so that a stranger's run cannot smuggle another one in."""
+"""Commands to copy from the page, quoted so that a hostile run cannot insert another command."""
 
 import shlex
 from collections.abc import Mapping
@@ -16,40 +16,40 @@ class Command:
 
 
 def train_again(recipe: Recipe) -> Command:
-    """The command that was recorded; where none was, one put together from the settings."""
+    """The recorded command, or one built from the settings."""
     try:
         recorded = shlex.split(recipe.command)
     except ValueError:
         recorded = []
     if recorded[:2] == ["ganvas", "train"]:
-        return Command("Train it again, as it was (give another --out to keep this run)", shlex.join(recorded))
+        return Command("Train it again with the same options (another --out keeps this run)", shlex.join(recorded))
     options = recipe.data_options | recipe.training | recipe.arguments
     line = ["ganvas", "train", recipe.file or recipe.name, "--data", recipe.source, *_flags(options)]
-    return Command("Train it again (put together from the settings; no command was recorded)", shlex.join(line))
+    return Command("Train it again (built from the settings; no command was recorded)", shlex.join(line))
 
 
 def go_on(recipe: Recipe, directory: Path, has_encoder: bool, finished: bool) -> list[Command]:
-    """What can be done with the run next."""
+    """Commands for the next steps with the run."""
     run = _nearest(directory)
-    # A run that was made from a file is opened only when the user names that file.
+    # A run made from a file opens only if the user names that file.
     named = ["--file", recipe.file] if recipe.file else []
     commands: list[tuple[str, list[str]]] = []
     if not finished:
         file = [recipe.file] if recipe.file else []
-        commands.append(("Go on training from where it stopped", ["train", *file, "--resume", run]))
+        commands.append(("Continue training", ["train", *file, "--resume", run]))
     commands.append(("64 new samples", ["sample", run, "--num", "64", "--out", "grid.png", *named]))
     if has_encoder:
         data = ["--data", recipe.source]
         copies = ["reconstruct", run, *data, "--num", "16", "--out", "reconstructions.png", *named]
         commands.append(("Originals beside reconstructions", copies))
-        commands.append(("The codes of the data", ["encode", run, *data, "--out", "codes.npz", *named]))
-    commands.append(("A walk between two codes", ["interpolate", run, "--out", "walk.gif", *named]))
+        commands.append(("Compute codes of the data", ["encode", run, *data, "--out", "codes.npz", *named]))
+    commands.append(("Draw a walk between two codes", ["interpolate", run, "--out", "walk.gif", *named]))
     commands.append(("This page again", ["report", run]))
     return [Command(purpose, shlex.join(["ganvas", *line])) for purpose, line in commands]
 
 
 def _flags(options: Mapping[str, object]) -> list[str]:
-    """--name value for every option that is a scalar or a list of them; None stands for a default and needs no flag."""
+    """--name value for every option that is a scalar or a list of scalars. None is a default and needs no flag."""
     line: list[str] = []
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
@@ -63,6 +63,6 @@ def _flags(options: Mapping[str, object]) -> list[str]:
 
 
 def _nearest(directory: Path) -> str:
-    """The run as seen from here, which is shorter and tells a reader nothing about whose machine this was."""
+    """The run's path relative to here: shorter, and without details of this machine."""
     here, there = Path.cwd(), directory.resolve()
     return there.relative_to(here).as_posix() if there.is_relative_to(here) else str(directory)

@@ -1,4 +1,4 @@
-"""The page on which runs stand side by side: scores, bars, pictures, cost; in one file that opens without a network."""
+"""The page that compares runs: scores, bars, pictures and cost, in one file that opens offline."""
 
 import base64
 import math
@@ -16,9 +16,9 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took. None: not recorded, or not to be had.
+    """The cost of a run. None: not recorded, or not available.
 
-    multiply_adds: for one generated example. peak_memory: bytes, of the training process. machine: where it was trained.
+    multiply_adds: for one generated example. peak_memory: bytes, of the training process. machine: that trained it.
     """
 
     images: int
@@ -33,9 +33,9 @@ class Cost:
 class Column:
     """A run.
 
-    samples: a PNG. copies: a PNG strip of the shared held-out examples, reconstructed, or why there is none.
-    neighbours: a PNG of the samples closest to training data, each above its nearest training example; None where that
-    was not measured.
+    samples: a PNG. copies: a PNG strip of reconstructed held-out examples, or why there is none.
+    neighbours: a PNG of the samples closest to training data, each above its nearest training example; None if
+    not measured.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run's score. value: None where there is none, and `reason` says why."""
+    """One run's score. value: None without a score; `reason` then says why."""
 
     value: float | None = None
     error: float | None = None
@@ -62,9 +62,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A score of all runs that were measured under one card, which `protocol` puts into words.
+    """A score of all runs measured under one card; `protocol` describes the card.
 
-    cells: one a run. floor: of real data in place of samples. best: numbers of the runs that are ahead; of one run, none is.
+    cells: one per run. floor: of real data in place of samples. best: indices of the best runs; empty for one run.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs side by side. originals: the PNG strip that `Column.copies` reconstructs; None where none can be drawn."""
+    """Compared runs. originals: the PNG strip that `Column.copies` reconstructs, or None."""
 
     data: str
     columns: tuple[Column, ...]
@@ -88,7 +88,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Bar:
-    """A run's bar, in per cent of its track; `whisker`: from where to how far its error reaches."""
+    """A run's bar, in per cent of its track; `whisker`: start and end of its error."""
 
     name: str
     colour: int
@@ -101,7 +101,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Bars:
-    """One score's bars. floor: where that of real data stands, in per cent; None where there is none."""
+    """One score's bars. floor: position of real data, in per cent, or None."""
 
     name: str
     better: str
@@ -163,13 +163,13 @@ def bars(line: Line, columns: tuple[Column, ...]) -> Bars:
 
 
 def costs(columns: tuple[Column, ...]) -> list[tuple[str, list[str]]]:
-    """Rows of what each run took, in words."""
+    """Rows with the cost of each run, as text."""
     all_costs = [column.cost for column in columns]
     rows: list[tuple[str, list[str]]] = [
         ("images seen", [count(cost.images) for cost in all_costs]),
         ("training took", [duration(cost.seconds) if cost.seconds else "—" for cost in all_costs]),
         ("parameters", [count(cost.parameters) for cost in all_costs]),
-        ("multiply-adds an example drawn", ["—" if c.multiply_adds is None else count(c.multiply_adds) for c in all_costs]),
+        ("multiply-adds per sample", ["—" if c.multiply_adds is None else count(c.multiply_adds) for c in all_costs]),
         ("peak memory of training", ["—" if c.peak_memory is None else memory(c.peak_memory) for c in all_costs]),
         ("trained on", [cost.machine or "—" for cost in all_costs]),
     ]  # fmt: skip
@@ -182,11 +182,11 @@ def memory(size: int) -> str:
 
 
 def footnotes(lines: tuple[Line, ...]) -> dict[str, int]:
-    """The reasons for empty cells, numbered in the order in which they come."""
+    """The reasons for empty cells, numbered in order of appearance."""
     reasons = dict.fromkeys(cell.reason for line in lines for cell in line.cells if cell.reason)
     return {reason: number for number, reason in enumerate(reasons, 1)}
 
 
 def png(picture: bytes) -> str:
-    """A picture as a data address."""
+    """A picture as a data URL."""
     return f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}"

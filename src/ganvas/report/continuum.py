@@ -1,4 +1,4 @@
-"""The page of a continuum: the perception–distortion plane, what each weight draws, and the numbers."""
+"""The page of a continuum: the perception–distortion plane, pictures of each weight, and the numbers."""
 
 import base64
 import statistics
@@ -16,21 +16,21 @@ from ganvas.report.figures import count, plain, short
 HERE = Path(__file__).parent
 
 LABEL_WIDTH, LABEL_HEIGHT = 7.2, 14
-"""Of a letter and of a line of a label, in the units of a plane."""
+"""Sizes of a letter and of a line of a label, in units of a plane."""
 
 CHARTS = {
     "mse": (
         "Paid: distortion",
         "Mean squared error of held-out reconstructions, in units of [−1, 1]. Lower is better.",
     ),
-    "fid": ("Bought: sample quality", "Fréchet distance of samples and held-out data in features. Lower is better."),
-    "kid": ("Bought: sample quality", "Kernel distance of samples and held-out data in features. Lower is better."),
+    "fid": ("Gain: sample quality", "Fréchet distance of samples and held-out data in features. Lower is better."),
+    "kid": ("Gain: sample quality", "Kernel distance of samples and held-out data in features. Lower is better."),
     "coverage": ("Coverage", "Share of held-out examples with a sample among their neighbours. Higher is better."),
 }
-"""The scores that are drawn over the weight: title and meaning."""
+"""The scores drawn over the weight: title and meaning."""
 
 QUALITY = ("fid", "kid")
-"""How far samples are from the data: by the first of these that all points have."""
+"""Distances of samples from the data. The first one that all points have is used."""
 
 COLUMNS = {
     "mse": "mean squared error",
@@ -58,9 +58,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What the page shows. wanted: points in all. floor: scores of real data in place of samples. settings: names, values.
+    """The content of the page. wanted: total number of points. floor: scores of real data. settings: names, values.
 
-    originals: a PNG file of the held-out examples that the points' strips reconstruct.
+    originals: a PNG file of held-out examples, which the points' strips reconstruct.
     """
 
     source: str
@@ -75,7 +75,7 @@ class Sweep:
 
 
 def write_continuum(directory: Path, sweep: Sweep) -> Path:
-    """Writes index.html, one file that opens without a network, and returns its path."""
+    """Writes index.html, one file that opens offline, and returns its path."""
     return atomically(
         directory / "index.html", lambda part: part.write_text(render(sweep), encoding="utf-8", errors="replace")
     )
@@ -117,14 +117,14 @@ def quality_of(points: Sequence[Point]) -> str:
 
 
 def by_weight(points: Sequence[Point]) -> dict[float, list[Point]]:
-    """The points of each weight, weights and seeds in order."""
+    """The points of each weight, sorted by weight and seed."""
     ordered = sorted(points, key=lambda point: (point.weight, point.seed))
     weights = dict.fromkeys(point.weight for point in ordered)
     return {weight: [point for point in ordered if point.weight == weight] for weight in weights}
 
 
 def spread(points: Sequence[Point], name: str) -> str:
-    """A score's mean over seeds, and how far from it they lie."""
+    """A score's mean over seeds, and its standard deviation."""
     values = [point.scores[name] for point in points]
     mean = statistics.fmean(values)
     return plain(mean, 3) if len(values) == 1 else f"{plain(mean, 3)} ± {plain(statistics.stdev(values), 2)}"
@@ -132,7 +132,7 @@ def spread(points: Sequence[Point], name: str) -> str:
 
 @dataclass(frozen=True)
 class Spot:
-    """A place in a plane. share: the weight, for the colour. label: beside it, at (label_x, label_y); about: on pointing."""
+    """A dot in a plane. share: the weight, for the colour. label: at (label_x, label_y). about: tooltip."""
 
     x: float
     y: float
@@ -146,7 +146,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Plane:
-    """A chart of points, in units of its own width x height. seeds: one a model; means: one a weight, joined by `path`."""
+    """A chart of points, in units of width x height. seeds: one per model. means: one per weight, joined by `path`."""
 
     title: str
     x_label: str
@@ -166,11 +166,11 @@ class Plane:
 
 
 Places = Mapping[float, Sequence[tuple[float, float, str]]]
-"""For each weight, its models: x, y, and what they are called."""
+"""For each weight, its models: x, y and name."""
 
 
 def trade(weights: Mapping[float, Sequence[Point]], quality: str, floor: Mapping[str, float]) -> Plane:
-    """The plane: what reconstructions lose to the right, what samples lack upwards; the lower left is the aim."""
+    """The plane: distortion on the x axis, distance of samples on the y axis; the lower left is best."""
     places = {w: [(p.scores["mse"], p.scores[quality], said(p)) for p in points] for w, points in weights.items()}
     return plane(
         "Distortion and sample quality", "→ distortion: mean squared error", f"↑ samples: {COLUMNS[quality]}", places,
@@ -197,7 +197,7 @@ def plane(
     size: tuple[int, int],
     labelled: bool,
 ) -> Plane:
-    """Points and the line through their means. floor: a y that real data reaches, drawn where there is one."""
+    """Points and the line through their means. floor: the y of real data, drawn if there is one."""
     width, height = size
     left, right, top, bottom = 52, width - 14, 14, height - 40
     found = [place for some in places.values() for place in some]
@@ -220,7 +220,7 @@ def plane(
 
 
 def scale(values: Sequence[float], start: float, end: float) -> Scale:
-    """From these values to places, with some room around them."""
+    """A scale from values to positions, with a margin."""
     low, high = min(values), max(values)
     if wants_logarithm(values):
         room = (high / low) ** 0.07
@@ -239,13 +239,13 @@ def ticks(axis: Scale) -> list[Tick]:
 
 
 def beside(means: Sequence[Spot], right: float) -> list[Spot]:
-    """The same spots with their weights written beside them, where that covers no spot and no other label if possible."""
+    """The spots with labels of their weights, placed without overlap if possible."""
     placed: list[tuple[float, float, float, float]] = [(s.x - 6, s.y - 6, s.x + 6, s.y + 6) for s in means]
     spots: list[Spot] = []
     for spot in means:
         label = {0.0: "0 (VAE)", 1.0: "1 (GAN)"}.get(spot.share, f"{spot.share:g}")
         length = LABEL_WIDTH * len(label)
-        # To the right above, right below, left above, left below, and farther out.
+        # Right above, right below, left above, left below, then farther away.
         choices = [
             (dx, dy, anchor)
             for far in (0, 14)
@@ -262,7 +262,7 @@ def beside(means: Sequence[Spot], right: float) -> list[Spot]:
 
 
 def box(x: float, y: float, length: float, anchor: str) -> tuple[float, float, float, float]:
-    """What a label covers: left, top, right, bottom."""
+    """The box of a label: left, top, right, bottom."""
     start = x if anchor == "start" else x - length
     return start, y - LABEL_HEIGHT, start + length, y
 

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers as text for readers."""
 
 import math
 
@@ -6,7 +6,7 @@ MINUS = "−"
 
 
 def plain(value: float, digits: int = 4) -> str:
-    """`digits` significant digits, without an exponent where that stays short: 93.12, 0.0013, −4.2e−07."""
+    """`digits` significant digits; an exponent only for very small or large numbers: 93.12, 0.0013, −4.2e−07."""
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else ("∞" if value > 0 else f"{MINUS}∞")
     if value == 0:
@@ -23,7 +23,7 @@ def plain(value: float, digits: int = 4) -> str:
 def short(value: float) -> str:
     """For an axis: 0, 500, 2.5k, 1M, 0.05."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        # Ten thousand and a thousand must not read 10k beside 1,000.
+        # Do not mix 10k with 1,000 on one axis.
         if abs(value) >= size:
             return plain(value / size, 4) + letter
     return plain(value, 3)

@@ -1,4 +1,4 @@
-"""What the files of a run directory say, however incomplete: a run may be unfinished, damaged or a stranger's."""
+"""Reads the files of a run directory, which may be unfinished, damaged or hostile."""
 
 import json
 import math
@@ -16,13 +16,13 @@ from ganvas.health.course import mapping, number
 from ganvas.machine.storage import read_list
 
 Points = list[tuple[float, float]]
-"""(images seen, value), in the order of images; a value that is not finite is a gap."""
+"""(images seen, value), sorted by images; NaN or infinity is a gap."""
 
 MAX_SNAPSHOTS = 24
-"""A page that embeds hundreds of pictures no longer opens quickly; this many are picked evenly, first and last kept."""
+"""The maximum number of pictures on a page, so that it opens quickly: evenly spaced, with first and last."""
 
 MAX_IMAGES = 1e15
-"""A clock beyond this is damage."""
+"""The largest valid number of images or steps; more means damage."""
 
 MAX_PICTURE_BYTES = 16 * 2**20
 
@@ -31,7 +31,7 @@ MEDIA_TYPES = {".png": "PNG", ".gif": "GIF"}
 
 @dataclass(frozen=True)
 class Recipe:
-    """recipe.json: what was asked for."""
+    """The content of recipe.json."""
 
     name: str = "unknown recipe"
     summary: str = ""
@@ -47,7 +47,7 @@ class Recipe:
 
     @property
     def images(self) -> int | None:
-        """How many images the run was to see, where that is known."""
+        """The planned number of images, or None."""
         wanted = number(self.training.get("images"))
         return int(wanted) if math.isfinite(wanted) else None
 
@@ -64,7 +64,7 @@ class History:
     """metrics.jsonl, sorted into curves.
 
     terms: player -> term -> split ("train", "held_out") -> points.
-    seconds: spent training, over all sessions of the run. skipped_steps: not taken, for a value was not finite.
+    seconds: training time, over all sessions of the run. skipped_steps: because of NaN or infinity.
     """
 
     terms: dict[str, dict[str, dict[str, Points]]] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class History:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the run. images: how many had been seen when it was drawn (None for one that is not a snapshot)."""
+    """A picture of the run. images: seen when it was drawn; None if it is not a snapshot."""
 
     data: bytes
     media_type: str
@@ -90,10 +90,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Run:
-    """Everything of a run directory that the page shows.
+    """The parts of a run directory that the page shows.
 
     scores: the entries of evaluation.json. neighbours: samples above their nearest training examples.
-    notes: what could not be read, for the reader to know.
+    notes: messages about unreadable parts.
     """
 
     directory: Path
@@ -112,13 +112,13 @@ class Run:
 
 
 def read_run(directory: Path) -> Run:
-    """Read a run directory. GanvasError when it is none; parts that are missing or damaged are empty, with a note."""
+    """Reads a run directory. Missing or damaged parts are empty, with a note. Raises GanvasError if it is not a run."""
     if not directory.is_dir():
-        raise GanvasError(f"There is no run directory {str(directory)!r}.", "Give the directory that --out named.")
+        raise GanvasError(f"There is no run directory {str(directory)!r}.", "Name the directory from --out.")
     if not any((directory / name).exists() for name in ("recipe.json", "metrics.jsonl")):
         raise GanvasError(
             f"{str(directory)!r} is not a run: it holds neither recipe.json nor metrics.jsonl.",
-            "Give the directory that `ganvas train --out` wrote.",
+            "Name the directory that `ganvas train --out` wrote.",
         )
     notes: list[str] = []
     networks = _object(directory, "networks.json", notes)
@@ -148,7 +148,7 @@ def text(value: object) -> str:
 
 
 def _inside(directory: Path, file: Path) -> bool:
-    """Whether a file is the run's own: a link in a stranger's run must not bring other files into the page."""
+    """Whether a file belongs to the run: a link in a hostile run must not add other files to the page."""
     return file.resolve().is_relative_to(directory.resolve())
 
 
@@ -162,19 +162,19 @@ def _object(directory: Path, name: str, notes: list[str]) -> dict[str, object]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        notes.append(f"{name} is damaged and was not read.")
+        notes.append(f"{name} is damaged and was skipped.")
     return mapping(value)
 
 
 def _evaluation(directory: Path, notes: list[str]) -> list[dict[str, object]]:
-    """The objects of evaluation.json; none where the run was not evaluated."""
+    """The objects of evaluation.json; empty without an evaluation."""
     file = directory / "evaluation.json"
     if not file.is_file():
         return []
     try:
         return [mapping(entry) for entry in read_list(file)] if _inside(directory, file) else []
     except (OSError, ValueError):
-        notes.append("evaluation.json is damaged and was not read.")
+        notes.append("evaluation.json is damaged and was skipped.")
         return []
 
 
@@ -196,7 +196,7 @@ def _recipe(entry: dict[str, object]) -> Recipe:
 
 
 def _lines(directory: Path, notes: list[str]) -> Iterator[dict[str, object]]:
-    """The objects of metrics.jsonl. A run in progress may be in the middle of its last line."""
+    """The objects of metrics.jsonl. The last line of a run in training may be incomplete."""
     file = directory / "metrics.jsonl"
     if not file.is_file() or not _inside(directory, file):
         notes.append("metrics.jsonl is missing.")
@@ -214,11 +214,11 @@ def _lines(directory: Path, notes: list[str]) -> Iterator[dict[str, object]]:
             else:
                 damaged += 1
     if damaged:
-        notes.append(f"{damaged} damaged line{'s' * (damaged > 1)} of metrics.jsonl left out.")
+        notes.append(f"{damaged} damaged line{'s' * (damaged > 1)} of metrics.jsonl skipped.")
 
 
 def _replayed(lines: Iterator[dict[str, object]]) -> list[dict[str, object]]:
-    """The lines without those that a resumed run went through again from its last checkpoint."""
+    """The lines without those that a resumed run repeated from its last checkpoint."""
     kept: list[dict[str, object]] = []
     for line in lines:
         if line.get("event") == "resumed":
@@ -230,7 +230,7 @@ def _replayed(lines: Iterator[dict[str, object]]) -> list[dict[str, object]]:
 
 def _history(lines: list[dict[str, object]]) -> History:
     history = History()
-    earlier = last = 0.0  # seconds of sessions that are over; seconds of this one
+    earlier = last = 0.0  # seconds of earlier sessions; seconds of the current one
     for line in lines:
         images = number(line["images"])
         if "event" in line:
@@ -239,7 +239,7 @@ def _history(lines: list[dict[str, object]]) -> History:
         history.images = max(history.images, int(images)) if line.get("event") != "resumed" else history.images
         seconds = number(line.get("seconds"))
         if math.isfinite(seconds):
-            # A clock that went back was started anew by a session that resumed the run.
+            # The clock restarts in a session that resumed the run.
             earlier, last = (earlier + last, seconds) if seconds < last else (earlier, seconds)
         _record(history, images, line)
     history.seconds = earlier + last
@@ -263,7 +263,7 @@ def _record(history: History, images: float, line: dict[str, object]) -> None:
 
 
 def _snapshots(directory: Path, kind: str, notes: list[str]) -> list[Picture]:
-    """samples/<kind>-<images>.png in the order of images, at most MAX_SNAPSHOTS of them."""
+    """samples/<kind>-<images>.png sorted by images, at most MAX_SNAPSHOTS."""
     named: list[tuple[int, Path]] = []
     for file in sorted((directory / "samples").glob(f"{kind}-*.png")):
         match = re.fullmatch(rf"{kind}-(\d{{1,15}})\.png", file.name, re.ASCII)
@@ -271,26 +271,26 @@ def _snapshots(directory: Path, kind: str, notes: list[str]) -> list[Picture]:
             named.append((int(match[1]), file.relative_to(directory)))
     named.sort()
     if len(named) > MAX_SNAPSHOTS:
-        notes.append(f"samples: {MAX_SNAPSHOTS} of {len(named)} {kind} pictures are shown, evenly spread.")
+        notes.append(f"samples: {MAX_SNAPSHOTS} of {len(named)} {kind} pictures are shown, evenly spaced.")
         named = [named[round(i * (len(named) - 1) / (MAX_SNAPSHOTS - 1))] for i in range(MAX_SNAPSHOTS)]
     pictures = [_picture(directory, file, images, notes) for images, file in named]
     return [picture for picture in pictures if picture is not None]
 
 
 def _picture(directory: Path, name: Path, images: int | None, notes: list[str]) -> Picture | None:
-    """A picture with its size, checked to be what its ending says; None, with a note, when it is not."""
+    """A picture with its size. None, with a note, if it is not of the type of its suffix."""
     file = directory / name
     kind = MEDIA_TYPES[name.suffix]
     if not file.is_file():
         return None
     if not _inside(directory, file) or file.stat().st_size > MAX_PICTURE_BYTES:
-        notes.append(f"{name.as_posix()} is a link out of the run, or too large, and is not shown.")
+        notes.append(f"{name.as_posix()} is not shown: it is a link out of the run, or too large.")
         return None
     try:
         with warnings.catch_warnings(), Image.open(file, formats=[kind]) as image:
             width, height = image.size
             image.verify()
-    except Exception:  # what a decoder raises on a hostile file has no end
-        notes.append(f"{name.as_posix()} is damaged and is not shown.")
+    except Exception:  # a decoder may raise anything for a hostile file
+        notes.append(f"{name.as_posix()} is not shown: it is damaged.")
         return None
     return Picture(file.read_bytes(), f"image/{kind.lower()}", width, height, images)

@@ -1,4 +1,4 @@
-"""What `ganvas evaluate` found of a run, as the page shows it."""
+"""Scores of `ganvas evaluate`, for the page."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from ganvas.report.reader import mapping, number, text
 
 @dataclass(frozen=True)
 class Scored:
-    """One score in words. floor, untrained: "" where there is none. protocol: what a reader should know of its card."""
+    """One score as text. floor, untrained: "" without one. protocol: a summary of its card."""
 
     name: str
     better: str
@@ -22,7 +22,7 @@ class Scored:
 
 
 def scored(entries: Sequence[dict[str, object]]) -> list[Scored]:
-    """A line for each entry of evaluation.json that has a score."""
+    """A line for each entry of evaluation.json with a score."""
     return [line(entry) for entry in entries if mapping(entry.get("score"))]
 
 
@@ -46,13 +46,13 @@ def line(entry: dict[str, object]) -> Scored:
 
 
 def value_of(score: dict[str, object]) -> str:
-    """A value with its error; "" for none. Infinite values are kept as strings."""
+    """A value with its error; "" for none. Infinite values are stored as strings."""
     if not score:
         return ""
     value = score.get("value")
     known = float(value) if value in ("inf", "-inf") else number(value)
     error = number(score.get("error"))
-    # An error of rounding alone is none.
+    # An error of rounding only is not shown.
     return plain(known) + (f" ± {plain(error, 2)}" if error > 1e-9 * abs(known) else "")
 
 

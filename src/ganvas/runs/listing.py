@@ -1,4 +1,4 @@
-"""What runs there are below a folder, and how far each has come, from their files alone."""
+"""Lists the runs in a folder and their progress, from their files only."""
 
 import math
 import os
@@ -17,20 +17,20 @@ from ganvas.training import checkpoint
 State = Literal["running", "finished", "stopped", "given up", "exported", "damaged"]
 
 ENDS: dict[str, State] = {"finished": "finished", "failed": "given up"}
-"""What the event of a run's last line makes of it."""
+"""The state of a run for the event of its last line."""
 
 DEEPEST = 8
-"""So many folders below the one that was named are looked into."""
+"""The depth of the search for runs."""
 
 
 @dataclass(frozen=True)
 class RunFacts:
     """A line of `ganvas runs`.
 
-    state: running (a process on this machine trains it), finished, stopped (or killed), given up (its numbers were
-        not finite), exported (only for use), damaged.
-    images, wanted: seen so far, and to be seen in all. best: what --keep-best kept: its score, value and images.
-    scores: the newest measured ones. changed: when, as ISO 8601 in UTC. problem: what is damaged.
+    state: running (a process on this machine trains it), finished, stopped (or killed), given up (stopped because of NaN
+        or infinity), exported (only for use), damaged.
+    images, wanted: seen so far, and planned. best: the checkpoint of --keep-best: its score, value and images.
+    scores: the newest ones. changed: time of the last change, as ISO 8601 in UTC. problem: what is damaged.
     """
 
     path: str
@@ -46,14 +46,14 @@ class RunFacts:
 
 
 def runs(folder: Path) -> list[RunFacts]:
-    """Every run below a folder, the one that changed last first. GanvasError when there is no such folder."""
+    """Every run in a folder, the last changed first. Raises GanvasError if the folder does not exist."""
     if not folder.is_dir():
-        raise GanvasError(f"There is no folder {folder}.", "Runs lie in ./runs unless --out said otherwise.")
+        raise GanvasError(f"There is no folder {folder}.", "Runs are in ./runs, unless --out named another folder.")
     return sorted(map(facts, found(folder)), key=lambda run: (run.changed, run.path), reverse=True)
 
 
 def found(folder: Path) -> Iterator[Path]:
-    """The folders that are runs, in the order of names; links are not followed, and runs not searched."""
+    """The folders that are runs, sorted by name. Links are not followed, and runs are not searched."""
     for place, inner, names in os.walk(folder):
         here = Path(place)
         if "recipe.json" in names or Directory(here).published:
@@ -66,7 +66,7 @@ def found(folder: Path) -> Iterator[Path]:
 
 
 def facts(path: Path) -> RunFacts:
-    """About one run; never an error, whatever its files hold."""
+    """Facts about one run; raises no error for any content of its files."""
     directory = Directory(path)
     changed = newest_change(path)
     try:
@@ -93,7 +93,7 @@ def facts(path: Path) -> RunFacts:
 
 
 def newest_change(path: Path) -> str:
-    """When a run's files changed last: nobody counts a report that was written again."""
+    """The time of the last change of a run's files; a rewritten report does not count."""
     times: list[float] = []
     for name in ("recipe.json", "metrics.jsonl", "checkpoints", checkpoint_file(path)):
         try:
@@ -108,7 +108,7 @@ def checkpoint_file(path: Path) -> str:
 
 
 def progress(directory: Directory) -> tuple[int, dict[str, float], str]:
-    """Images seen by the metrics, the newest values of what was measured on the way, and how the run ended, if it did."""
+    """By the metrics: images seen, the newest scores, and how the run ended, if it did."""
     images, event = 0, ""
     measured: dict[str, float] = {}
     for line in map(parsed, storage.lines(directory.metrics)):
@@ -123,6 +123,6 @@ def progress(directory: Directory) -> tuple[int, dict[str, float], str]:
 
 
 def evaluated(path: Path) -> dict[str, float]:
-    """The newest value of each score that `ganvas evaluate` kept."""
+    """The newest value of each score from `ganvas evaluate`."""
     scores = [from_json(entry).score for entry in kept(path)]
     return {score.name: score.value for score in scores}

@@ -1,4 +1,4 @@
-"""Runs side by side under one protocol: which scores may stand in one line, who is ahead, and what each run cost."""
+"""Compares runs under one protocol: comparable scores, the best runs, and the cost of each run."""
 
 import dataclasses
 import io
@@ -35,10 +35,10 @@ NUM_COPIES, COPY_COLUMNS = 32, 16
 
 @dataclass(frozen=True)
 class Contender:
-    """A run before its data.
+    """A run with its data.
 
-    name: what tells it from the others. rows: its scores by name. lacks: by metric, why there is none. failed: those of
-    them that the run should have given, but for what came up in measuring.
+    name: distinguishes it from the others. rows: its scores by name. lacks: by metric, why there is no score. failed: those
+    metrics that apply to the run but failed.
     """
 
     name: str
@@ -56,9 +56,9 @@ def compare(
     protocol: Protocol,
     out: Path,
 ) -> Path:
-    """Measures the runs, and writes `out`/index.html and compare.json; returns the page.
+    """Measures the runs and writes `out`/index.html and compare.json. Returns the page.
 
-    load: a run's evaluation data, and what it was trained on as `Evaluation.of` takes it.
+    load: from a run to its evaluation data and training data, as for `Evaluation.of`.
     """
     check(runs)
     protocol = protocol.checked()
@@ -82,15 +82,15 @@ def compare(
 
 
 def binary(contenders: Sequence[Contender]) -> list[str]:
-    """Which runs are asked about black and white pixels, where others are not."""
+    """A note on runs with black and white pixels, if other runs have grey ones."""
     names = [c.name for c in contenders if isinstance(c.run.recipe.transform, Binarize)]
     if not names or len(names) == len(contenders):
         return []
-    return [f"Trained on black and white pixels, and asked for the likelihood of such: {', '.join(names)}."]
+    return [f"Trained and scored on black and white pixels: {', '.join(names)}."]
 
 
 def notes(contenders: Sequence[Contender]) -> list[str]:
-    """What stands on the cards, each note once, after the names of its runs where not all have it."""
+    """The notes of the cards, each once, with the names of its runs unless all have it."""
     found: dict[str, list[str]] = {}
     for contender in contenders:
         for note in dict.fromkeys(note for row in contender.rows.values() for note in row.score.card.notes):
@@ -100,9 +100,9 @@ def notes(contenders: Sequence[Contender]) -> list[str]:
 
 
 def check(runs: Sequence[Run]) -> None:
-    """Raises GanvasError where these runs cannot stand side by side at all."""
+    """Raises GanvasError if these runs cannot be compared at all."""
     if len(runs) < 2:
-        raise GanvasError("A comparison needs two runs or more.", "Of one run, `ganvas evaluate` gives the scores.")
+        raise GanvasError("A comparison needs at least two runs.", "For one run use `ganvas evaluate`.")
     paths = [run.path.resolve() for run in runs]
     for run, path in zip(runs, paths, strict=True):
         if paths.count(path) > 1:
@@ -112,12 +112,12 @@ def check(runs: Sequence[Run]) -> None:
         found = " against ".join(f"{shape} of {run.path}" for shape, run in shapes.items())
         raise GanvasError(
             f"These runs cannot be compared: the shape of their examples differs: {found}.",
-            "Numbers about examples of different sizes measure different things. Train them on the same --size.",
+            "Scores for examples of different sizes are not comparable. Train them on the same --size.",
         )
 
 
 def names(runs: Sequence[Run]) -> list[str]:
-    """Each run's folder, with those above it where that alone tells runs apart."""
+    """Each run's folder name, with parent folders if names are equal."""
     parts = [run.path.resolve().parts for run in runs]
     return [
         next(
@@ -132,8 +132,8 @@ def names(runs: Sequence[Run]) -> list[str]:
 def measured(
     name: str, run: Run, data: Data, trained_on: Split | str | None, source: str, protocol: Protocol
 ) -> Contender:
-    """A run with every score that it can give; those kept from an equal evaluation are not measured again."""
-    kept(run.path)  # damaged scores stop a comparison; they are no reason why a run could not be measured
+    """A run with all its scores. Stored scores of an equal evaluation are not measured again."""
+    kept(run.path)  # raises for damaged scores, which would otherwise look like a metric that failed
     evaluation = evaluation_of(run, data, protocol, trained_on)
     contender = Contender(name, run, data, rows={}, lacks={}, failed=[])
     for metric in protocol.metrics or USUAL:
@@ -160,9 +160,9 @@ def scores(run: Run, evaluation: Evaluation, metric: str, source: str) -> list[R
 
 
 def lines_of(contenders: Sequence[Contender], asked: Sequence[str]) -> tuple[list[Line], list[str], list[Card | None]]:
-    """A line for each score and card; why scores of one name stand in several lines; and each line's card.
+    """A line for each score and card; the reasons for several lines per score; and each line's card.
 
-    asked: metrics that get a line even where no run can give them.
+    asked: metrics that get a line even if no run has them.
     """
     lines, refusals, cards = list[Line](), list[str](), list[Card | None]()
     for name in dict.fromkeys(name for c in contenders for name in c.rows):
@@ -181,7 +181,7 @@ def lines_of(contenders: Sequence[Contender], asked: Sequence[str]) -> tuple[lis
 
 
 def grouped(cards: Sequence[Card]) -> list[list[Card]]:
-    """The cards in groups of those that are comparable."""
+    """The cards in groups of comparable ones."""
     groups: list[list[Card]] = []
     for card in cards:
         home = next((group for group in groups if comparable([group[0], card]) is None), None)
@@ -202,7 +202,7 @@ def line(name: str, card: Card, alone: bool, contenders: Sequence[Contender]) ->
         if row is None:
             cells.append(Cell(reason=contender.lacks.get(card.metric, "")))
         elif why := comparable([card, row.score.card]):
-            cells.append(Cell(reason=f"not measured by the same protocol: {why}"))
+            cells.append(Cell(reason=f"measured with another protocol: {why}"))
         else:
             untrained = None if row.untrained is None else row.untrained.value
             cells.append(Cell(row.score.value, row.score.error, untrained, rounded(row.score).replace("-", "−")))
@@ -226,12 +226,12 @@ def not_worse_than_untrained(row: Row) -> bool:
 
 
 def nobody(metric: str, contenders: Sequence[Contender]) -> Line:
-    """The line of a metric that none of the runs can give."""
+    """The line of a metric that no run has."""
     return Line(metric, METRICS[metric].better, "", tuple(Cell(reason=c.lacks[metric]) for c in contenders), None, ())
 
 
 def leaders(values: Sequence[float | None], better: str) -> tuple[int, ...]:
-    """Which values are best; none where fewer than two can be compared, or all are equal."""
+    """Indices of the best values; empty if fewer than two are comparable, or if all are equal."""
     known = {i: value for i, value in enumerate(values) if value is not None and not math.isnan(value)}
     if len(set(known.values())) < 2:
         return ()
@@ -240,7 +240,7 @@ def leaders(values: Sequence[float | None], better: str) -> tuple[int, ...]:
 
 
 def described(card: Card, alone: bool) -> str:
-    """What a reader should know of a card at a glance; with the examples' hash where that tells two lines apart."""
+    """A short summary of a card; with the examples' hash if two lines differ only in it."""
     words = [f"{card.num_samples:,} examples"]
     words += [card.features] if card.features else []
     words += [f"{name} {value}" for name, value in card.settings.items()]
@@ -249,7 +249,7 @@ def described(card: Card, alone: bool) -> str:
 
 
 def column(contender: Contender, seed: int) -> Column:
-    """What the page shows of a run besides its scores."""
+    """The parts of a run's column other than scores."""
     run = contender.run
     settings, is_image = run.settings, len(run.info.shape) == 3
     num = NUM_SAMPLES if is_image else NUM_POINTS
@@ -268,7 +268,7 @@ def column(contender: Contender, seed: int) -> Column:
 
 
 def cost(run: Run) -> Cost:
-    """What training took, and what drawing an example takes."""
+    """The cost of training, and of drawing an example."""
     with rng.seeded("cost"), torch.no_grad():
         z = run.model.prior().sample((2,))
     y = torch.zeros(2, dtype=torch.int64, device=z.device) if run.recipe.num_classes else None
@@ -295,10 +295,10 @@ def originals(contender: Contender) -> bytes | None:
 
 
 def copies(contender: Contender) -> bytes | str:
-    """The examples of `shown`, reconstructed; or why they cannot be."""
+    """Reconstructions of the examples of `shown`, or the reason why there are none."""
     x, y = shown(contender)
     if not isinstance(contender.run.model, Autoencoder) or x.dim() != 4:
-        return "It has no encoder: it goes from codes to examples only."
+        return "The model has no encoder."
     return png(contender.run.reconstruct(x, y), contender.run.info, COPY_COLUMNS)
 
 
@@ -309,7 +309,7 @@ def png(x: Tensor, info: DataInfo, columns: int | None = None) -> bytes:
 
 
 def to_json(comparison: Comparison, cards: Sequence[Card | None], protocol: Protocol) -> dict[str, Any]:
-    """What compare.json holds: all that the page says, and every line's card, without the pictures."""
+    """The content of compare.json: the page without pictures, and every line's card."""
     runs = [
         {key: value for key, value in dataclasses.asdict(c).items() if key not in ("samples", "copies", "neighbours")}
         for c in comparison.columns
@@ -346,5 +346,5 @@ def to_json(comparison: Comparison, cards: Sequence[Card | None], protocol: Prot
 
 
 def strict(value: float | None) -> float | str | None:
-    """JSON has no infinity: it is written as a string."""
+    """A value for JSON, which has no infinity: that becomes a string."""
     return value if value is None or math.isfinite(value) else str(value)

@@ -1,6 +1,6 @@
 """The sweep from VAE to GAN: the same networks at several adversarial weights and seeds, trained, measured and drawn.
 
-Each point is an ordinary run under DIR/runs. What is finished stands in DIR/continuum.json and is not done again.
+Each point is an ordinary run in DIR/runs. DIR/continuum.json lists finished points, which are not trained again.
 """
 
 import dataclasses
@@ -36,17 +36,17 @@ RECIPE = "continuum"
 WEIGHTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 METRICS = ("mse", "fid", "kid", "prdc")
 SHOWN = 12
-"""Pictures in a strip."""
+"""Number of pictures in a strip."""
 
 MIN_EXAMPLES = 10
-"""Fewer examples have no fifth neighbours to speak of."""
+"""The minimum number of held-out examples: coverage uses the fifth neighbour."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What all points of a sweep share, and what therefore cannot change when it goes on.
+    """The settings that all points of a sweep share. They cannot change when a sweep continues.
 
-    options: the recipe's arguments but for the weight. num, features: see `Protocol`.
+    options: the recipe's arguments without the weight. num, features: see `Protocol`.
     """
 
     source: str
@@ -63,7 +63,7 @@ class Plan:
 
 @dataclass
 class Ledger:
-    """DIR with its continuum.json: the plan, the points that are finished, and the scores of real data."""
+    """DIR with its continuum.json: the plan, the finished points, and the scores of real data."""
 
     path: Path
     plan: Plan
@@ -74,12 +74,12 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path, plan: Plan, protocol: Protocol) -> "Ledger":
-        """The sweep in `path`, or a new one. Raises GanvasError when something else is there, or another plan's sweep."""
+        """The sweep in `path`, or a new one. Raises GanvasError for another content, or a sweep of another plan."""
         file = path / "continuum.json"
         if not file.exists():
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise GanvasError(
-                    f"{path} exists and is not a continuum, so it will not be touched.", "Name another --out."
+                    f"{path} exists and is not a continuum, so it is not overwritten.", "Name another --out."
                 )
             return cls(path, plan, protocol, {}, {}, "")
         try:
@@ -89,10 +89,10 @@ class Ledger:
             before, features = dict(found["plan"]), str(found["features"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise GanvasError(
-                f"{file} is damaged, or no continuum's: {type(error).__name__}: {error}.",
-                "Name another --out; the runs in this one can still be used one by one.",
+                f"{file} is damaged, or not from a continuum: {type(error).__name__}: {error}.",
+                "Name another --out. The runs in this one can still be used singly.",
             ) from error
-        # A plan under which nothing was trained binds nobody: it may have been a mistake.
+        # A plan without any trained point may change: it may have been a mistake.
         if any((path / "runs").glob("*/recipe.json")):
             agree(path, before, plan.to_json())
         points_here = {(p.weight, p.seed): p for p in points if whole(path, p)}
@@ -113,7 +113,7 @@ class Ledger:
             raise GanvasError(f"The continuum cannot be written to {self.path}: {error}.") from error
 
     def add(self, point: Point, rows: Sequence[Row]) -> None:
-        """Notes a finished point."""
+        """Records a finished point."""
         self.points[point.weight, point.seed] = point
         self.floor = {row.score.name: row.floor.value for row in rows if row.floor and row.score.name in COLUMNS}
         self.features = next((row.score.card.features or "" for row in rows if row.score.name == "kid"), "")
@@ -131,7 +131,7 @@ def point_from_json(path: Path, entry: Mapping[str, Any]) -> Point:
 
 
 def point_at(path: Path, weight: float, seed: int, scores: Mapping[str, float]) -> Point:
-    """A point of the sweep in `path`, with its places."""
+    """A point of the sweep in `path`, with its file paths."""
     name = f"weight-{weight:g}-seed-{seed}"
     pictures = path / "pictures"
     return Point(
@@ -140,24 +140,24 @@ def point_at(path: Path, weight: float, seed: int, scores: Mapping[str, float]) 
 
 
 def whole(path: Path, point: Point) -> bool:
-    """Whether all that a finished point left is still there."""
+    """Whether all files of a finished point exist."""
     return (path / point.run / "recipe.json").is_file() and point.samples.is_file() and point.reconstructions.is_file()
 
 
 def agree(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raises GanvasError when a sweep would go on with other settings than it began with."""
+    """Raises GanvasError if a sweep would continue with other settings."""
     then, wanted = flat(before), json.loads(json.dumps(flat(now)))
     for name in sorted(then.keys() | wanted.keys()):
         if then.get(name) != wanted.get(name):
             raise GanvasError(
-                f"The continuum in {path} was begun with {name} = {then.get(name)}, not {wanted.get(name)};"
-                " its points could not be compared.",
-                "Give it as it was, or name another --out. Weights and seeds may be added.",
+                f"The continuum in {path} was started with {name} = {then.get(name)}, not {wanted.get(name)};"
+                " its points would not be comparable.",
+                "Use the old value, or name another --out. You may add weights and seeds.",
             )
 
 
 def flat(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan's settings by their names, those of its parts beside its own."""
+    """A plan's settings by name, with those of its parts."""
     parts = {name: value for name, value in plan.items() if not isinstance(value, dict)}
     return parts | {name: value for part in plan.values() if isinstance(part, dict) for name, value in part.items()}
 
@@ -179,17 +179,17 @@ def continuum(
 ) -> Path | None:
     """Trains the recipe `continuum` at every weight with seeds 0 … seeds − 1, and writes index.html and continuum.json.
 
-    data: a source of images. out: a folder of its own; one that holds a sweep of the same settings is gone on with.
-    images: how many each run sees. num: samples drawn and held-out examples used at most. features: see `Protocol`.
-    options: the recipe's own. Returns the page; None when it was stopped before the first point was finished.
-    Raises GanvasError for all that a user can get wrong.
+    data: a source of images. out: a new folder, or one with a sweep of the same settings, which then continues.
+    images: that each run sees. num: of samples, and maximum of held-out examples. features: see `Protocol`.
+    options: of the recipe. Returns the page, or None if stopped before the first point was finished.
+    Raises GanvasError for all mistakes of a user.
     """
     chosen = checked(weights)
     at_least(seeds, 1, "seeds")
     at_least(images, 1, "images")
     at_least(num, MIN_EXAMPLES, "num")
     if "weight" in options:
-        raise GanvasError("A continuum goes over weights.", "Use --weights 0,0.5,1.")
+        raise GanvasError("A continuum sets the weight itself.", "Use --weights 0,0.5,1.")
     loaded = open_data(data, image_options)
     build(RECIPES[RECIPE], loaded.info, options)
     arguments = {name: value for name, value in resolved(RECIPES[RECIPE], options).items() if name != "weight"}
@@ -204,7 +204,7 @@ def continuum(
         run = trained(ledger, weight, seed, device, quiet)
         if run.images_seen < plan.images:
             if not quiet:
-                print("Stopped. The same command goes on.")
+                print("Stopped. The same command continues.")
             break
         point, rows = measured(ledger, run, weight, seed, loaded)
         ledger.add(point, rows)
@@ -215,24 +215,22 @@ def continuum(
 
 
 def checked(weights: Sequence[float]) -> list[float]:
-    """The weights in order, each once; those that differ by less than a millionth are one."""
+    """The weights in order, without duplicates (differences below a millionth)."""
     if not weights:
         raise GanvasError("A continuum needs at least one weight.", "Use --weights 0,0.5,1.")
     for weight in weights:
         if not 0 <= weight <= 1:
-            raise GanvasError(f"A weight goes from 0 (VAE) to 1 (GAN), and {weight:g} is not between them.")
+            raise GanvasError(f"A weight must be from 0 (VAE) to 1 (GAN), not {weight:g}.")
     return sorted({round(float(weight), 6) for weight in weights})
 
 
 def protocol_for(data: Data, plan: Plan) -> Protocol:
-    """How points are measured; without FID where there are too few examples for it.
+    """The protocol for points; without FID if there are too few examples.
 
-    Raises GanvasError, before anything is trained, when samples of this data could not be judged.
+    Raises GanvasError before training if samples of this data cannot be measured.
     """
     if len(data.info.shape) != 3:
-        raise GanvasError(
-            f"{plan.source!r} has points, and a continuum's samples are judged as images.", "Use glyphs, or a folder."
-        )
+        raise GanvasError(f"{plan.source!r} has points, but a continuum needs images.", "Use glyphs, or a folder.")
     if len(data.held_out) < MIN_EXAMPLES:
         raise GanvasError(f"{plan.source!r} has {len(data.held_out)} held-out examples; {MIN_EXAMPLES} are needed.")
     protocol = Protocol(METRICS, num=plan.num, features=plan.features)
@@ -243,10 +241,10 @@ def protocol_for(data: Data, plan: Plan) -> Protocol:
 
 
 def trained(ledger: Ledger, weight: float, seed: int, device: str, quiet: bool) -> Run:
-    """The run of a point, trained from its newest checkpoint on if it was stopped. It may be stopped again."""
+    """Trains the run of a point, or continues it from its newest checkpoint. It may be stopped again."""
     path, plan = ledger.path / point_at(ledger.path, weight, seed, {}).run, ledger.plan
     saved = checkpoint.checkpoints(path / "checkpoints")
-    if not saved:  # what is there ended before its first checkpoint: nothing is lost with it
+    if not saved:  # it ended before its first checkpoint: nothing is lost
         return train(
             RECIPE,
             data=plan.source,
@@ -268,7 +266,7 @@ def trained(ledger: Ledger, weight: float, seed: int, device: str, quiet: bool) 
 
 
 def measured(ledger: Ledger, run: Run, weight: float, seed: int, data: Data) -> tuple[Point, list[Row]]:
-    """A trained point with its scores, which the run keeps as well, and its strips."""
+    """A trained point with its scores (also stored in the run) and its strips."""
     rows = evaluate(run, protocol=ledger.protocol)
     scores = {row.score.name: row.score.value for row in rows}
     point = point_at(ledger.path, weight, seed, {name: scores[name] for name in COLUMNS if name in scores})

@@ -1,6 +1,6 @@
-"""A run as others take it: programs for torch and ONNX, and folders as the Hugging Face hub keeps them.
+"""Exports a run: programs for torch and ONNX, and folders for the Hugging Face hub.
 
-Only what inference needs is in them: the networks between codes and examples, averaged where the run kept an average.
+An export holds only the networks for inference, with averaged weights if the run has them.
 """
 
 import copy
@@ -35,14 +35,14 @@ from ganvas.use.run import Run
 Format = Literal["torch", "onnx", "hub-folder", "hub"]
 
 EXAMPLES = 8
-"""So many codes and examples go with an export, and are what it was checked with."""
+"""Number of codes and examples stored with an export, and used to check it."""
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
-"""How far another runtime's outputs may lie from torch's, in float32."""
+"""The tolerance of another runtime's outputs against torch's, in float32."""
 
 
 class Generate(nn.Module):
-    """Codes z (N, ...) and, of a conditional model, classes y (N,) to examples x (N, ...)."""
+    """Codes z (N, ...), and classes y (N,) for a conditional model, to examples x (N, ...)."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Generate(nn.Module):
 
 
 class Encode(nn.Module):
-    """Examples x (N, ...) and, of a conditional model, classes y (N,) to the posterior's mean and scale, each as codes."""
+    """Examples x (N, ...), and classes y (N,) for a conditional model, to the posterior's mean and scale."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Encode(nn.Module):
 
 @dataclass(frozen=True)
 class Program:
-    """One way through the networks. name: of its file. inputs: named example tensors, each (N, ...)."""
+    """One function of the networks. name: of its file. inputs: named example tensors, each (N, ...)."""
 
     name: str
     module: nn.Module
@@ -79,20 +79,18 @@ class Program:
 
 
 def export(run: Run, kind: Format, out: Path | None = None, repo: str | None = None) -> str:
-    """Writes a run's inference networks, and returns where they are: a folder, or a page on the hub.
+    """Exports a run's inference networks. Returns the folder, or the page on the hub.
 
-    kind: "torch" writes programs of torch.export, which need torch alone; "onnx" programs for any ONNX runtime, checked
-    against torch's outputs; "hub-folder" safetensors, config.json and a model card, which ganvas opens as it opens runs;
-    "hub" puts that folder on the Hugging Face hub as `repo`.
+    kind: "torch" writes programs of torch.export, which need only torch. "onnx" writes programs for any ONNX runtime,
+    checked against torch's outputs. "hub-folder" writes safetensors, config.json and a model card, and ganvas opens it like a
+    run. "hub" uploads that folder to the Hugging Face hub as `repo`.
     """
     if kind == "hub":
         if repo is None or out is not None:
-            raise GanvasError(
-                "A push goes to a repository on the hub, and nowhere else.", "Write --repo USER/NAME alone"
-            )
+            raise GanvasError("An upload to the hub needs --repo and no --out.", "Write --repo USER/NAME without --out")
         return push(run, repo)
     if out is None or repo is not None:
-        raise GanvasError("An export goes to a folder; --repo is for --to hub.", "Write --out FOLDER alone")
+        raise GanvasError("This export needs --out; --repo is only for --to hub.", "Write --out FOLDER without --repo")
     with new_folder(out) as folder:
         if kind == "hub-folder":
             write_hub_folder(run, folder)
@@ -103,9 +101,9 @@ def export(run: Run, kind: Format, out: Path | None = None, repo: str | None = N
 
 @contextmanager
 def new_folder(out: Path) -> Generator[Path]:
-    """A folder to be filled, which becomes `out` when it is whole; nothing that is there is overwritten."""
+    """A temporary folder, renamed to `out` when complete. Never overwrites."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise GanvasError(f"{out} exists, and is not overwritten.", "Name a new folder.")
+        raise GanvasError(f"{out} exists and is not overwritten.", "Name a new folder.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as place:
@@ -118,7 +116,7 @@ def new_folder(out: Path) -> Generator[Path]:
 
 
 def programs(run: Run) -> list[Program]:
-    """The ways through a run's networks, with examples: the generator, called decoder of a p(x|z), and the encoder."""
+    """The functions of a run's networks, with examples: the generator (called decoder for a p(x|z)) and the encoder."""
     model = copy.deepcopy(run.model).cpu().eval().requires_grad_(False)
     with rng.seeded("export"):
         z = model.prior().sample((EXAMPLES,)).contiguous()
@@ -135,14 +133,13 @@ def programs(run: Run) -> list[Program]:
 
 
 def only(model: Model, way: Callable[[Model], nn.Module], *inputs: Tensor | None) -> Model:
-    """A copy of a model without the networks that one way through it does not touch."""
+    """A copy of a model with only the networks that one function uses."""
     needed = reached(model, way, *inputs)
     return without(copy.deepcopy(model), [name for name, _ in model.named_children() if name not in needed])
 
 
 def reached(model: Model, way: Callable[[Model], nn.Module], *inputs: Tensor | None) -> set[str]:
-    """The networks that a way through the model touches: that are called, that its outputs have a gradient in, or that
-    have no weights."""
+    """The networks that a function of the model uses: called ones, ones with a gradient, and ones without weights."""
     probe = copy.deepcopy(model).requires_grad_(True)
     called: set[str] = set()
     for name, child in probe.named_children():
@@ -168,7 +165,7 @@ def as_tuple(value: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 
 def write_programs(run: Run, folder: Path, write: Callable[[Program, Path], Path]) -> None:
-    """Each program by `write`, examples of what goes in and comes out, and a config.json that says what is what."""
+    """Writes each program by `write`, example inputs and outputs, and a config.json that describes them."""
     about: dict[str, Any] = {}
     examples: dict[str, Tensor] = {}
     for program in programs(run):
@@ -176,11 +173,11 @@ def write_programs(run: Run, folder: Path, write: Callable[[Program, Path], Path
             file = write(program, folder)
         except GanvasError:
             raise
-        except Exception as error:  # what exporters raise on a network that they cannot follow has no end
+        except Exception as error:  # an exporter may raise anything for an unsupported network
             first = (str(error).splitlines() or [""])[0]
             raise GanvasError(
                 f"The {program.name} of {run.path} cannot be exported: {type(error).__name__}: {first}",
-                "Export the run as a hub-folder: ganvas opens it as it is.",
+                "Export the run as a hub-folder, which ganvas can open.",
             ) from error
         made = dict(zip(program.outputs, program(), strict=True))
         about[program.name] = {
@@ -205,7 +202,7 @@ def write_json(path: Path, content: object) -> None:
 
 @contextmanager
 def silence() -> Generator[None]:
-    """Inside, exporters are not heard: they warn of packages and shapes that are no matter to whoever exports a run."""
+    """Within this context, exporters print nothing: their warnings do not concern the user."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -228,7 +225,7 @@ def write_torch(program: Program, folder: Path) -> Path:
     """NAME.pt2: torch.export.load(file).module() is the function."""
     path = folder / f"{program.name}.pt2"
     graph = traced(program)
-    graph.example_inputs = None  # which torch would write as a pickle; they are in examples.safetensors
+    graph.example_inputs = None  # torch would pickle them; they are in examples.safetensors
     with silence():
         torch.export.save(graph, path)
         again = torch.export.load(path).module()
@@ -237,7 +234,7 @@ def write_torch(program: Program, folder: Path) -> Path:
 
 
 def write_onnx(program: Program, folder: Path) -> Path:
-    """NAME.onnx, for any number of examples. GanvasError when onnxruntime computes anything else from it than torch."""
+    """NAME.onnx, for any number of examples. Raises GanvasError if onnxruntime's outputs differ from torch's."""
     try:
         import onnxruntime  # pyright: ignore[reportMissingImports]
         import onnxscript  # noqa: F401  # pyright: ignore[reportMissingImports, reportUnusedImport]
@@ -266,25 +263,25 @@ def write_onnx(program: Program, folder: Path) -> Path:
 
 
 def compare(program: Program, again: Callable[[Sequence[Tensor]], tuple[Tensor, ...]], what: str) -> None:
-    """Raises GanvasError when an exported program computes other numbers than the networks, on all examples and on three."""
+    """Raises GanvasError if outputs of an exported program differ from the networks', for all examples and for three."""
     for num in (EXAMPLES, 3):
         inputs = [t[:num].contiguous() for t in program.inputs.values()]
         for name, ours, theirs in zip(program.outputs, as_tuple(program.module(*inputs)), again(inputs), strict=True):
             if not torch.isfinite(ours).all():
                 raise GanvasError(
-                    f"The {program.name} gives numbers that are not finite: {name}.",
-                    "These weights are of no use. Look at the run: ganvas doctor RUN",
+                    f"The {program.name} gives NaN or infinity: {name}.",
+                    "These weights are unusable. Diagnose the run: ganvas doctor RUN",
                 )
             if ours.shape != theirs.shape or not torch.allclose(theirs, ours, rtol=RELATIVE, atol=ABSOLUTE):
                 far = (theirs - ours).abs().max() if ours.shape == theirs.shape else "another shape"
                 raise GanvasError(
-                    f"The {program.name} as {what} does not compute what torch does: {name} is off by {far}.",
-                    "Export the run as a hub-folder, and tell ganvas's developers.",
+                    f"The {program.name} as {what} differs from torch: {name} is off by {far}.",
+                    "Export the run as a hub-folder, and report this to ganvas's developers.",
                 )
 
 
 def write_hub_folder(run: Run, folder: Path) -> None:
-    """config.json, model.safetensors, a model card with samples, and the scores that were measured of these weights."""
+    """config.json, model.safetensors, a model card with samples, and the scores of these weights."""
     model = copy.deepcopy(run.model).cpu()
     with rng.seeded("export"), torch.enable_grad():
         z = model.prior().sample((2,))
@@ -308,7 +305,7 @@ def write_hub_folder(run: Run, folder: Path) -> None:
 
 
 def model_card(run: Run, scores: Sequence[dict[str, Any]]) -> str:
-    """README.md of a hub folder. Scores stand beside those of real data and of the untrained networks."""
+    """README.md of a hub folder, with scores, also of real data and of the untrained networks."""
     settings, model = run.settings, run.model
     about = published_settings(settings)
     image = len(run.info.shape) == 3
@@ -316,7 +313,7 @@ def model_card(run: Run, scores: Sequence[dict[str, Any]]) -> str:
     front += ["pipeline_tag: unconditional-image-generation"] if image and not run.recipe.num_classes else []
     lines = [*front, "---", "", f"# {settings.recipe} on {about['data']['source']}", ""]
     lines += [f"{line_of(settings.summary)}.", "", f"Paper: {line_of(settings.paper)}" if settings.paper else ""]
-    lines += ["", "![Samples](samples.png)", "", "64 samples, not chosen." if image else "Samples, not chosen.", ""]
+    lines += ["", "![Samples](samples.png)", "", "64 samples, not selected." if image else "Samples, not selected.", ""]
     lines += ["## Use", "", "```sh", "pip install ganvas", "ganvas sample THIS_FOLDER --out grid.png", "```", ""]
     lines += [
         "```python",
@@ -335,7 +332,7 @@ def model_card(run: Run, scores: Sequence[dict[str, Any]]) -> str:
     lines += [f"- options: {line_of(arguments)}", f"- ganvas {ganvas.__version__}, seed {settings.training.seed}", ""]
     lines += ["## Scores", ""]
     if not scores:
-        return "\n".join([*lines, "None were measured of these weights.", ""])
+        return "\n".join([*lines, "No scores were measured for these weights.", ""])
     lines += ["| score | better | this model | real data | untrained | features | samples | split |"]
     lines += ["|---|---|---:|---:|---:|---|---:|---|"]
     for row in map(row_from_json, scores):
@@ -343,7 +340,7 @@ def model_card(run: Run, scores: Sequence[dict[str, Any]]) -> str:
         cells = [row.score.name, row.score.better, rounded(row.score), rounded(row.floor), rounded(row.untrained)]
         cells += [about_score.features or "", f"{about_score.num_samples:,}", about_score.split]
         lines += ["| " + " | ".join(line_of(cell).replace("|", "\\|") for cell in cells) + " |"]
-    return "\n".join([*lines, "", "Each score's whole protocol is in `evaluation.json`.", ""])
+    return "\n".join([*lines, "", "`evaluation.json` has the full protocol of each score.", ""])
 
 
 def line_of(text: str) -> str:
@@ -352,7 +349,7 @@ def line_of(text: str) -> str:
 
 
 def push(run: Run, repo: str) -> str:
-    """Puts a run's folder on the Hugging Face hub, in a repository that is made if need be; returns its address."""
+    """Uploads a run's folder to the Hugging Face hub. Creates the repository if needed. Returns its address."""
     api = hub_client(repo).HfApi()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
@@ -362,8 +359,8 @@ def push(run: Run, repo: str) -> str:
             address = api.create_repo(repo_id=repo, repo_type="model", exist_ok=True)
             about = f"{card_name(run)} by ganvas {ganvas.__version__}"
             api.upload_folder(folder_path=str(folder), repo_id=repo, repo_type="model", commit_message=about)
-        except Exception as error:  # the hub's client raises its own errors, and its transport's
-            raise hub_error(f"{repo} could not be pushed", error) from error
+        except Exception as error:  # the client raises its own errors and those of its transport
+            raise hub_error(f"{repo} could not be uploaded", error) from error
     return str(address)
 
 
@@ -372,18 +369,18 @@ def card_name(run: Run) -> str:
 
 
 def pull(name: str) -> Path:
-    """The folder of a model on the hub, `USER/NAME` or `USER/NAME@REVISION`; fetched once, then from the cache."""
+    """The folder of a model on the hub, `USER/NAME` or `USER/NAME@REVISION`; downloaded once, then cached."""
     fetch = hub_client(f"hub:{name}").snapshot_download
     repo, _, revision = name.partition("@")
     wanted = ["config.json", PUBLISHED, "README.md", "samples.png", "evaluation.json"]
     try:
         return Path(fetch(repo_id=repo, revision=revision or None, allow_patterns=wanted))
     except Exception as error:
-        raise hub_error(f"hub:{name} could not be fetched", error) from error
+        raise hub_error(f"hub:{name} could not be downloaded", error) from error
 
 
 def hub_client(wanted: str) -> Any:
-    """The package huggingface_hub; GanvasError, which says what is wanted of it, where it is not installed."""
+    """The package huggingface_hub. Raises GanvasError if it is not installed. what: the feature that needs it."""
     try:
         import huggingface_hub
     except ImportError as error:
@@ -395,5 +392,5 @@ def hub_error(what: str, error: Exception) -> GanvasError:
     first = (str(error).splitlines() or [""])[0]
     return GanvasError(
         f"{what}: {type(error).__name__}: {first}",
-        "Is the name right (USER/NAME), is there a network, and are you logged in (hf auth login)?",
+        "Check the name (USER/NAME), the network, and your login (hf auth login).",
     )

@@ -1,9 +1,9 @@
-"""Post-hoc priors: p(z) fitted to the codes of a model that is already trained, in place of the one it was trained with.
+"""Post-hoc priors: p(z) fitted to the codes of a trained model, instead of its own prior.
 
-What a decoder was trained on are the codes of data, and where they do not cover the prior its samples are off. A fitted
-prior draws codes like those: `GaussianMixture().fit(codes).sample(64, seed=0)`.
+A decoder is trained on codes of data. If these do not cover the prior, samples are poor. A fitted prior draws codes like
+those of data: `GaussianMixture().fit(codes).sample(64, seed=0)`.
 
-Codes (N, L) should be draws from q(z|x), one for each example, not its means alone: `encode(x).sample()`.
+Codes (N, L) should be draws from q(z|x), one for each example, not its means: `encode(x).sample()`.
 """
 
 import functools
@@ -26,18 +26,18 @@ from ganvas.training.trainer import Trainer
 
 
 class Sampler(Protocol):
-    """A prior that was fitted."""
+    """A fitted prior."""
 
     def sample(self, num: int, seed: int = 0) -> Tensor:
-        """`num` codes, (num, L) float32, a pure function of the seed."""
+        """`num` codes, (num, L) float32, determined by the seed."""
         ...
 
 
 class PostHocPrior(Protocol):
-    """A kind of prior, with its options chosen, that can be fitted."""
+    """A kind of prior with its options, which can be fitted."""
 
     def fit(self, z: Tensor, seed: int = 0) -> Sampler:
-        """z: codes (N, L). Raises GanvasError when they are too few, not finite, or no vectors."""
+        """z: codes (N, L). Raises GanvasError if there are too few, if they are not vectors, or for NaN or infinity."""
         ...
 
 
@@ -50,7 +50,7 @@ class Components:
     factors: Tensor
 
     def sample(self, num: int, seed: int = 0) -> Tensor:
-        """`num` codes, (num, L) float32, a pure function of the seed."""
+        """`num` codes, (num, L) float32, determined by the seed."""
         g = rng.generator(seed, "post-hoc prior")
         k = torch.multinomial(self.weights, num, replacement=True, generator=g)
         noise = torch.randn(num, self.means.shape[1], generator=g, dtype=self.means.dtype)
@@ -66,10 +66,10 @@ class Gaussian:
     """One Gaussian with the codes' mean and full covariance."""
 
     def fit(self, z: Tensor, seed: int = 0) -> Components:
-        """z: (N, L), N above L. Raises GanvasError when they are too few or not finite."""
+        """z: (N, L), N above L. Raises GanvasError if there are too few, or for NaN or infinity."""
         codes = checked(z, least=z.shape[-1] + 1, what="A Gaussian")
         covariance = torch.cov(codes.T).reshape(codes.shape[1], codes.shape[1])
-        # Dimensions that carry nothing have next to no variance: a millionth of the mean one keeps the factor real.
+        # Unused dimensions have almost no variance: a millionth of the mean variance keeps the factor real.
         jitter = 1e-6 * covariance.diagonal().mean().clamp_min(1e-12)
         factor = torch.linalg.cholesky(covariance + jitter * torch.eye(len(covariance), dtype=codes.dtype))
         return Components(torch.ones(1, dtype=codes.dtype), codes.mean(0, keepdim=True), factor.unsqueeze(0))
@@ -87,10 +87,10 @@ class GaussianMixture:
 
     def __post_init__(self) -> None:
         if self.components < 1:
-            raise GanvasError(f"A mixture cannot have {self.components} components.", "Choose 1 or more.")
+            raise GanvasError(f"A mixture cannot have {self.components} components.", "Use 1 or more.")
 
     def fit(self, z: Tensor, seed: int = 0) -> Components:
-        """z: (N, L), with more than L for each component. Raises GanvasError when they are too few or not finite."""
+        """z: (N, L), with more than L for each component. Raises GanvasError if there are too few, or for NaN or infinity."""
         what = f"A mixture of {self.components} Gaussians"
         codes = checked(z, least=self.components * (z.shape[-1] + 1), what=what)
         fitted = mixture.GaussianMixture(
@@ -104,10 +104,10 @@ class GaussianMixture:
 class SecondStage:
     """A small VAE trained on the codes: u ~ N(0, I), z ~ N(f(u), γ I) with learned γ, u as long as z.
 
-    The first VAE finds the manifold of the data, in codes that fill their space but not as N(0, I); these have a density,
+    The first VAE finds the manifold of the data. Its codes fill their space, but not like N(0, I). They have a density,
     which the second VAE can match.
 
-    width, depth: of both its networks. epochs: over the codes, but at least `steps` steps of `batch_size` codes.
+    width, depth: of both networks. epochs: over the codes, with at least `steps` steps of `batch_size` codes.
 
     References: Dai & Wipf 2019, "Diagnosing and Enhancing VAE Models", section 4, https://arxiv.org/abs/1903.05789
     """
@@ -120,7 +120,7 @@ class SecondStage:
     learning_rate: float = 3e-3
 
     def fit(self, z: Tensor, seed: int = 0) -> "FittedSecondStage":
-        """z: (N, L), at least ten batches. Raises GanvasError when they are too few or not finite."""
+        """z: (N, L), at least ten batches. Raises GanvasError if there are too few, or for NaN or infinity."""
         codes = checked(z, least=10 * self.batch_size, what="A second-stage VAE").float()
         mean, scale = codes.mean(0), codes.std(0).clamp_min(1e-6)
         num_steps = max(self.steps, self.epochs * len(codes) // self.batch_size)
@@ -143,7 +143,7 @@ class SecondStage:
 
     def build(self, size: int) -> VAE:
         family = Mlp(self.width, self.depth)
-        # From a larger γ the codes of the second stage are ignored before they are learned, and γ stays large.
+        # With a larger initial γ the second stage ignores its codes before it learns them, and γ stays large.
         decoder = Decoder(family.synthesis(size, (size,)), SharedScaleGaussian(0.2))
         return VAE(Encoder(family.analysis((size,)), size), decoder, Normal(size))
 
@@ -158,7 +158,7 @@ class FittedSecondStage:
 
     @torch.no_grad()
     def sample(self, num: int, seed: int = 0) -> Tensor:
-        """`num` codes, (num, L) float32, a pure function of the seed. They are draws from p(z|u), not its means."""
+        """`num` codes, (num, L) float32, a pure function of the seed. Draws from p(z|u), not its means."""
         with rng.seeded(seed, "post-hoc prior"):
             u = self.model.prior().sample((num,))
             return self.mean + self.scale * self.model.decode(u).sample()
@@ -173,19 +173,19 @@ PRIORS: dict[str, PostHocPrior] = {
 
 
 def checked(z: Tensor, least: int, what: str) -> Tensor:
-    """Codes as float64 on the CPU; a GanvasError when there is nothing to be fitted to."""
+    """Codes as float64 on the CPU. Raises GanvasError if they cannot be fitted."""
     if z.dim() != 2:
         raise GanvasError(
-            f"A post-hoc prior is fitted to codes that are vectors, and these have shape {tuple(z.shape[1:])}.",
-            "Grids of codes need a prior of their own.",
+            f"A fitted prior needs codes that are vectors; these have shape {tuple(z.shape[1:])}.",
+            "Grids of codes need another kind of prior.",
         )
     if len(z) < least:
         raise GanvasError(
-            f"{what} over codes of {z.shape[1]} dimensions needs at least {least} codes, and there are {len(z)}.",
-            "Encode more examples, or choose a simpler prior: gaussian, or gmm with fewer components.",
+            f"{what} over codes of {z.shape[1]} dimensions needs at least {least} codes, but there are {len(z)}.",
+            "Encode more examples, or use a simpler prior: gaussian, or gmm with fewer components.",
         )
     codes = z.detach().cpu().double()
     bad = int((~torch.isfinite(codes)).any(1).sum())
     if bad:
-        raise GanvasError(f"{bad} of {len(z)} codes are not finite.", "The model has diverged; train it anew.")
+        raise GanvasError(f"{bad} of {len(z)} codes have NaN or infinity.", "The model has diverged; train it again.")
     return codes

@@ -1,4 +1,4 @@
-"""From examples to codes for a model that has no encoder: the code is searched for."""
+"""Search for codes of examples, for a model without an encoder."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from ganvas.machine import rng
 
 @dataclass(frozen=True)
 class Inversion:
-    """What a search found. codes: (N, L); reconstructions: (N, ...), what the model makes of them.
+    """The result of a search. codes: (N, L); reconstructions: (N, ...), the model's examples for them.
 
     errors: (N,), the mean squared difference of each reconstruction from its example, in units of [−1, 1].
     """
@@ -29,9 +29,9 @@ class Search:
     """argmin_z mean (x − G(z))² + feature_weight · mean (h(x) − h(G(z)))², by Adam on z from draws of the prior.
 
     steps: of Adam; its rate falls from `learning_rate` to 0 along half a cosine.
-    starts: draws of the prior that each example's search begins from; the best end counts.
-    features: h, from examples (N, ...) to (N, F) or (N, C, H, W), whose distance is added; the critic's, say.
-    batch_size: searches that run side by side.
+    starts: number of starting points from the prior for each example; the best result counts.
+    features: h, from examples (N, ...) to (N, F) or (N, C, H, W), for example the critic's.
+    batch_size: number of parallel searches.
 
     References:
         Zhu et al. 2016, "Generative Visual Manipulation on the Natural Image Manifold", section 3.1,
@@ -49,17 +49,17 @@ class Search:
     def __post_init__(self) -> None:
         for name in ("steps", "starts", "batch_size"):
             if getattr(self, name) < 1:
-                raise GanvasError(f"A search for codes cannot have {name} {getattr(self, name)}.", "Choose 1 or more.")
+                raise GanvasError(f"A search for codes cannot have {name} {getattr(self, name)}.", "Use 1 or more.")
         if self.learning_rate <= 0:
             raise GanvasError(f"A learning rate must be above 0, not {self.learning_rate}.")
 
     def __call__(self, model: Model, x: Tensor, y: Tensor | None = None, seed: int = 0) -> Inversion:
-        """x: (N, ...); y: (N,), the classes for a conditional model. The model is left as it was.
+        """x: (N, ...); y: (N,), the classes for a conditional model. The model does not change.
 
-        A pure function of the seed. Raises GanvasError when x is not finite or not shaped as the model's examples.
+        The seed determines the result. Raises GanvasError for NaN or infinity in x, or a wrong shape.
         """
         if not bool(x.isfinite().all()):
-            raise GanvasError("The examples to be searched for are not finite.")
+            raise GanvasError("The examples have NaN or infinity.")
         parameters = [p for p in model.parameters() if p.requires_grad]
         training = model.training
         model.eval().requires_grad_(False)
@@ -75,7 +75,7 @@ class Search:
         return Inversion(codes, reconstructions, errors)
 
     def invert(self, model: Model, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Codes, reconstructions and errors of one portion, from the best of its starts each."""
+        """Codes, reconstructions and errors of one batch, each from its best start."""
         n = len(x)
         target, label = x.repeat(self.starts, *[1] * (x.dim() - 1)), None if y is None else y.repeat(self.starts)
         z = model.prior().sample((self.starts * n,)).detach().requires_grad_()
@@ -83,13 +83,13 @@ class Search:
             made = model.generate(z[:1], None if label is None else label[:1])
             if made.shape[1:] != x.shape[1:]:
                 raise GanvasError(
-                    f"The model makes examples of shape {tuple(made.shape[1:])}, and these have {tuple(x.shape[1:])}."
+                    f"The model generates examples of shape {tuple(made.shape[1:])}, but these have {tuple(x.shape[1:])}."
                 )
             wanted = None if self.features is None else self.features(target)
         adam = torch.optim.Adam([z], lr=self.learning_rate)
         for step in range(self.steps):
             adam.param_groups[0]["lr"] = self.learning_rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
-            # A sum, and Adam goes by each number's own gradients: the searches do not know of each other.
+            # A sum, and Adam scales each number by its own gradients: the searches are independent.
             (z.grad,) = torch.autograd.grad(self.distance(model.generate(z, label), target, wanted).sum(), z)
             adam.step()
         with torch.no_grad():
@@ -100,7 +100,7 @@ class Search:
             return codes, reconstructions, mean_square(reconstructions - x)
 
     def distance(self, made: Tensor, target: Tensor, wanted: Tensor | None) -> Tensor:
-        """What a search descends, (N,)."""
+        """The loss of a search, (N,)."""
         pixels = mean_square(made - target)
         if self.features is None or wanted is None:
             return pixels

@@ -160,7 +160,7 @@ def _each(files: Sequence[File], work: Callable[[File], T], root: Path) -> tuple
     def attempt(file: File) -> T | Exception:
         try:
             return work(file)
-        except Exception as error:  # what a decoder raises on a hostile file has no end
+        except Exception as error:  # a decoder may raise anything for a hostile file
             return error
 
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:

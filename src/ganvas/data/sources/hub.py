@@ -81,7 +81,7 @@ class _Part:
             example = table[row]
             try:
                 self.pictures.append(decode(_file(example[columns.image]), options))
-            except Exception as error:  # what a decoder raises on a hostile file has no end
+            except Exception as error:  # a decoder may raise anything for a hostile file
                 self.skipped.append(Skipped(f"{self.name}[{row}]", reason(error)))
                 continue
             self.rows.append(row)
