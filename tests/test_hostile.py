@@ -80,7 +80,7 @@ def test_a_mean_of_nothing_is_refused(run: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("beta1", [5e8, 1.0, -0.1])
 def test_an_optimiser_that_torch_would_refuse_is_refused(beta1: float, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, "train", "gan", "--data", "digits", f"--beta1={beta1}", "--out", "nowhere")
-    assert "from 0 to below 1" in said
+    assert "at least 0 and below 1" in said
 
 
 def test_a_page_is_written_of_what_is_no_text(run: Path) -> None:
