@@ -40,7 +40,7 @@ class ResidualBlock(nn.Module):
     """shortcut(h) + conv(act(norm(conv(up(act(norm(h))))))), then averaged down. Miyato et al. 2018, figure 8.
 
     h: (N, in_channels, H, W); y: (N,), for conditional norms. Returns (N, out_channels, H', W').
-    size: to which nearest neighbours enlarge before the first convolution. halves: 2x2 pixels are averaged after the last.
+    size: side after nearest-neighbour enlargement before the first convolution. halves: average 2x2 pixels at the end.
     centred: whether every path from the output leads through a norm that `centres_channels`; no bias is added then.
     """
 
