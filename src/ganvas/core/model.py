@@ -48,9 +48,9 @@ class Player:
     name: "encoder", "critic" ...
     moves: the modules with the parameters that it moves; two players may share a module.
     loss: from a round to named terms, each signed to be minimised.
-    every, after: it plays every `every`-th step, from step `after` on.
-    lazy: penalties paid every k-th turn.
-    project: called after each of its moves, to bring its parameters back to where they are allowed (weight clipping).
+    every, after: it moves at every `every`-th step, from step `after` on.
+    lazy: penalties applied at every k-th turn.
+    project: called after each of its moves, to project its parameters onto a constraint (weight clipping).
     role: what it is for, by which `health` judges it; without one its name is searched for "critic" or "discriminator".
     """
 

@@ -62,12 +62,12 @@ class Examination:
             share of held-out examples. Only for training sets up to `SEARCHED`.
             Yoon et al. 2023, "Diffusion models generalize when they fail to memorize".
         distinct: share of different examples among the training examples that are known; 1 where none is repeated.
-        nearer_train: share of samples nearer to training examples than to equally many held-out ones; 0.5 without copying.
+        nearer_train: share of samples closer to training examples than to equally many held-out ones; 0.5 without copies.
     Of a model that is told the class, besides:
         class_spread: as spread, but of pairs within one class; mean over classes. least_class_spread: the least of all
         classes with at least `LEAST_OF_CLASS` samples and held-out examples.
         unexplained_in_class: as unexplained below, in units of the data's variance about its class's mean.
-    Of an `Autoencoder`, besides:
+    For an `Autoencoder` also:
         active_units: share of the code's dimensions whose posterior mean varies with x. unexplained: squared error of
         held-out reconstructions, in units of the data's variance. overfit: the same error over that of training examples.
     For a `Judged` model, with the weights in training:

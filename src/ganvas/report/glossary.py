@@ -26,8 +26,8 @@ TERMS: dict[str, Meaning] = {
     ),
     "rate": Meaning(
         "nats per example",
-        "The information in the code about the picture: the divergence of the encoder's code from the prior. Near zero: "
-        "the code is ignored. High: copies have detail, but samples from the prior are harder.",
+        "The information in the code about the picture: the divergence of the encoder's code from the prior. "
+        "Near zero: the code is ignored. High: copies have detail, but samples from the prior are harder.",
     ),
     "adversarial": Meaning(
         "",
@@ -110,8 +110,10 @@ SIGNS: dict[str, Meaning] = {
     "critic auc": Meaning(
         "", "How often the critic scores a real example above a generated one: 1 always, 0.5 by chance."
     ),
-    "distance": Meaning("data's spread", "How far samples are from held-out examples as a whole; 0 where they agree."),
-    "spread": Meaning("data's spread", "How far apart two samples are, on average; near 0 where all are alike."),
+    "distance": Meaning(
+        "data's spread", "The distance between samples and held-out examples as a whole; 0 if they agree."
+    ),
+    "spread": Meaning("data's spread", "The mean distance between two samples; near 0 if all look the same."),
     "class spread": Meaning(
         "class's spread", "How far apart two samples of one class are, on average; near 0 if all of them are alike."
     ),
@@ -120,11 +122,8 @@ SIGNS: dict[str, Meaning] = {
     "unexplained in class": Meaning(
         "", "What reconstructions leave of the data's variance within a class: 1 as much as the class's mean would."
     ),
-    "changed bins": Meaning("", "The share of the samples that moved to another part of the data since the last look."),
-    "bins in common": Meaning("", "How far the parts of the data agree in how many samples and examples lie in each."),
-    "copies": Meaning("", "The share of samples that copy a training example, less that of held-out examples."),
-    "nearer train": Meaning(
-        "", "The share of samples that are nearer to training than to held-out examples; 0.5 is right."
+    "changed bins": Meaning(
+        "", "The share of samples that moved to another part of the data since the last examination."
     ),
     "bins in common": Meaning("", "How well samples and examples agree in their shares of each part of the data."),
     "copies": Meaning("", "The share of samples that copy a training example, minus that of held-out examples."),

@@ -284,7 +284,7 @@ def cost(run: Run) -> Cost:
 
 
 def shown(contender: Contender) -> tuple[Tensor, Tensor | None]:
-    """The held-out examples that all runs reconstruct, with their classes."""
+    """Held-out examples for the reconstructions of all runs, with their classes."""
     batch = contender.data.held_out.batch(representative(contender.data.held_out, NUM_COPIES))
     return batch.x, batch.y
 

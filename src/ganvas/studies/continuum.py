@@ -276,7 +276,7 @@ def measured(ledger: Ledger, run: Run, weight: float, seed: int, data: Data) -> 
 
 
 def shown(data: Data) -> torch.Tensor:
-    """The held-out examples of which every point draws its reconstructions."""
+    """The held-out examples for the reconstructions of every point."""
     return data.held_out.batch(representative(data.held_out, SHOWN)).x
 
 
