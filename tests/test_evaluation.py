@@ -132,7 +132,7 @@ def test_a_network_is_not_trained_for_metrics_that_look_through_none(
 
 def test_a_gan_asked_for_a_likelihood_says_what_can(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for metric in ("elbo", "nll", "bpd"):
-        with pytest.raises(GanvasError, match=f"'{metric}' cannot be had: GAN has no likelihood") as raised:
+        with pytest.raises(GanvasError, match=f"'{metric}' is not available: GAN has no likelihood") as raised:
             scores(folder / "gan", metric)
         assert "VAEs" in raised.value.hint
     said = refused(capsys, "evaluate", folder / "gan", "--metrics", "elbo", "--features", "random")
@@ -236,7 +236,7 @@ def test_another_source_is_held_against_what_the_run_was_trained_on(
     assert "cannot be read" in rows[0].score.card.notes[0]
     new_data = f"npz:{tmp_path / 'new.npz'}"
     said = refused(capsys, "evaluate", tmp_path / "vae", "--data", new_data, "--metrics", "memorisation", "--num", 16)
-    assert "'memorisation' cannot be had: the run's own training data cannot be read" in said
+    assert "'memorisation' is not available: the run's own training data cannot be read" in said
 
 
 def test_memorisation_shows_the_nearest_training_examples(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -313,7 +313,7 @@ def test_features_from_a_file_of_ones_own(folder: Path, tmp_path: Path, capsys: 
         ("import torch\nclass A(torch.nn.Module):\n    def __init__(self, size): ...", "missing 1 required"),
         ("import torch\nclass A(torch.nn.Module):\n    def forward(self, x): return x @ x[:, :, :2]", "A"),
         ("import torch\nclass A(torch.nn.Module):\n    def forward(self, x): return x.mean()", "tensor (N, ...)"),
-        ("import torch\ndef f() -> torch.nn.Module: return 3", "gives no nn.Module"),
+        ("import torch\ndef f() -> torch.nn.Module: return 3", "not an nn.Module"),
         ("1 / 0", "line 1: ZeroDivisionError"),
     ):
         file.write_text(text)

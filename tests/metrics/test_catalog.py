@@ -165,10 +165,12 @@ def test_nats_are_compared_of_one_kind_of_likelihood_only():
 def test_bits_are_of_probabilities_only():
     grey = Split((split(200, 3).x.clamp(-1, 1) * 127.5 + 127.5).byte())
     for model, kind in ((LinearVAE(), "density in units"), (BlackAndWhite(), "cross-entropy of grey pixels")):
-        with pytest.raises(GanvasError, match=f"'bpd' cannot be had: {type(model).__name__}'s .* a {kind}") as refused:
+        with pytest.raises(
+            GanvasError, match=f"'bpd' is not available: {type(model).__name__}'s .* a {kind}"
+        ) as refused:
             METRICS["bpd"].compute(context(model=model, held_out=grey))
         assert "nll" in refused.value.hint
-    with pytest.raises(GanvasError, match="'bpd' cannot be had: Generator has no likelihood"):
+    with pytest.raises(GanvasError, match="'bpd' is not available: Generator has no likelihood"):
         METRICS["bpd"].compute(context(model=Generator()))
 
 
@@ -225,7 +227,7 @@ def test_real_features_are_extracted_once():
 @pytest.mark.parametrize(
     ("name", "changes", "reason"),
     [
-        ("nll", {"model": Generator()}, r"'nll' cannot be had: Generator has no likelihood p\(x\|z\)"),
+        ("nll", {"model": Generator()}, r"'nll' is not available: Generator has no likelihood p\(x\|z\)"),
         ("mse", {"model": Generator()}, "Generator has no encoder"),
         ("mse", {"model": None}, "this evaluation has no encoder"),
         ("fid", {"model": None}, "no model to draw from"),
@@ -344,7 +346,7 @@ class OffersTheClass(ToldTheClass):
 
 @pytest.mark.parametrize("name", ["probe", "knn", "mig", "sap", "dci", "beta-vae-score", "factor-vae-score"])
 def test_codes_that_hold_the_label_are_not_scored_by_it(name):
-    with pytest.raises(GanvasError, match=f"'{name}' cannot be had: ToldTheClass's encoder is told the class"):
+    with pytest.raises(GanvasError, match=f"'{name}' is not available: ToldTheClass's encoder is told the class"):
         METRICS[name].compute(context(model=ToldTheClass(), conditional=True))
 
 

@@ -107,5 +107,5 @@ def test_a_likelihood_that_is_not_finite():
     model = Clamped()
     x = model.draw(3)
     x[1] = torch.inf
-    with pytest.raises(GanvasError, match="1 of 3 examples is not finite"):
+    with pytest.raises(GanvasError, match="1 of 3 examples is NaN or infinite"):
         negative_log_likelihood(model, x, samples=2)

@@ -167,7 +167,7 @@ def test_packs_that_do_not_fit_are_refused():
         packed(torch.randn(7, 2))
     with pytest.raises(GanvasError, match="Choose 1 or more"):
         Packed(lambda s: Critic(Mlp().analysis(s)), (2,), pack=0)
-    with pytest.raises(GanvasError, match="cannot be told one class"):
+    with pytest.raises(GanvasError, match="cannot use one class"):
         Packed(lambda s: Critic(Mlp().analysis(s, num_classes=3)), (2,), pack=2)
 
 

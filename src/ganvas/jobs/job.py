@@ -65,7 +65,7 @@ SMALLER = 0.5
 
 @dataclass
 class Job:
-    """A training run that is about to start, or to go on from its newest checkpoint.
+    """A training run that will start, or continue from its newest checkpoint.
 
     identity: what the run is to know of its data from now on; None for what it knows already.
     """

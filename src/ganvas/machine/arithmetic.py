@@ -1,4 +1,4 @@
-"""What the machine can do faster than torch asks it to: matrix products, numbers next to nothing, and memory."""
+"""Faster arithmetic than torch's defaults: matrix products, denormal numbers, and memory."""
 
 import functools
 import os
@@ -22,12 +22,12 @@ _flushed_before = False
 
 @contextmanager
 def fast_arithmetic() -> Generator[None]:
-    """Inside, arithmetic on the CPU is done as fast as it can be, in the whole process; several may be inside at once.
+    """Within this context, arithmetic on the CPU is as fast as possible, in the whole process. Contexts may overlap.
 
-    Products of float32 matrices, also those of backward passes, go to oneDNN where that `helps`; convolutions with few
-    positions become products (`convolutions.py`). GANVAS_PRODUCTS=torch in the environment prevents both. Numbers below
-    1.2e-38 count as 0: where a discriminator is certain, gradients sink that low, and each costs a hundred ordinary ones.
-    Memory that a step gives up is kept for the next one, for which the system would have to clear it again, page by page.
+    Products of float32 matrices, also in backward passes, use oneDNN if that `helps`. Convolutions with few positions become
+    products (`convolutions.py`). GANVAS_PRODUCTS=torch in the environment prevents both. Numbers below 1.2e-38 count as 0:
+    gradients of a certain discriminator are that small, and each costs a hundred times as much as an ordinary number.
+    Memory freed by a step is kept for the next one. Otherwise the system would clear it again, page by page.
     """
     global _inside
     with _lock:
@@ -61,11 +61,11 @@ def _end() -> None:
 
 
 LEARNT = (2**25, 2**26)
-"""What glibc's allocator raises its two thresholds to by itself, in a process that frees large blocks."""
+"""The values to which glibc's allocator raises its two thresholds in a process that frees large blocks."""
 
 
 def _hold_memory(single: int, free: int) -> None:
-    """Blocks below `single` bytes come from the heap, which keeps up to `free` unused bytes. Only glibc's can be told so."""
+    """Blocks below `single` bytes come from the heap, which keeps up to `free` unused bytes. Only glibc supports this."""
     library = facts.glibc()
     if library is not None:
         library.mallopt(-3, single)  # M_MMAP_THRESHOLD
@@ -74,12 +74,12 @@ def _hold_memory(single: int, free: int) -> None:
 
 @functools.cache
 def helps() -> bool:
-    """Whether oneDNN multiplies much faster here than MKL does.
+    """Whether oneDNN multiplies much faster than MKL on this machine.
 
-    MKL takes its 256-bit path on processors that are not Intel's, even where they have units of 512 bits; oneDNN asks the
-    processor itself. On one core of an AMD EPYC of family 26 that is 230 against 107 billion operations a second. On family
-    25, which has AVX-512 on units of 256 bits, it is 105 against 93, less than to go another way costs dense networks.
-    A fixed rule and no measurement, so that a resumed run computes what it would have.
+    MKL uses its 256-bit path on processors not made by Intel, even if they have 512-bit units. oneDNN uses what the processor
+    has. On one core of an AMD EPYC of family 26 that is 230 against 107 billion operations a second. Family 25 has AVX-512 on
+    256-bit units: 105 against 93, a gain smaller than the overhead for dense networks.
+    The rule is fixed, without a measurement, so that a resumed run computes the same.
     """
     maker, family = facts.maker_and_family()
     return (
@@ -93,7 +93,7 @@ def helps() -> bool:
 
 
 def _registered() -> torch.library.Library | None:
-    """None where torch does not give its own kernels away (before 2.9), and where the environment says so."""
+    """None if torch does not expose its own kernels (before 2.9), or if the environment forbids it."""
     find = getattr(torch.library, "get_kernel", None)
     if find is None or os.environ.get("GANVAS_PRODUCTS") == "torch":
         return None
@@ -104,7 +104,7 @@ def _registered() -> torch.library.Library | None:
         products = Products(find("aten::mm", "CPU"), find("aten::addmm", "CPU"))
         ours |= {"mm": products.mm, "addmm": products.addmm}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that torch's own kernels are set aside is the purpose
+        warnings.simplefilter("ignore")  # torch warns about replaced kernels, which is the purpose
         for name, kernel in ours.items():
             library.impl(name, kernel, "CPU", with_keyset=True)
     return library
@@ -114,7 +114,7 @@ class Products:
     """The operators `mm` and `addmm` on the CPU: large ones by oneDNN. usual: torch's own kernels of both."""
 
     WORTH_IT = 1_000_000
-    """Multiply-adds from which on a product is handed to oneDNN; to prepare one costs as much as MKL takes for this."""
+    """The minimum multiply-adds of a product for oneDNN: its preparation takes as long as MKL takes for this many."""
 
     def __init__(self, usual_mm: Any, usual_addmm: Any) -> None:
         self.usual_mm, self.usual_addmm = usual_mm, usual_addmm

@@ -1,12 +1,11 @@
-"""Convolutions as matrix products, where few positions share a large kernel: at the coarse end of every image network.
+"""Convolutions as matrix products, if few positions share a large kernel: at the coarse end of image networks.
 
-There oneDNN is slow at the kernel's gradient, and it multiplies with the padding's zeros, which for 4x4 kernels on a 3x3 map
-are almost half of all. Everywhere else it is the faster one, and is asked. The limits below were found on one core of an AMD
-EPYC of family 25.
+There oneDNN's gradient of the kernel is slow. It also multiplies the zeros of padding: almost half of all numbers for
+4x4 kernels on a 3x3 map. Everywhere else oneDNN is faster and is used. The limits below were found on one core of an AMD EPYC
+of family 25.
 
-A convolution of stride s and padding p adds up, for an output at i, kernel tap a times input at s·i + a − p. A transposed one
-does the same with input and output exchanged: below, `points` are what has the coarse positions and `image` what has the
-fine ones. Kernels are (points' channels, image's channels, height, width) for both.
+A convolution of stride s and padding p sums, for an output at i, kernel tap a times input at s·i + a − p. A transposed one
+exchanges input and output. Below, `points` has the coarse positions and `image` the fine ones. Kernels are (points' channels, image's channels, height, width) for both.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,23 +16,23 @@ import torch
 from torch import Tensor
 
 POSITIONS = 2_048
-"""At most so many positions, over a whole batch, have their kernel's gradient made of products."""
+"""The maximum number of positions, over a whole batch, for a kernel's gradient by products."""
 
 SHARE = 32
-"""A kernel has at least so many pairs of channels for each position; with fewer, to lay out the factors costs too much."""
+"""The minimum pairs of channels of a kernel per position; with fewer, preparing the factors costs too much."""
 
 PAIRS = 1 << 15
-"""And at least so many pairs of channels."""
+"""The minimum pairs of channels in all."""
 
 WORTH_IT = 1_000_000
-"""Multiply-adds from which on a map of one position is made by a product."""
+"""The minimum multiply-adds for a product on a map of one position."""
 
 Tap = tuple[tuple[int, int], tuple[slice, slice], tuple[slice, slice]]
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """How taps, points and pixels meet along height and width. count: of images in the batch."""
+    """How taps, points and pixels overlap along height and width. count: number of images in the batch."""
 
     count: int
     pairs: int
@@ -55,7 +54,7 @@ class Geometry:
         output_padding: Sequence[int],
         groups: int,
     ) -> Self | None:
-        """None for what is not made of products here: groups, dilation, other dimensions than two or types than float32."""
+        """None for unsupported cases: groups, dilation, other dimensions than two, other types than float32."""
         types = {x.dtype, weight.dtype}
         if x.dim() != 4 or groups != 1 or types != {torch.float32} or any(d != 1 for d in dilation):
             return None
@@ -73,35 +72,35 @@ class Geometry:
 
     @property
     def one_point(self) -> bool:
-        """Whether the coarse map has one position, and to make it by a product is worth it."""
+        """Whether the coarse map has one position, and a product is faster."""
         rows, columns = self.reach
         return self.points == (1, 1) and self.count * self.pairs * rows * columns >= max(WORTH_IT, 1)
 
     @property
     def few_points(self) -> bool:
-        """Whether the kernel's gradient is faster made of products."""
+        """Whether products give the kernel's gradient faster."""
         positions = self.count * self.points[0] * self.points[1]
         return positions <= POSITIONS and self.pairs >= max(PAIRS, SHARE * positions)
 
     @property
     def reach(self) -> tuple[int, int]:
-        """Where there is one point alone: how many taps meet how many pixels, along each axis."""
+        """For one point: the number of taps that overlap with pixels, along each axis."""
         met = [max(0, min(k - p, n)) for k, p, n in zip(self.kernel, self.padding, self.image, strict=True)]
         return met[0], met[1]
 
     def pixel_rows(self, image: Tensor) -> Iterator[Tensor]:
-        """Where there is one point alone: rows of the pixels that it meets, (N, C, H, W) to views (N, columns · C)."""
+        """For one point: rows of the pixels that it overlaps with, (N, C, H, W) to views (N, columns · C)."""
         rows, columns = self.reach
         return (_last(image)[:, row, :columns].flatten(1) for row in range(rows))
 
     def tap_rows(self, kernel: Tensor) -> Iterator[Tensor]:
-        """The taps that meet them, (P, C, h, w) to (P, columns · C): views, if channels lie last in memory."""
+        """The taps that overlap with them, (P, C, h, w) to (P, columns · C): views, if channels are last in memory."""
         rows, columns = self.reach
         top, left = self.padding
         return (_last(kernel)[:, top + row, left : left + columns].flatten(1) for row in range(rows))
 
     def taps(self) -> Iterator[Tap]:
-        """Each tap that meets the image at all, with the points where it does, and the pixels that it then meets."""
+        """Each tap that overlaps with the image, with its points and its pixels."""
         for a, rows, pixel_rows in self._axis(0):
             for b, columns, pixel_columns in self._axis(1):
                 yield (a, b), (rows, columns), (pixel_rows, pixel_columns)
@@ -125,7 +124,7 @@ def gathered(image: Tensor, weight: Tensor, g: Geometry) -> Tensor:
 
 
 def spread(points: Tensor, weight: Tensor, g: Geometry) -> Tensor:
-    """What its one point adds to each image, the transpose of `gathered`: (N, P, 1, 1) and (P, C, h, w) to (N, C, H, W)."""
+    """The one point's contribution to each image, transpose of `gathered`: (N, P, 1, 1) and (P, C, h, w) to (N, C, H, W)."""
     image = _empty(len(points), weight.shape[1], g.image)
     if g.reach != g.image:
         image.zero_()
@@ -190,7 +189,7 @@ class Convolutions:
             if not weight.is_contiguous(memory_format=torch.channels_last):
                 of_weight = of_weight.contiguous()
         ours = [of_x is not None, of_weight is not None, of_weight is not None or not wanted[1]]
-        if ours[2] and wanted[2]:  # oneDNN would compute the kernel's gradient for it
+        if ours[2] and wanted[2]:  # oneDNN would also compute the kernel's gradient
             of_bias = slope.sum((0, *range(2, slope.dim())))
         left = [asked and not had for asked, had in zip(wanted, ours, strict=True)]
         if not any(left):

@@ -1,1 +1,1 @@
-"""Metrics: every number travels with the protocol that made it. `catalog.METRICS` lists what there is."""
+"""Metrics: every score carries its protocol. `catalog.METRICS` lists all metrics."""

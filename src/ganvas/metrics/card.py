@@ -1,4 +1,4 @@
-"""A number and the protocol that made it, which never travel apart."""
+"""A score and its protocol."""
 
 import json
 import math
@@ -24,7 +24,7 @@ PROTOCOL = {
     "num_reference": "the number of reference examples",
     "settings": "the setting",
 }
-"""What two numbers must have in common to be compared, and how it is called in the explanation."""
+"""Fields that must agree in comparable scores, with their names in messages."""
 
 
 def versions() -> dict[str, str]:
@@ -35,21 +35,21 @@ def versions() -> dict[str, str]:
 def _version(package: str) -> str:
     try:
         return version(package)
-    except PackageNotFoundError:  # run from its sources
+    except PackageNotFoundError:  # not installed as a package
         return "unknown"
 
 
 @dataclass(frozen=True)
 class Card:
-    """How a number was made.
+    """The protocol of a score.
 
     metric: its name in the catalog.
-    data: hash of the reference examples. split: which they are, "held-out" or "train".
-    features, features_hash: the feature network and the sha256 of its weights; None where the metric has none.
-    resize: what the feature network did to the images' size.
-    num_samples: examples drawn or encoded; num_reference: real examples they were compared with, None for none.
-    settings: the metric's own constants, such as k.
-    seed, versions: what else is needed to get the same number again. notes: warnings to be shown beside it.
+    data: hash of the reference examples. split: "held-out" or "train".
+    features, features_hash: the feature network and the sha256 of its weights; None without a feature network.
+    resize: the feature network's change of image size.
+    num_samples: examples drawn or encoded. num_reference: real examples for comparison, or None.
+    settings: the metric's constants, such as k.
+    seed, versions: also needed to repeat the score. notes: warnings to show with it.
     """
 
     metric: str
@@ -86,7 +86,7 @@ class Score:
 
     @classmethod
     def from_json(cls, text: str) -> "Score":
-        """The score that `to_json` wrote; GanvasError when it is none."""
+        """The score from `to_json`. Raises GanvasError if it is invalid."""
         try:
             return cls.from_dict(json.loads(text))
         except json.JSONDecodeError as error:
@@ -94,7 +94,7 @@ class Score:
 
     @classmethod
     def from_dict(cls, what: dict[str, Any]) -> "Score":
-        """The score that `to_dict` wrote; GanvasError when it is none."""
+        """The score from `to_dict`. Raises GanvasError if it is invalid."""
         try:
             fields: dict[str, Any] = {**what["card"], "notes": tuple(what["card"]["notes"])}
             card = Card(**fields)
@@ -141,7 +141,7 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 
 def comparable(cards: Sequence[Card]) -> str | None:
-    """Why these numbers cannot stand in one column; None when they can. Seeds, versions and notes may differ."""
+    """Why these scores are not comparable, or None. Seeds, versions and notes may differ."""
     for attribute, name in PROTOCOL.items():
         if attribute == "settings":
             settings = sorted({key for card in cards for key in card.settings})

@@ -58,7 +58,7 @@ METRICS: dict[str, Metric] = {
 
 @dataclass(frozen=True)
 class Row:
-    """A score between what frames it: the floor of real data, and the untrained networks; None where there is none."""
+    """A score with its references: floor (real data) and untrained networks; None if missing."""
 
     score: Score
     floor: Score | None
@@ -66,7 +66,7 @@ class Row:
 
 
 def metric(name: str) -> Metric:
-    """The metric of that name; GanvasError with the nearest names where there is none."""
+    """The metric of that name. Raises GanvasError with similar names if there is none."""
     if name not in METRICS:
         giver = next((m.name for m in METRICS.values() if name.casefold() in m.gives), None)
         hint = did_you_mean(name, METRICS) if giver is None else f"It is one of the scores of the metric {giver!r}."

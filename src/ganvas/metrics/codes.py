@@ -1,4 +1,4 @@
-"""What a model says of many examples, a batch at a time."""
+"""Codes and classes of many examples, in batches."""
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ BATCH = 250
 
 @contextmanager
 def evaluating(model: nn.Module) -> Generator[None]:
-    """Inside, the model is in eval mode and no gradients are kept; afterwards each module is as it was."""
+    """Within this context, the model is in eval mode without gradients. Afterwards each module is restored."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -35,7 +35,7 @@ def batches(model: nn.Module, x: Tensor, y: Tensor | None, size: int = BATCH) ->
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where the model's weights are; the processor for a model of none."""
+    """The device of the model's weights; the CPU for a model without weights."""
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 

@@ -1,4 +1,4 @@
-"""What a metric may ask for: real data, samples, codes, reconstructions, features, each made when first wanted."""
+"""Inputs of metrics: real data, samples, codes, reconstructions, features; each is computed at first use."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ SAMPLE_BATCH = 250
 
 @dataclass
 class EvaluationContext(ExamplesInUse):
-    """One model, before one data set, under one protocol.
+    """One model on one data set, under one protocol.
 
     The fields of `ExamplesInUse` come first.
     model: None when only samples are to be judged.
@@ -52,7 +52,7 @@ class EvaluationContext(ExamplesInUse):
     shared: dict[tuple[str, str], Tensor] = field(default_factory=dict[tuple[str, str], Tensor], repr=False)
 
     def lacks(self, need: Need) -> tuple[str, str] | None:
-        """Why `need` cannot be had here, and what would help; None when it can."""
+        """Why `need` is not met, with a hint; None if it is met."""
         if _HAS[need](self):
             return None
         reason, hint = LACKS[need]
@@ -65,7 +65,7 @@ class EvaluationContext(ExamplesInUse):
 
     @cached_property
     def floor(self) -> "EvaluationContext":
-        """The same protocol on the best generator there is: real training examples, chosen by the seed."""
+        """The same protocol on an ideal generator: real training examples, chosen by the seed."""
 
         chosen = choice(len(self.train.x), self.num_samples, self.seed, "floor")
         y = None if self.train.y is None else self.train.y[chosen]
@@ -79,7 +79,7 @@ class EvaluationContext(ExamplesInUse):
 
     @cached_property
     def told(self) -> Tensor | None:
-        """The labels that the model itself is told with `x`."""
+        """The labels that the model gets with `x`."""
         return self.y if self.conditional else None
 
     @property
@@ -89,7 +89,7 @@ class EvaluationContext(ExamplesInUse):
 
     @property
     def asked(self) -> Tensor | None:
-        """The classes that the samples were drawn for, (num,)."""
+        """The requested classes of the samples, (num,)."""
         return self._drawn[1]
 
     @cached_property
@@ -131,7 +131,7 @@ class EvaluationContext(ExamplesInUse):
 
     @cached_property
     def copying(self) -> Memorisation:
-        """Each sample's nearest training example in features, and which samples lie closest to one."""
+        """Each sample's nearest training example in features, and the samples closest to one."""
         return memorisation(self.training_features, self.reference_features, self.sample_features)
 
     @cached_property
@@ -189,12 +189,12 @@ class EvaluationContext(ExamplesInUse):
 
     @cached_property
     def likelihood(self) -> Kind:
-        """What the model's p(x|z) is of the held-out examples used."""
+        """The kind of the model's p(x|z) for the held-out examples used."""
         return kind_of(self.latent_variable_model, self.x, self.told)
 
     @property
     def likelihood_notes(self) -> tuple[str, ...]:
-        """Said where p(x|z) is no probability: its nats are then not those of a code for the pixels."""
+        """A note if p(x|z) is not a probability: its nats are then not a code length of the pixels."""
         if self.likelihood is Kind.PROBABILITY:
             return ()
         return (f"p(x|z) is a {self.likelihood}, not a probability",)

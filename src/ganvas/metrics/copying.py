@@ -1,4 +1,4 @@
-"""Whether samples are copies of training images."""
+"""Memorisation: whether samples copy training images."""
 
 import math
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from ganvas.metrics.features import finite
 
 @dataclass(frozen=True)
 class Memorisation:
-    """share: how often a sample lies closer to the training set than a held-out example does; 0.5 without copying.
+    """share: how often a sample is closer to the training set than a held-out example is; 0.5 without copies.
 
     error: its standard error over redraws of samples and of held-out examples, for the same training set.
     neighbours: indices of each sample's nearest training examples, nearest first, (M, k).
     distances: to them, (M, k), in units of the features.
-    closest: indices of the samples, the most suspicious (nearest to the training set) first, (M,).
+    closest: indices of the samples, sorted by distance to the training set, (M,).
     """
 
     share: float

@@ -1,7 +1,7 @@
-"""Whether single code dimensions stand for single factors of variation.
+"""Disentanglement: whether single code dimensions represent single factors of variation.
 
 Codes are float (N, L), posterior means; factors are class numbers (N, K). All definitions and constants are those of
-Locatello et al. 2019, "Challenging Common Assumptions ..." (disentanglement_lib), but for data that are a given set of
+Locatello et al. 2019, "Challenging Common Assumptions ..." (disentanglement_lib), except that the data are a given set of
 examples: a batch in which a factor is fixed is drawn from the examples that share its value.
 """
 
@@ -52,12 +52,12 @@ def discrete(factors: NDArray[np.generic]) -> Integers:
     columns = [_classes(factors[:, k]) for k in range(factors.shape[1])]
     varying = [column for column in columns if column.max() > 0]
     if not varying:
-        raise GanvasError("no factor varies over these examples, so that nothing can be told apart")
+        raise GanvasError("no factor varies over these examples")
     return np.stack(varying, axis=1)
 
 
 def mig(codes: Floats, factors: Integers) -> Scored:
-    """Mutual information gap: how much more the best code tells of a factor than the second best, over its entropy.
+    """Mutual information gap: information of the best code about a factor minus the second best, over its entropy.
 
     Codes are put into 20 bins of equal width. The error comes from the pointwise mutual information of single examples,
     which is the influence function of mutual information; the bins and the two best codes are taken as given.

@@ -1,4 +1,4 @@
-"""Pairwise distances of many points in bounded memory."""
+"""Pairwise distances of many points, in bounded memory."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A model before its data under one protocol: which metrics apply, and their scores."""
+"""A model on its data under one protocol: applicable metrics and their scores."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,12 +26,12 @@ from ganvas.training.recipe import Recipe
 FeaturesName = Literal["auto", "lenet", "random", "inception", "efficientnet"]
 
 USUAL = ("fid", "kid", "prdc", "modes", "mse", "ssim", "knn", "elbo")
-"""What is measured when nobody says what: those of these that the run and its data can give."""
+"""The default metrics: those of these that apply to the run and its data."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How scores are taken.
+    """The protocol of scores.
 
     metrics: names of `METRICS`, or none for the usual ones. num: samples drawn, and held-out examples used at most.
     features: the network that images are seen through: a `FeaturesName`, "FILE.py" or "FILE.py:NAME" for that of a user's
@@ -59,12 +59,14 @@ class Protocol:
         if self.importance_samples < 1:
             raise GanvasError(f"--importance-samples must be at least 1, not {self.importance_samples}.")
         if self.weights is not None and self.features != "inception":
-            raise GanvasError("--weights are inception's.", "Give --features inception, too, or leave them out.")
+            raise GanvasError(
+                "--weights works only with inception.", "Add --features inception, or leave --weights out."
+            )
         return replace(self, metrics=tuple(dict.fromkeys(self.metrics)), features=named_features(self.features))
 
 
 def named_features(features: str | FeatureNetwork) -> str | FeatureNetwork:
-    """The name of a feature network, or the network itself where it is the user's."""
+    """The name of a feature network, or the user's own network."""
     if isinstance(features, FeatureNetwork):
         return features
     file, colon, name = features.partition(".py:")
@@ -72,13 +74,13 @@ def named_features(features: str | FeatureNetwork) -> str | FeatureNetwork:
         return from_file(Path(f"{file}.py" if colon else features), name or None)
     if features not in get_args(FeaturesName):
         hint = did_you_mean(features, get_args(FeaturesName))
-        raise GanvasError(f"There is no feature network {features!r}.", f"{hint} FILE.py is one of your own.")
+        raise GanvasError(f"There is no feature network {features!r}.", f"{hint} FILE.py is your own one.")
     return features
 
 
 @dataclass
 class Evaluation:
-    """A model before a data set, under one protocol; what several of its metrics need is made once.
+    """A model on a data set, under one protocol. Shared inputs of metrics are computed once.
 
     binary: whether it is a model of black and white pixels.
     untrained: the same networks before training; None for no such scores.
@@ -114,11 +116,11 @@ class Evaluation:
         return replace(self, context=self.context.untrained(model), untrained=None)
 
     def names(self) -> tuple[str, ...]:
-        """The metrics asked for: those of the protocol, or what can be had of the usual ones."""
+        """The requested metrics: those of the protocol, or the applicable default ones."""
         return self.protocol.metrics or tuple(name for name in USUAL if not self.lacks(name))
 
     def lacks(self, name: str) -> tuple[str, str] | None:
-        """Why a metric cannot be had, and what would help; None when it can."""
+        """Why a metric does not apply, with a hint; None if it applies."""
         return next(filter(None, map(self.contexts(name)[0].lacks, metric(name).needs)), None)
 
     def rows(self, name: str) -> list[Row]:
@@ -132,7 +134,7 @@ class Evaluation:
 
     def contexts(self, name: str) -> tuple[EvaluationContext, EvaluationContext | None]:
         """Where a metric is taken: of the model, and of the untrained networks."""
-        # What a model of black and white pixels is asked of examples, it is asked of such examples.
+        # A model of black and white pixels is measured on black and white examples.
         binary = self.binary and Need.LIKELIHOOD in metric(name).needs
         return (self.binarised, self.binarised_before) if binary else (self.context, self.before)
 
@@ -188,9 +190,7 @@ def feature_network(protocol: Protocol, data: Data) -> FeatureNetwork:
     if name == "efficientnet":
         return efficientnet()
     if not labelled:
-        raise GanvasError(
-            "The features of lenet are learnt from labels, and this data has none.", "Use --features random."
-        )
+        raise GanvasError("The features of lenet need labels, but this data has none.", "Use --features random.")
     return lenet(data.train, data.held_out, len(data.info.classes))
 
 
@@ -205,7 +205,7 @@ def channel_classifier(data: Data) -> Classifier | None:
 
 def lenet(train: Split, held_out: Split, num_classes: int) -> Classifier:
     if train.y is None or held_out.y is None:
-        raise GanvasError("The features of lenet are learnt from labels, and one split has none.")
+        raise GanvasError("The features of lenet need labels, but one split has none.")
     return train_lenet(train.x, train.y, held_out.x, held_out.y, num_classes)
 
 
@@ -216,7 +216,7 @@ def binarised(split: Split) -> Split:
 
 
 def facts() -> list[dict[str, Any]]:
-    """All metrics: name, what each is, what it needs, which way is better, its paper."""
+    """All metrics: name, summary, requirements, better direction, paper."""
     return [
         {
             "name": m.name,

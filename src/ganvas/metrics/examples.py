@@ -68,20 +68,20 @@ class ExamplesInUse:
 
     @property
     def training(self) -> Examples | None:
-        """What the model has seen; None where that cannot be read."""
+        """The model's training data; None if unreadable."""
         if isinstance(self.trained_on, str):
             return None
         return self.train if self.trained_on is None else self.trained_on
 
     @cached_property
     def training_data(self) -> str:
-        """sha256 of what the model has seen, in the order in which it is stored."""
+        """sha256 of the model's training data, in stored order."""
         assert self.training is not None
         return _fingerprint(self.training.x)
 
     @cached_property
     def overlap(self) -> float:
-        """Share of the evaluation examples that the model has seen; 0 where what it has seen cannot be read."""
+        """Share of the evaluation examples that the model has seen; 0 if its training data is unreadable."""
         if self.grey is not None:
             return self.grey.overlap
         if self.training is None:
@@ -91,7 +91,7 @@ class ExamplesInUse:
 
     @property
     def split(self) -> str:
-        """What the evaluation examples are to the model. Twins within one source do not make its held-out part another."""
+        """The split of the evaluation examples for the model. Duplicates within one source do not change it."""
         if self.overlap == 1:
             return "train"
         return "partly train" if self.overlap and self.trained_on is not None else "held-out"

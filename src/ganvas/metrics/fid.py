@@ -33,7 +33,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> tuple[float, float]:
             raise GanvasError(
                 f"{len(features)} {name} are too few for the covariance of {num_features} features: "
                 f"at least {num_features + 1} are needed",
-                "Draw more, or use KID, which has no such limit.",
+                "Use more, or use KID, which has no such limit.",
             )
     x, y = finite(real).double(), finite(fake).double()
     shift = x.mean(0) - y.mean(0)
@@ -96,7 +96,7 @@ def _fid(c: EvaluationContext) -> Reading:
         raise GanvasError(
             f"the evaluation set is too small: it holds out {num} examples, and a covariance of {num_features} features "
             f"needs at least {num_features + 1}",
-            "More samples would not help. KID has no such limit.",
+            "More samples do not help. KID has no such limit.",
         )
     value = frechet_distance(c.reference_features, c.sample_features)
     return Reading({"fid": value}, len(c.samples), len(c.x), c.features)

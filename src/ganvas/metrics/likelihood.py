@@ -1,4 +1,4 @@
-"""How probable a latent-variable model finds data: its bound, the bound's two halves, and −log p itself."""
+"""Likelihood of data under a latent-variable model: the ELBO, its two parts, and −log p."""
 
 import math
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from ganvas.metrics.images import as_float
 from ganvas.probability.distributions import BernoulliImage
 
 CODES_AT_ONCE = 1_000
-"""Codes decoded at once: small enough that a layer of 28x28 likelihoods stays in the processor's cache."""
+"""Number of codes decoded at once: one layer of 28x28 likelihoods then fits the CPU cache."""
 
 KL_SAMPLES = 64
 
 
 class Kind(StrEnum):
-    """What p(x|z) is: nats of one kind say nothing beside those of another, and only a probability's are bits."""
+    """The kind of p(x|z). Nats of different kinds are not comparable, and only probabilities give bits."""
 
     PROBABILITY = "probability of pixels"
     DENSITY = "density in units of [−1, 1]"
@@ -30,7 +30,7 @@ class Kind(StrEnum):
 
 
 def kind_of(model: LatentVariableModel, x: Tensor, y: Tensor | None = None) -> Kind:
-    """What the model's likelihood is for these examples, (N, ...). y: (N,)."""
+    """The kind of the model's likelihood for these examples, (N, ...). y: (N,)."""
     with evaluating(model):
         first, label = next(batches(model, x[:1], None if y is None else y[:1]))
         p = model.decode(model.encode(first, label).mean, label)
@@ -58,7 +58,7 @@ def negative_elbo(
 ) -> Bound:
     """The bound for each example, E_q over `samples` codes. x: (N, ...) uint8 or float; y: (N,).
 
-    The rate is in closed form where torch knows one for (q, p), else a mean over 64 codes.
+    The rate is in closed form if torch has one for (q, p), else a mean over 64 codes.
 
     References:
         Kingma & Welling 2014, eq. 3
@@ -132,7 +132,7 @@ def _finite(nats: Tensor) -> Tensor:
     bad = int((~nats.isfinite()).sum())
     if bad:
         raise GanvasError(
-            f"the likelihood of {bad} of {len(nats)} examples is not finite",
-            "The model has diverged, or the data lie outside its likelihood's support.",
+            f"the likelihood of {bad} of {len(nats)} examples is NaN or infinite",
+            "The model has diverged, or the data are outside its likelihood's support.",
         )
     return nats

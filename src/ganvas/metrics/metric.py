@@ -31,9 +31,9 @@ class Reading:
 class Metric:
     """One entry of the catalog.
 
-    needs: what a context must have. better: which way its scores improve; `reverse` names those that go the other way.
-    has_floor: whether real training data in place of samples show the best value that can be hoped for.
-    gives: names of its scores, where there are others than its own.
+    needs: requirements of a context. better: the direction of improvement; `reverse` names scores of the other direction.
+    has_floor: whether real training data in place of samples give the best possible value.
+    gives: names of its scores, if they differ from its own.
     enough: the value from which on better is no merit: of samples further from the training set than new data are, no run
     has copied less. traded: beginnings of the names of scores that are bought with others, so that alone none is a merit.
     """
@@ -51,17 +51,17 @@ class Metric:
     traded: tuple[str, ...] = ()
 
     def compute(self, context: EvaluationContext) -> list[Score]:
-        """Its scores, each with its card; GanvasError where the context lacks what it needs."""
+        """Its scores, each with its card. Raises GanvasError if the context does not meet its needs."""
         for need in self.needs:
             lack = context.lacks(need)
             if lack:
-                raise GanvasError(f"the metric {self.name!r} cannot be had: {lack[0]}", lack[1])
+                raise GanvasError(f"the metric {self.name!r} is not available: {lack[0]}", lack[1])
         reading = self.measure(context)
         card = self._card(context, reading)
         return [self._score(name, value, card) for name, value in reading.values.items()]
 
     def merit(self, score: Score) -> float | None:
-        """What runs are ranked by on that score of its; None where they are not."""
+        """The value that ranks runs on this score, or None if runs are not ranked by it."""
         if self.traded and score.name.startswith(self.traded):
             return None
         limit = min if score.better == "higher" else max
@@ -74,9 +74,7 @@ class Metric:
     def _score(self, name: str, value: Value, card: Card) -> Score:
         number, error = value if isinstance(value, tuple) else (value, None)
         if math.isnan(number):
-            raise GanvasError(
-                f"the metric {name!r} is not a number here", "Look at the samples: has the model diverged?"
-            )
+            raise GanvasError(f"the metric {name!r} is NaN here", "Look at the samples: has the model diverged?")
         if error is not None and not math.isfinite(error):
             error = None  # of one example, or of a perfect reconstruction's infinite PSNR, there is no standard error
         other: Better = "lower" if self.better == "higher" else "higher"

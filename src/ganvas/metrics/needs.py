@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Need(StrEnum):
-    """What a metric cannot do without."""
+    """A requirement of a metric."""
 
     SAMPLES = "samples"
     FEATURES = "features"
@@ -25,7 +25,7 @@ LACKS = {
     Need.SAMPLES: ("there is no model to draw from", "Every model can give samples."),
     Need.FEATURES: (
         "no feature network was given",
-        "There are: lenet, random, inception, efficientnet, or a module of your own.",
+        "Available: lenet, random, inception, efficientnet, or your own module.",
     ),
     Need.CLASSIFIER: (
         "no classifier was given",

@@ -1,4 +1,4 @@
-"""How much of the samples looks real, and how much of the real data the samples reach."""
+"""Precision, recall, density and coverage."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How near reconstructions come to their images."""
+"""Scores of reconstructions against their images."""
 
 import math
 from collections.abc import Callable

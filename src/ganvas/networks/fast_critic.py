@@ -22,7 +22,7 @@ class FastCritic(nn.Module):
 
     The image is halved to a map of 8 to 15 pixels a side, whose logits see a patch each. One decoder draws the whole image
     from that map. Another draws a quadrant from the same quadrant of the next finer map; example i has quadrant i mod 4.
-    Weights are spectrally normalised but for the decoders'.
+    Weights are spectrally normalised, except those of the decoders.
 
     shape: of the images, square, of 8x8 or more. width: channels at half the image's size, doubled at each halving up to
     growth times.

@@ -25,7 +25,7 @@ class Packed(nn.Module):
         self.critic = build((pack * shape[0], *shape[1:]))
         if any(isinstance(module, ClassEmbedding) for module in self.critic.modules()):
             raise GanvasError(
-                "A packed critic judges several examples at once and cannot be told one class.",
+                "A packed critic scores several examples at once and cannot use one class.",
                 "Train without classes or without packing.",
             )
 

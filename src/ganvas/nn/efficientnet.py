@@ -28,7 +28,7 @@ STAGE_SCALES = (10.6, 9.1, 7.7, 3.6)
 
 
 def efficientnet_lite0() -> nn.Module:
-    """The published network in eval mode, no parameter of which learns. Its images are scaled by `scaled`.
+    """The published network in eval mode, without trainable parameters. Its images are scaled by `scaled`.
 
     Raises GanvasError without the packages of the extra `features`, and for other weights than the published ones.
     """

@@ -83,7 +83,7 @@ def as_bytes(name: str) -> Tensor:
 
 
 class Shared:
-    """A network of which each device holds one copy, whoever copies the modules that use it.
+    """A network with one copy per device, shared by all modules that use it.
 
     name: of the network and its weights. channels, scales: of its four stages; a scale is a root mean square.
     build: is called at the first use. It returns a module from images (N, 3, H, W) in [−1, 1], sides multiples of 32, to maps

@@ -47,7 +47,7 @@ def projected_gan(
         width: channels of the generator at the image's size.
         critic_width: channels of the small critics.
         latent: dimensions of the code.
-        features: the frozen network; "auto" is EfficientNet where it is installed, and else a random one.
+        features: the frozen network; "auto" is EfficientNet if it is installed, else a random network.
         feature_size: the side at which the frozen network sees images, a multiple of 32. The paper has 224.
         projection_width: channels of the finest random mix; the authors have 64.
         projection_seed: of the random mixes.

@@ -43,7 +43,7 @@ def autoencoder(
         width: channels at half the image's size, doubled at each halving; as many at the image's size.
         code_channels: numbers at each place of the grid.
         grid: the code has at most this many places to a side: as many as the image has pixels, halved once or more.
-        features: the frozen network; "auto" is EfficientNet where it is installed, and else a random one.
+        features: the frozen network; "auto" is EfficientNet if it is installed, else a random network.
         feature_size: the side at which the frozen network sees images, a multiple of 32.
         perceptual: weight of the distance of features, beside the mean absolute difference of pixels.
         rate: weight of the rate in nats, which keeps codes from growing.
@@ -53,7 +53,7 @@ def autoencoder(
         flip: whether images are mirrored at random. Not for text or digits.
         learning_rate: Adam's for encoder and decoder.
         critic_learning_rate: Adam's for the critic.
-        ema: half-life of the networks' average in images; 0 keeps none.
+        ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     if min(code_channels, critic_width) < 1:
         raise GanvasError("A code and a critic have at least one channel.", "Use --code-channels 1 or more.")

@@ -193,7 +193,7 @@ def grouped(cards: Sequence[Card]) -> list[list[Card]]:
 
 
 def line(name: str, card: Card, alone: bool, contenders: Sequence[Contender]) -> Line:
-    """The scores of that name and card. alone: whether there are others of that name on another card."""
+    """The scores of that name and card. alone: whether no other card has that name."""
     cells, floors, merits, learnt = list[Cell](), list[float](), list[float | None](), list[bool]()
     for contender in contenders:
         row = contender.rows.get(name)

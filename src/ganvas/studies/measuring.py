@@ -129,5 +129,5 @@ def recall(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
 
 
 def asked(protocol: Protocol) -> dict[str, Any]:
-    """What of a protocol changes scores, but for the examples and the feature network, which cards name by their hash."""
+    """The parts of a protocol that change scores, except the examples and the feature network, which cards name by hash."""
     return {"num": protocol.num, "importance samples": protocol.importance_samples, "seed": protocol.seed}

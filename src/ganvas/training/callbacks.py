@@ -227,7 +227,7 @@ Scores = Mapping[str, Sequence[Scored]]
 class Measure:
     """Computes metrics of the averaged model if there is one, also at the start and the end.
 
-    measure: from that model to its scores. then: is told of those that were due, so that where a run was stopped on its
+    measure: from that model to its scores. then: is called with those that were due, so that where a run was stopped on its
     way makes no difference.
     """
 

@@ -1,4 +1,4 @@
-"""Which class a conditional run is asked for."""
+"""The requested class of a conditional run."""
 
 import torch
 from torch import Tensor

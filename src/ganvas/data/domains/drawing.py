@@ -108,7 +108,7 @@ def _empty(modes: Modes, size: int) -> "tuple[_Stage, RendererAgg]":
 
 
 def picture(x: Tensor, columns: int | None = None, info: DataInfo | None = None) -> Image.Image:
-    """Whatever shows examples best: images (N, C, H, W) as a grid, points (N, D) as dots with `info`'s modes.
+    """A picture of examples: images (N, C, H, W) as a grid, points (N, D) as dots with `info`'s modes.
 
     Raises GanvasError for points of one dimension.
     """

@@ -1,4 +1,4 @@
-"""Feature networks: from images to the vectors in which FID, KID, precision and neighbours are measured."""
+"""Feature networks: from images to the vectors used by FID, KID, precision and neighbours."""
 
 from ganvas.metrics.features.network import (
     BATCH,

@@ -1,4 +1,4 @@
-"""The small classifier that is trained on a labelled data set itself, and kept with its accuracy."""
+"""A small classifier, trained on the labelled data set and cached with its accuracy."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from ganvas.metrics.features import BATCH, Classifier
 from ganvas.metrics.images import as_float
 
 VERSION = 1
-"""To be raised with any change of architecture or training: it is part of the cache's key."""
+"""Increase it with any change of architecture or training: it is part of the cache's key."""
 
 IMAGES_SEEN = 90_000
 BATCH_SIZE = 100
@@ -87,7 +87,7 @@ def _labelled(images: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor,
     if images.dim() != 4 or not all(8 <= side <= 128 for side in images.shape[2:]):
         raise GanvasError(
             f"the lenet features need images of 8 to 128 pixels a side, not {tuple(images.shape[1:])}",
-            "Use other features: random, inception, or a module of your own.",
+            "Use other features: random, inception, or your own module.",
         )
     known = labels >= 0
     if num_classes < 2 or known.sum() < num_classes:
@@ -138,7 +138,7 @@ def _accuracy(network: LeNet, images: Tensor, labels: Tensor) -> float:
 
 
 def _save(network: LeNet, path: Path, key: str) -> None:
-    """Under temporary names first, so that two runs at once never read half a file."""
+    """Writes temporary files first, so that no other run reads an incomplete file."""
     card = {
         "name": network.name,
         "version": VERSION,
@@ -157,11 +157,11 @@ def _save(network: LeNet, path: Path, key: str) -> None:
 
 
 def _load(untrained: LeNet, path: Path) -> LeNet | None:
-    """The network with the cache's weights; None where the cache has none, or a broken file."""
+    """The network with the cached weights; None if they are missing or damaged."""
     network = deepcopy(untrained)
     try:
         network.load_state_dict(load_file(path.with_suffix(".safetensors")))
         fingerprint = json.loads(path.with_suffix(".json").read_text())["fingerprint"]
-    except Exception:  # whatever ails a cache, training again mends it
+    except Exception:  # any damage to the cache: train again
         return None
     return network if fingerprint == network.fingerprint else None

@@ -1,4 +1,4 @@
-"""Feature networks: from images to the vectors in which FID, KID, precision and neighbours are measured."""
+"""Feature networks: from images to the vectors used by FID, KID, precision and neighbours."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -15,8 +15,8 @@ from ganvas.metrics.images import as_float
 class FeatureNetwork(nn.Module, ABC):
     """From images (N, C, H, W), float in [−1, 1], to features (N, F).
 
-    name: what stands on a score's card.
-    resize: what happens to the images' size before the first layer, in words; "none" where nothing does.
+    name: for a score's card.
+    resize: the change of image size before the first layer, as text; "none" without a change.
     """
 
     name: str
@@ -38,7 +38,7 @@ class FeatureNetwork(nn.Module, ABC):
 
 
 class Classifier(FeatureNetwork):
-    """A feature network that also names classes, as the Inception Score and stacked MNIST need."""
+    """A feature network that also classifies, for the Inception Score and stacked MNIST."""
 
     @abstractmethod
     def logits(self, x: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Classifier(FeatureNetwork):
 class ModuleFeatures(FeatureNetwork):
     """Any module of the user's. Its output is flattened to (N, F). Evaluated in eval mode, without gradients.
 
-    Raises GanvasError where the module fails on the images, or gives something else than a tensor of a row for each.
+    Raises GanvasError if the module fails on the images, or does not return one row per image.
     """
 
     def __init__(self, module: nn.Module, name: str) -> None:
@@ -68,7 +68,7 @@ class ModuleFeatures(FeatureNetwork):
 
 
 class RandomNetwork(FeatureNetwork):
-    """A fixed convolutional network of random weights: no labels, no download, the same numbers everywhere.
+    """A fixed convolutional network with random weights: no labels, no download, the same everywhere.
 
     shape: (C, H, W) of the images. seed: of the weights. Features: 128, means over the last layer's positions.
 
@@ -101,7 +101,7 @@ BATCH = 250
 def extract(network: FeatureNetwork, images: Tensor) -> Tensor:
     """Features of all images, (N, F) float32. images: uint8 or float in [−1, 1], (N, C, H, W), or points (N, D).
 
-    Raises GanvasError where a feature is not finite.
+    Raises GanvasError for NaN or infinity in a feature.
     """
     network.eval()
     features = torch.cat([network(as_float(batch)).float().cpu() for batch in images.split(BATCH)])
@@ -117,11 +117,11 @@ def probabilities(network: Classifier, images: Tensor) -> Tensor:
 
 
 def finite(features: Tensor, source: str = "feature network") -> Tensor:
-    """The features (N, F) themselves, or GanvasError when any of them is NaN or infinite."""
+    """The features (N, F). Raises GanvasError for NaN or infinity."""
     bad = (~features.isfinite()).flatten(1).any(1).sum().item()
     if bad:
         raise GanvasError(
             f"the {source} gave NaN or infinite features for {bad} of {len(features)} examples",
-            "Look at the samples: a diverged model paints NaN. A metric on such features would be meaningless.",
+            "Look at the samples: a diverged model gives NaN. Metrics of such features have no meaning.",
         )
     return features

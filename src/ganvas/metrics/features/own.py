@@ -16,11 +16,10 @@ HINT = "Write `def my_features() -> nn.Module:` in it; the module takes images (
 
 
 def from_file(path: Path, name: str | None = None) -> FeatureNetwork:
-    """The module that a Python file makes, which is executed; what the module draws at random follows from a fixed seed.
+    """Executes a Python file and returns its module. A fixed seed determines the module's random numbers.
 
-    The file has one function that is annotated to return an nn.Module, or one class that is an nn.Module; where it has
-    several, name says which. On cards the network is called by the file's name, the function's, and the file's hash,
-    for a module without weights is nothing but its code.
+    The file has one function annotated to return an nn.Module, or one class that is an nn.Module. If it has several, name
+    chooses one. A card names the network by file, function and hash of the file, because a module may have no weights.
     """
     with seeded("own features"):
         module = executed(path, "features", HINT)
@@ -30,7 +29,7 @@ def from_file(path: Path, name: str | None = None) -> FeatureNetwork:
         except Exception as error:
             raise GanvasError(f"{made.__name__} in {path} fails: {own_error(error, path)}", HINT) from error
     if not isinstance(network, nn.Module):
-        raise GanvasError(f"{made.__name__} in {path} gives no nn.Module, but a {type(network).__name__}.", HINT)
+        raise GanvasError(f"{made.__name__} in {path} returns a {type(network).__name__}, not an nn.Module.", HINT)
     if isinstance(network, FeatureNetwork):
         return network
     return ModuleFeatures(network, f"{path.name}:{made.__name__} {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}")
