@@ -5,7 +5,8 @@ There oneDNN's gradient of the kernel is slow. It also multiplies the zeros of p
 of family 25.
 
 A convolution of stride s and padding p sums, for an output at i, kernel tap a times input at s·i + a − p. A transposed one
-exchanges input and output. Below, `points` has the coarse positions and `image` the fine ones. Kernels are (points' channels, image's channels, height, width) for both.
+exchanges input and output. Below, `points` has the coarse positions and `image` the fine ones. Kernels are (points'
+channels, image's channels, height, width) for both.
 """
 
 from collections.abc import Iterator, Sequence
