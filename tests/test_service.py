@@ -98,7 +98,7 @@ def test_few_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert not torch.equal(whole["encoder.classes.weight"], other["encoder.classes.weight"]), "labels are hidden"
 
     train = ("train", "aae-semi", "--data", "digits", "--out", tmp_path / "x")
-    assert "9 labels do not reach for 10 classes" in refused(capsys, *train, "--labels", 9)
+    assert "9 labels are too few for 10 classes" in refused(capsys, *train, "--labels", 9)
     assert "between 0 and 1" in refused(capsys, *train, "--labelled-share", 1.0)
     for recipe, why in (("cgan", "needs the class of every example"), ("vae", "does not use labels")):
         assert why in refused(capsys, "train", recipe, "--data", "digits", "--out", tmp_path / "x", "--labels", 100)

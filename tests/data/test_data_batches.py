@@ -81,9 +81,9 @@ def test_images_become_floats_in_minus_one_to_one() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"batch_size": 11}, "larger than the data, which has 10"),
+        ({"batch_size": 11}, "larger than the data with its 10"),
         ({"batch_size": 0}, "not possible"),
-        ({"batch_size": 9, "world_size": 2}, "does not divide among 2 workers"),
+        ({"batch_size": 9, "world_size": 2}, "cannot be divided evenly between 2 processes"),
     ],
 )
 def test_impossible_batches_are_refused_before_the_first_is_drawn(options: dict[str, int], says: str) -> None:

@@ -141,7 +141,7 @@ def test_where_nothing_can_be_kept_the_data_is_read_all_the_same(pictures: Path,
     (tmp_path / "kept").write_text("a file where the folder should be")
     data = open_data(str(pictures), ImageOptions(size=8))
     assert len(data.train) + len(data.held_out) == 20
-    assert "could not be kept" in capsys.readouterr().err
+    assert "could not be cached" in capsys.readouterr().err
 
 
 def test_clear_cache(pictures: Path, capsys) -> None:

@@ -171,7 +171,7 @@ def test_npz_of_points(file: Path) -> None:
             "0 to 1 have names",
         ),
         ({"images": colours(3), "captions": np.array(["a"])}, "captions has the shape"),
-        ({"images": colours(3).astype(float) * 9}, "not known what is black"),
+        ({"images": colours(3).astype(float) * 9}, "black and white are undefined"),
         ({"images": np.full((2, 4, 4), np.nan)}, "NaN or infinity"),
         ({"images": np.zeros((2, 5, 4, 7))}, "neither images nor points"),
         ({"images": np.zeros((0, 4, 4))}, "is empty"),
@@ -191,10 +191,10 @@ def test_npz_that_is_none(file: Path, tmp_path: Path) -> None:
     whole = Path(save(file, images=colours(99))[4:]).read_bytes()
     for damaged in (b"", b"text", whole[:3000], whole[:200] + bytes(50) + whole[250:]):
         file.write_bytes(damaged)
-        with pytest.raises(GanvasError, match=r"cannot be read|not a whole"):
+        with pytest.raises(GanvasError, match=r"cannot be read|not a complete"):
             open_data(f"npz:{file}")
     np.save(tmp_path / "one.npy", colours(3))
-    with pytest.raises(GanvasError, match=r"not a whole \.npz"):
+    with pytest.raises(GanvasError, match=r"not a complete \.npz"):
         open_data(f"npz:{tmp_path / 'one.npy'}")
 
 

@@ -196,7 +196,7 @@ def test_what_cannot_be_read_is_named_counted_and_skipped(tmp_path: Path, size: 
     assert found["broken.png"] == "a link that leads nowhere"
     assert found["folder.out"] == "a link to a folder, which is not followed"
     assert found["empty.png"] == "the file is empty"
-    assert found["text.png"] == "not a picture that can be read"
+    assert found["text.png"] == "not a readable picture"
     assert "pixels" in found["bomb.png"] and "pixels" in found["large.png"]
     assert found["pipe.png"] == "not a regular file"
     assert "truncated" in found["cut.jpg"].lower()
@@ -252,19 +252,19 @@ def test_pictures_of_different_sizes_need_one(tmp_path: Path) -> None:
 
 def test_nothing_to_read_is_an_error_that_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("notes")
-    with pytest.raises(GanvasError, match="no image to read") as error:
+    with pytest.raises(GanvasError, match="no readable image") as error:
         open_data(str(tmp_path))
     assert ".png" in error.value.hint and "1 files of other kinds" in error.value.hint
     (tmp_path / "a.png").write_text("no picture")
     with pytest.raises(GanvasError) as error:
         open_data(str(tmp_path))
-    assert "a.png: not a picture that can be read" in error.value.hint
+    assert "a.png: not a readable picture" in error.value.hint
 
 
 def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     fill(tmp_path / "test", 3)
-    with pytest.raises(GanvasError, match="none to train on"):
+    with pytest.raises(GanvasError, match="no training images"):
         open_data(str(tmp_path))
 
 

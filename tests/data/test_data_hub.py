@@ -53,7 +53,7 @@ def test_a_saved_data_set(saved: Path) -> None:
     assert data.info.shape == (3, 8, 8) and data.info.classes == ("dark", "bright")
     assert len(data.train) == 18 and len(data.held_out) == 5
     assert {(s.path, s.reason) for s in data.skipped} == {
-        ("train[3]", "not a picture that can be read"),
+        ("train[3]", "not a readable picture"),
         ("train[4]", "there is no image"),
     }
     for split in (data.train, data.held_out):

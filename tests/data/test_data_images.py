@@ -87,7 +87,7 @@ def test_sixteen_bits_are_scaled_and_not_cut(kind: str) -> None:
 
 def test_floats_without_a_stated_white_are_refused() -> None:
     assert pixels(Image.fromarray(np.array([[0, 0.5, 1]], dtype=np.float32)), "TIFF").tolist() == [[[0, 128, 255]]]
-    with pytest.raises(ValueError, match="not known what is white"):
+    with pytest.raises(ValueError, match="white is undefined"):
         pixels(Image.fromarray(np.array([[0, 7.0]], dtype=np.float32)), "TIFF")
 
 
@@ -160,7 +160,7 @@ def test_read_image_says_what_is_wrong(tmp_path: Path) -> None:
         read_image(tmp_path / "absent.png", (1, 8, 8))
     text = tmp_path / "text.png"
     text.write_text("hello")
-    with pytest.raises(GanvasError, match="not a picture"):
+    with pytest.raises(GanvasError, match="not a readable picture"):
         read_image(text, (1, 8, 8))
 
 

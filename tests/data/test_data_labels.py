@@ -42,7 +42,7 @@ def test_examples_without_a_label_stay_without() -> None:
 
 
 def test_what_cannot_be_kept_is_an_error() -> None:
-    with pytest.raises(GanvasError, match="2 labels do not reach for 3 classes"):
+    with pytest.raises(GanvasError, match="2 labels are too few for 3 classes"):
         keep_labels(labelled(), INFO, 2, seed=0)
     with pytest.raises(GanvasError, match="no labels"):
         keep_labels(Split(torch.zeros(4, 2)), DataInfo(shape=(2,)), 4, seed=0)

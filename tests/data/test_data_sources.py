@@ -22,9 +22,9 @@ REAL = Path(__file__).parents[3] / "shared" / "data"
         ("ring", "'ring8'"),
         ("idz:folder", "'idx'"),
         ("npz:", "after the colon"),
-        ("./nowhere", "Besides folders there is: glyphs"),
+        ("./nowhere", "Other sources: glyphs"),
         ("data.npz", "Write npz:data.npz"),
-        ("cat.png", "folder that holds the pictures"),
+        ("cat.png", "Name the folder of the pictures"),
         ("", "glyphs"),
         ("a\0b", "glyphs"),
         ("x" * 5000, "glyphs"),
@@ -45,7 +45,7 @@ def test_a_name_goes_before_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "ring8").mkdir()
     monkeypatch.chdir(tmp_path)
     assert open_data("ring8", limit=5).info.shape == (2,)
-    with pytest.raises(GanvasError, match="no image to read"):
+    with pytest.raises(GanvasError, match="no readable image"):
         open_data("./ring8")
 
 

@@ -42,7 +42,7 @@ ILL: dict[str, tuple[str, Lines, str]] = {
     "a critic that knows all apart": (
         "critic overpowering",
         gan(critic_auc=1.0, **STAYS_AWAY),
-        "ranks all pairs of a real and a generated example rightly, and samples come no nearer",
+        "ranks all pairs of a real and a generated example correctly, and samples do not come closer",
     ),
     "a gradient that fades": (
         "vanishing generator gradient",
@@ -72,7 +72,11 @@ ILL: dict[str, tuple[str, Lines, str]] = {
     "few examples many times": ("memorisation", gan(distinct=0.008), "0.8% of the training examples"),
     "samples that run about": ("oscillation", gan(bins=circling, distance=0.5), "100% of the samples move"),
     "one sample": ("mode collapse", gan(spread=0.01, distance=0.8), "Two samples are 0.01 times as far apart"),
-    "few modes": ("mode collapse", gan(spread=0.7, bins_in_common=0.2, distance=0.8), "overlap with it by 20%"),
+    "few modes": (
+        "mode collapse",
+        gan(spread=0.7, bins_in_common=0.2, distance=0.8),
+        "overlap with those of the data by 20%",
+    ),
     "a code that says nothing": (
         "posterior collapse",
         vae(active_units=0.0, unexplained=1.0),
@@ -83,21 +87,25 @@ ILL: dict[str, tuple[str, Lines, str]] = {
         last_epoch(2 / 64) + history({**SIGNS, **ENCODER}, VAE),
         "Only 3.1% of the codebook's entries",
     ),
-    "copies": ("memorisation", gan(copies=0.4), "40% more samples than held-out examples are copies"),
+    "copies": ("memorisation", gan(copies=0.4), "40% more of the samples than of the held-out examples are copies"),
     "samples beside many training examples": (
         "memorisation",
         history({**{k: v for k, v in SIGNS.items() if k != "copies"}, **CRITIC, "nearer_train": 0.9}, GAN),
-        "90% of samples are nearer",
+        "90% of samples are closer",
     ),
-    "samples beside the training examples": ("memorisation", gan(nearer_train=0.9), "90% of samples are nearer"),
-    "reconstructions by heart": ("memorisation", vae(overfit=8.0), "with 8.00 times the training examples' error"),
-    "reconstructions worse than none": ("divergence", vae(unexplained=40.0), "Reconstructions are 40 times as far off"),
+    "samples beside the training examples": ("memorisation", gan(nearer_train=0.9), "90% of samples are closer"),
+    "reconstructions by heart": ("memorisation", vae(overfit=8.0), "is 8.00 times that of training examples"),
+    "reconstructions worse than none": (
+        "divergence",
+        vae(unexplained=40.0),
+        "The error of reconstructions is 40 times",
+    ),
     "codes that cost and tell nothing": (
         "divergence",
         history({**SIGNS, **ENCODER, "unexplained": 1.1}, {**VAE, "autoencoder: rate": 1e5}),
         "Codes cost 100,000 nats",
     ),
-    "samples that leave": ("divergence", gan(distance=lambda t: 3.0 + 9 * t), "and were 3 at the start"),
+    "samples that leave": ("divergence", gan(distance=lambda t: 3.0 + 9 * t), "away from it; at the start 3"),
     "scores without bound": (
         "divergence",
         history({**SIGNS, **CRITIC}, {**GAN, "critic: adversarial": lambda t: -1e6 * t**2}),
@@ -113,13 +121,13 @@ ILL: dict[str, tuple[str, Lines, str]] = {
         history({**SIGNS}, {**TWO_CRITICS, "style critic: style adversarial": lambda t: -1e6 * t**2}),
         "The style adversarial term of the style critic has grown",
     ),
-    "steps that fail": ("divergence", skipped(gan(), 7), "7 of the last steps were not finite"),
+    "steps that fail": ("divergence", skipped(gan(), 7), "7 of the last steps had NaN or infinity"),
     "a run that was given up": (
         "divergence",
         [*gan(), {"images": 100_000, "event": "failed", "partial": True}, {"images": 100_001}],
-        "Training was given up",
+        "Training stopped",
     ),
-    "a rewind": ("divergence", [{"images": 0, "event": "rewound"}, *gan()], "back to a checkpoint once"),
+    "a rewind": ("divergence", [{"images": 0, "event": "rewound"}, *gan()], "returned to a checkpoint once"),
 }
 
 HEALTHY: dict[str, Lines] = {
@@ -177,7 +185,7 @@ def test_what_was_looked_at_and_what_could_not_be_judged_is_said() -> None:
     diagnosis = diagnose(gan(), {})
     assert set(diagnosis.well) | set(diagnosis.unjudged) == set(DETECTORS)
     assert set(diagnosis.unjudged) == {"posterior collapse", "codebook collapse"}
-    assert diagnosis.unjudged["codebook collapse"] == "there is no codebook"
+    assert diagnosis.unjudged["codebook collapse"] == "the model has no codebook"
     assert "ranks at least 80.0% of the pairs" in diagnosis.well["critic overpowering"]
 
 
@@ -261,7 +269,7 @@ def test_advice_names_options_that_the_recipe_has_with_their_values() -> None:
     lines = gan(critic_auc=1.0, **STAYS_AWAY)
     options = {"r1": 0.0, "critic_steps": 5, "critic_learning_rate": 5e-3, "spectral_norm": False}
     assert diagnose(lines, options).findings[0].advice == (
-        "Try a stronger slope penalty: --r1 1 (now 0), or a critic with spectral normalisation: --spectral-norm,"
+        "Try a stronger gradient penalty: --r1 1 (now 0), or a critic with spectral normalisation: --spectral-norm,"
         " or fewer turns of the critic: --critic-steps 1 (now 5)."
     )
     assert "--r1" not in diagnose(lines, {}).findings[0].advice

@@ -53,11 +53,11 @@ def test_what_ails_a_run_is_said_with_its_curves_and_what_to_try(run: Path, caps
     write(run, sick())
     shown = said(capsys, str(run))
     assert "critic overpowering since" in shown
-    assert "The critic ranks all pairs of a real and a generated example rightly" in shown
-    assert "Try a stronger slope penalty: --r1 1 (now 0)" in shown
+    assert "The critic ranks all pairs of a real and a generated example correctly" in shown
+    assert "Try a stronger gradient penalty: --r1 1 (now 0)" in shown
     assert "critic auc ████" in shown and "1 → 1, from 1 to 1" in shown
     assert "Checked, and no sign of" in shown and "Healthy" not in shown
-    assert "codebook collapse there is no codebook" in shown
+    assert "codebook collapse the model has no codebook" in shown
     assert "not in training: 100,000 images, 41 examinations" in shown
 
 
@@ -83,8 +83,8 @@ def test_the_page_shows_what_ails_a_run_and_what_did(run: Path) -> None:
     write(run, sick())
     page = write_report(run).read_text()
     assert 'aria-label="critic auc over images seen' in page and ">since<" in page
-    assert "ranks all pairs of a real and a generated example rightly" in page
-    assert "Checked, and no sign of" in page and "there is no codebook" in page
+    assert "ranks all pairs of a real and a generated example correctly" in page
+    assert "Checked, and no sign of" in page and "the model has no codebook" in page
     write(run, healed())
     page = write_report(run).read_text()
     assert (

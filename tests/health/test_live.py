@@ -47,7 +47,7 @@ def test_a_generator_of_one_mode_is_found_while_it_trains(whole: Path) -> None:
     told = [line for line in lines(whole) if line.get("illness") == "mode collapse"]
     assert [line["health"] for line in told] == ["found"]
     assert "Two samples are 0.00 times as far apart as two examples" in told[0]["evidence"]
-    assert told[0]["advice"].startswith("Try a stronger slope penalty: --r1 1 (now 0.1)")
+    assert told[0]["advice"].startswith("Try a stronger gradient penalty: --r1 1 (now 0.1)")
     assert told[0]["since"] < told[0]["images"] <= IMAGES
 
 

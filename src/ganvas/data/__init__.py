@@ -1,4 +1,4 @@
-"""Data: named sources, what is known of them, batches that a seed determines, and pictures of them."""
+"""Data: named sources and their facts, seeded batches, and pictures."""
 
 from ganvas.data.batches import batches
 from ganvas.data.choice import representative

@@ -1,7 +1,7 @@
-"""What a critic is shown instead of an example: views, callables from (x, images seen) to an x of the same shape.
+"""Views of a critic's inputs: callables from (x, images seen) to an x of the same shape.
 
-A view is drawn anew for each example, is differentiable in x, and is laid over real and generated examples alike, so that
-the generator learns the data and not the views of it. Noise comes from torch's current generators.
+A view is drawn for each example, is differentiable in x, and applies to real and generated examples. So the generator
+learns the data, not the views. Noise comes from torch's current generators.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ View = Callable[[Tensor, int], Tensor]
 
 @dataclass(frozen=True)
 class InstanceNoise:
-    """x + σ ε, ε ~ N(0, I), so that the two distributions overlap; σ falls as training goes on.
+    """x + σ ε, ε ~ N(0, I): the two distributions then overlap; σ falls during training.
 
     scale: σ of the images seen.
 
@@ -36,7 +36,7 @@ class InstanceNoise:
 class DiffAugment:
     """Random colour, translation or cutout of each image, through which gradients flow. Images (N, C, H, W) in [−1, 1].
 
-    policy: some of "color", "translation", "cutout", in the order in which they are laid over each other.
+    policy: some of "color", "translation", "cutout", in the order of application.
 
     Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training", section 3.2 and appendix A,
     https://arxiv.org/abs/2006.10738; program: mit-han-lab/data-efficient-gans
@@ -58,7 +58,7 @@ class DiffAugment:
 
 @dataclass(frozen=True)
 class Views:
-    """Views laid over each other, the first one first."""
+    """Views applied in order."""
 
     views: Sequence[View]
 
@@ -86,7 +86,7 @@ def contrast(x: Tensor) -> Tensor:
 
 
 def translation(x: Tensor) -> Tensor:
-    """Moved by up to an eighth of each side; what comes into sight is 0."""
+    """Moves images by up to an eighth of each side; new pixels are 0."""
     rows, columns = (x.shape[d] // 8 for d in (2, 3))
     down, right = whole(x, 2 * rows + 1) - rows, whole(x, 2 * columns + 1) - columns
     for dim, shift in ((2, down), (3, right)):
@@ -99,7 +99,7 @@ def translation(x: Tensor) -> Tensor:
 
 
 def cutout(x: Tensor) -> Tensor:
-    """A rectangle of half of each side, centred anywhere, is set to 0."""
+    """Sets a rectangle of half of each side, at a random centre, to 0."""
     hidden = torch.ones((), dtype=torch.bool, device=x.device)
     for dim in (2, 3):
         size = x.shape[dim]

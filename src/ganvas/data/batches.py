@@ -1,4 +1,4 @@
-"""The order of training data: an endless sequence that only a seed determines, cut where images seen says."""
+"""The order of training data: an endless sequence determined by the seed; images seen is the position in it."""
 
 import math
 from collections.abc import Iterator
@@ -23,28 +23,28 @@ def batches(
     device: torch.device | str = "cpu",
     labelled_share: float = 0.0,
 ) -> Iterator[Batch]:
-    """Batches without end, a pure function of (seed, images seen).
+    """Endless batches, a pure function of (seed, images seen).
 
-    Every epoch is a permutation drawn from (seed, epoch); the permutations follow each other in one sequence, and a
-    batch is the next `batch_size` of it, across the border of two epochs where need be. So a run that resumes after K
-    images sees what it would have seen. Of each batch, rank r of w takes the r-th of w equal parts.
+    Every epoch is a permutation drawn from (seed, epoch). The permutations form one sequence, and a batch is its next
+    `batch_size` rows, also across epochs. So a run resumed after K images sees the same batches. Rank r of w takes the
+    r-th of w equal parts of each batch.
 
-    labelled_share: where fewer of the examples than this have a label, so many places of the sequence are theirs, evenly
-    spread, and both they and the others follow permutations of their own.
+    labelled_share: if fewer examples have a label, labelled ones get this share of the sequence, evenly spread. Labelled
+    and other examples then have their own permutations.
 
-    Raises GanvasError when a batch is larger than the data or does not divide among `world_size` workers.
+    Raises GanvasError if a batch is larger than the data, or not divisible by `world_size`.
     """
     if batch_size < 1:
-        raise GanvasError(f"A batch of {batch_size} examples is not possible.", "Give --batch-size 1 or more.")
+        raise GanvasError(f"A batch of {batch_size} examples is not possible.", "Use --batch-size 1 or more.")
     if batch_size > len(split):
         raise GanvasError(
-            f"A batch of {batch_size} examples is larger than the data, which has {len(split)}.",
-            f"Give --batch-size {len(split)} or less.",
+            f"A batch of {batch_size} examples is larger than the data with its {len(split)}.",
+            f"Use --batch-size {len(split)} or less.",
         )
     if batch_size % world_size:
         raise GanvasError(
-            f"A batch of {batch_size} examples does not divide among {world_size} workers.",
-            f"Give a --batch-size that is a multiple of {world_size}.",
+            f"A batch of {batch_size} examples cannot be divided evenly between {world_size} processes.",
+            f"Use a --batch-size that is a multiple of {world_size}.",
         )
     assert images_seen >= 0 and 0 <= rank < world_size
     return _batches(split, _order(split, seed, labelled_share), batch_size, images_seen, rank, world_size, device)
@@ -75,7 +75,7 @@ def _order(split: Split, seed: int, labelled_share: float) -> "_Order | _Interle
 
 
 class _Order:
-    """An endless sequence of `rows`. name: beside the seed and the epoch, what its permutations are drawn from."""
+    """An endless sequence of `rows`. name: seeds its permutations, together with seed and epoch."""
 
     def __init__(self, rows: Tensor, seed: int, *name: str) -> None:
         self.num = len(rows)
@@ -95,13 +95,13 @@ class _Order:
 
 
 class _Interleaved:
-    """Two sequences in one, in which the first has `share` of any stretch of places, to within one place."""
+    """Two sequences in one; the first has `share` of every interval, to within one place."""
 
     def __init__(self, first: _Order, second: _Order, share: float) -> None:
         self.first, self.second, self.share = first, second, share
 
     def before(self, place: int) -> int:
-        """How many places below `place` are the first sequence's: a pure function of the place."""
+        """The number of places of the first sequence before `place`."""
         return math.floor(place * self.share)
 
     def span(self, start: int, stop: int) -> Tensor:

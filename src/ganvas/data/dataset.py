@@ -1,4 +1,4 @@
-"""What a data source gives: examples in two splits, and what a recipe needs to know of them."""
+"""The content of a data source: examples in two splits, and facts for recipes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -28,14 +28,14 @@ class Modes:
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What a recipe needs to size its networks.
+    """Facts about data, for the sizes of networks.
 
     shape: of one example, (C, H, W), or (D,) for points.
-    classes: the classes' names, in the order of their numbers; empty when unlabelled.
+    classes: names of the classes, by number; empty without labels.
     captions: whether examples have texts.
-    num_train: how many training examples there are: an epoch.
-    mean: the mean training example, shaped as one, in the space of batches ([-1, 1] for images). It is not stored.
-    modes: of a mixture, its components.
+    num_train: number of training examples, an epoch.
+    mean: the mean training example, in the space of batches ([-1, 1] for images). It is not stored.
+    modes: components of a mixture.
     """
 
     shape: tuple[int, ...]
@@ -92,7 +92,7 @@ class Split:
     """Examples at rest.
 
     x: images, uint8 (N, C, H, W); or points, float32 (N, D).
-    y: class numbers, int64 (N,), -1 where an example has none. text: one caption an example, "" where it has none.
+    y: class numbers, int64 (N,), -1 without a label. text: one caption per example, "" without one.
     factors: of drawn data, the number of each factor's value, int64 (N, K).
     """
 
@@ -135,7 +135,7 @@ class Split:
 
 
 def sent(x: Tensor, device: torch.device | str) -> Tensor:
-    """x on the device. A GPU fetches it from pinned memory, so that nobody waits for what it is doing."""
+    """x on the device. A GPU copies it from pinned memory, without a wait."""
     return x.pin_memory().to(device, non_blocking=True) if torch.device(device).type == "cuda" else x.to(device)
 
 
@@ -189,7 +189,7 @@ def gather(
 def check_limit(limit: int | None) -> None:
     """Raises GanvasError unless `limit` is None or at least 1."""
     if limit is not None and limit < 1:
-        raise GanvasError(f"A limit of {limit} examples leaves nothing to train on.", "Give 1 or more.")
+        raise GanvasError(f"A limit of {limit} examples leaves nothing to train on.", "Use 1 or more.")
 
 
 def renamed(data: Data, source: str) -> Data:

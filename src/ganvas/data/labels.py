@@ -1,4 +1,4 @@
-"""Few labels: all but some examples lose theirs."""
+"""Few labels: removes labels of training examples."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,17 +24,17 @@ def numbered(labels: Sequence[Tensor]) -> tuple[list[Tensor], list[str]]:
 
 
 def keep_labels(split: Split, info: DataInfo, num: int, seed: int) -> Split:
-    """The same examples, of which `num` keep their labels, as many of each class; the others' become -1.
+    """The same examples; only `num` keep their labels, equally many per class. The others become -1.
 
-    Which ones is a pure function of the seed. Where `num` does not divide among the classes, some chosen by the seed have
-    one label more. Raises GanvasError when there are no classes, fewer labels than classes, or too few examples of one.
+    The seed chooses them. If `num` is not divisible by the number of classes, some classes (by the seed) have one label
+    more. Raises GanvasError without classes, for fewer labels than classes, or for too few examples of a class.
     """
     classes = len(info.classes)
     if split.y is None or not classes:
-        raise GanvasError("This data has no labels that could be kept.", "Leave out --labels.")
+        raise GanvasError("This data has no labels.", "Leave out --labels.")
     if num < classes:
         raise GanvasError(
-            f"{num} labels do not reach for {classes} classes.", f"Give --labels {classes} or more: one of each class."
+            f"{num} labels are too few for {classes} classes.", f"Use --labels {classes} or more: one of each class."
         )
     shares = torch.full((classes,), num // classes)
     shares[torch.randperm(classes, generator=generator(seed, "labels", "more"))[: num % classes]] += 1

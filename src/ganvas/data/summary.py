@@ -1,4 +1,4 @@
-"""What `ganvas data` says of a source."""
+"""The facts of `ganvas data` about a source."""
 
 from collections import Counter
 from typing import Any

@@ -1,6 +1,6 @@
-"""What is done to a batch before a model sees it: callables from a batch to a batch.
+"""Transforms of a batch before the model: callables from a batch to a batch.
 
-They draw by `rng.rand`, so that the result does not depend on the number of processes. The trainer seeds every step.
+They use `rng.rand`, so results do not depend on the number of processes. The trainer seeds every step.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from ganvas.machine import rng
 
 @dataclass(frozen=True)
 class Binarize:
-    """Each pixel drawn anew as black (-1) or white (1), white with probability (x + 1) / 2: dynamic binarisation.
+    """Draws each pixel as black (-1) or white (1), white with probability (x + 1) / 2: dynamic binarisation.
 
     Salakhutdinov & Murray 2008; used for MNIST by Burda et al. 2016.
     """
@@ -26,7 +26,7 @@ class Binarize:
 
 @dataclass(frozen=True)
 class HorizontalFlip:
-    """Each image mirrored left to right with this probability."""
+    """Mirrors each image left to right with this probability."""
 
     probability: float = 0.5
 
@@ -36,7 +36,7 @@ class HorizontalFlip:
 
 
 class Compose:
-    """Transforms one after the other."""
+    """Transforms applied in order."""
 
     def __init__(self, *transforms: Callable[[Batch], Batch]) -> None:
         self.transforms = transforms

@@ -1,8 +1,8 @@
-"""Diagnose a run: detectors read the lines of its metrics, and say what they saw, since when, and what to try.
+"""Diagnosis of a run: detectors read its lines of metrics, and report problems, their start, and what to try.
 
-`Watch` reads line by line, while a run trains or afterwards, and nothing else: so a resumed run, whose first lines it reads
-again, finds the same as one that never stopped. Thresholds were chosen on the seeds FIT of `benchmarks/doctor.py`, and how
-often they are right is measured on others: docs/health.md.
+`Watch` reads only these lines, during training or afterwards. A resumed run reads its first lines again, so its findings
+equal those of an uninterrupted run. Thresholds were chosen on the seeds FIT of `benchmarks/doctor.py`. docs/health.md has
+error rates on other seeds.
 """
 
 from ganvas.health.course import Course, Points

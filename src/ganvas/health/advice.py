@@ -1,4 +1,4 @@
-"""What to try against an illness, by the options that the recipe at hand has."""
+"""Advice against a problem, with the options of the run's recipe."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ Options = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Remedy:
-    """option: of a recipe; "" for what every run can try. words: from the option's value to what to do; "" where that
-    would not help."""
+    """option: of a recipe; "" for advice to every run. words: from the option's value to the advice; "" if it would not
+    help."""
 
     option: str
     words: Callable[[object], str]
@@ -22,7 +22,7 @@ def anyhow(words: str) -> Remedy:
 
 
 def now(value: object) -> str:
-    """Of an option, in parentheses; nothing of a switch, which is off, and of an empty word."""
+    """An option's value in parentheses; "" for a switch (which is off) and for empty text."""
     if isinstance(value, bool) or value == "":
         return ""
     return f" (now {value:g})" if isinstance(value, float) else f" (now {value})"
@@ -64,12 +64,12 @@ def like(wanted: float, value: object) -> str:
 
 
 def unless(option: str, good: Sequence[object], words: str) -> Remedy:
-    """Said where the option's value is none of the good ones."""
+    """Advice if the option's value is not one of `good`."""
     return Remedy(option, lambda value: "" if value in good else words + now(value))
 
 
 def above(option: str, limit: float, words: str) -> Remedy:
-    """Said where the option's value is above the limit."""
+    """Advice if the option's value is above the limit."""
     return Remedy(option, lambda value: words + now(value) if number(value) > limit else "")
 
 
@@ -78,12 +78,12 @@ def flag(option: str) -> str:
 
 
 SMOOTHER = (
-    more("r1", "a stronger slope penalty", 1.0, most=100.0),
-    more("penalty", "a stronger slope penalty", 10.0, most=100.0),
+    more("r1", "a stronger gradient penalty", 1.0, most=100.0),
+    more("penalty", "a stronger gradient penalty", 10.0, most=100.0),
     more("gamma", "stronger slope penalties", 1.0, most=100.0),
     unless("spectral_norm", [True], "a critic with spectral normalisation: --spectral-norm"),
 )
-"""What holds a critic back. Mescheder et al. 2018; Miyato et al. 2018."""
+"""Regularisation of a critic. Mescheder et al. 2018; Miyato et al. 2018."""
 
 SLOWER_CRITIC = (
     less("critic_learning_rate", "learning rate for the critic", 1e-6),
@@ -95,7 +95,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
         *SMOOTHER,
         above("critic_steps", 1, "fewer turns of the critic: --critic-steps 1"),
         *SLOWER_CRITIC,
-        more("instance_noise", "noise on all that the critic sees", 0.3, 1.0, 2.0),
+        more("instance_noise", "noise on the critic's inputs", 0.3, 1.0, 2.0),
         anyhow("a larger batch (--batch-size)"),
     ),
     "vanishing generator gradient": (
@@ -104,7 +104,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
         *SMOOTHER,
         above("critic_steps", 1, "fewer turns of the critic: --critic-steps 1"),
         *SLOWER_CRITIC,
-        more("instance_noise", "noise on all that the critic sees", 0.3, 1.0, 2.0),
+        more("instance_noise", "noise on the critic's inputs", 0.3, 1.0, 2.0),
         anyhow("a recipe whose loss does not saturate (wgan-gp, r3gan)"),
     ),
     "oscillation": (
@@ -112,53 +112,53 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
         above("beta1", 0.5, "less momentum: --beta1 0.5"),
         less("learning_rate", "learning rate", 1e-6),
         Remedy("ema", lambda value: "" if number(value) > 0 else "averaged weights: --ema 5000"),
-        anyhow("another recipe made to converge (r3gan, consensus-gan)"),
+        anyhow("a recipe designed to converge (r3gan, consensus-gan)"),
     ),
     "mode collapse": (
-        more("r1", "a stronger slope penalty", 1.0, most=100.0),
-        more("instance_noise", "noise on all that the critic sees", 0.3, 1.0, 2.0),
-        unless("diffaugment", ["color,translation,cutout"], "random views of images: --diffaugment translation,cutout"),
-        more("pack", "more examples judged together", 2.0, 8.0, 2.0),
-        anyhow("a recipe whose critic sees that examples are alike (pacgan) or is a distance (wgan-gp)"),
+        more("r1", "a stronger gradient penalty", 1.0, most=100.0),
+        more("instance_noise", "noise on the critic's inputs", 0.3, 1.0, 2.0),
+        unless("diffaugment", ["color,translation,cutout"], "augmentation of images: --diffaugment translation,cutout"),
+        more("pack", "more examples scored together", 2.0, 8.0, 2.0),
+        anyhow("a recipe whose critic detects similar samples (pacgan) or estimates a distance (wgan-gp)"),
     ),
     "posterior collapse": (
-        above("beta", 1, "a lighter rate: --beta 1"),
-        more("warmup", "a rate that grows from 0", 20_000, 1_000_000, 2.0),
-        more("free_bits", "nats that cost nothing", 1.0, 32.0, 2.0),
+        above("beta", 1, "a smaller weight of the rate: --beta 1"),
+        more("warmup", "a warm-up of the rate", 20_000, 1_000_000, 2.0),
+        more("free_bits", "free bits", 1.0, 32.0, 2.0),
         less("scale", "scale of the likelihood", 1e-3),
         less("width", "decoder", 4, 2.0),
-        anyhow("a decoder that can do less by itself"),
+        anyhow("a weaker decoder"),
     ),
     "codebook collapse": (
         less("codes", "codebook", 16, 4.0),
         less("code_size", "size of an entry", 2, 4.0),
         less("learning_rate", "learning rate", 1e-6),
-        more("commitment", "an encoder that is held closer to the entries", 0.25, 4.0, 2.0),
+        more("commitment", "a stronger commitment of the encoder to the entries", 0.25, 4.0, 2.0),
         anyhow("more images"),
     ),
     "memorisation": (
         anyhow("more training data"),
         more("beta", "a heavier rate", 1.0, 16.0, 4.0),
-        unless("diffaugment", ["color,translation,cutout"], "random views of images: --diffaugment color,translation,cutout"),
+        unless("diffaugment", ["color,translation,cutout"], "augmentation of images: --diffaugment color,translation,cutout"),
         less("width", "network", 4, 2.0),
-        anyhow("fewer images, or the checkpoint that was best on held-out data (--keep-best)"),
+        anyhow("fewer images, or the best checkpoint on held-out data (--keep-best)"),
     ),
     "divergence": (
         less("learning_rate", "learning rate", 1e-6),
         *SLOWER_CRITIC,
         unless("loss", ["non-saturating", "minimax", "hinge", "least-squares", "relativistic"],
                "a bounded loss: --loss non-saturating"),
-        more("r1", "a stronger slope penalty", 1.0, most=100.0),
-        anyhow("skipping moves beyond the usual: --skip-gradient-norm 10"),
+        more("r1", "a stronger gradient penalty", 1.0, most=100.0),
+        anyhow("skipping steps with large gradients: --skip-gradient-norm 10"),
     ),
 }  # fmt: skip
 
 MOST = 3
-"""Remedies that are named: the first that the recipe has."""
+"""The maximum number of remedies in an advice."""
 
 
 def advice(illness: str, options: Options) -> str:
-    """One sentence: what to try, the likeliest first. options: of the run's recipe, with their values."""
+    """One sentence of advice, the most likely remedy first. options: of the run's recipe, with values."""
     said = [r.words(options.get(r.option)) for r in REMEDIES[illness] if not r.option or r.option in options]
     chosen = [words for words in said if words][:MOST]
     return f"Try {', or '.join(chosen)}."

@@ -1,4 +1,4 @@
-"""What the lines of a run's metrics say so far, as series over images seen."""
+"""A run's metrics so far, as series over images seen."""
 
 import math
 import statistics
@@ -6,30 +6,29 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 Points = list[tuple[int, float]]
-"""(images seen, value), every value finite."""
+"""(images seen, value); all values are finite."""
 
 LARGEST_CLOCK = 10**15
 """The largest valid number of images or steps; more means damage."""
 
 LONGEST = 40
-"""Examinations that a judgement looks back on at most."""
+"""The maximum number of examinations that a detector uses."""
 
 FEWEST = 4
-"""With fewer examinations in the newer half of a run nothing is judged ..."""
+"""The minimum number of examinations in the newer half of a run ..."""
 
 FIRST_STEPS = 200
-"""... nor before so many steps: what has not begun to learn looks ill in most ways."""
+"""... and the minimum number of steps: an untrained model shows most problems."""
 
 
 class Course:
-    """The lines so far, sorted into series over images seen. Whatever in a line is not as a run writes it is passed over.
+    """The lines so far, as series over images seen. Skips invalid parts of a line.
 
-    whole: whether series are kept from their beginning on; detectors need only their newest values, their first few, and
-        the peaks, the largest median of three values in a row: a long run does not fill the memory.
-    images, steps: seen and taken so far. failures: (images, steps that were not taken so far).
-    rewinds: where the run went back to. given_up: where it ended, for its numbers were not finite.
-    roles: of players, as `Player.role`. adversaries: players that are trained to fool a critic; critics: those that are not
-        to be fooled.
+    whole: whether to keep whole series. Detectors need only the newest values, the first few, and the peaks (the largest
+        median of three values in a row), so a long run does not fill the memory.
+    images, steps: so far. failures: (images, skipped steps so far).
+    rewinds: images of the checkpoints to which the run returned. given_up: images at the stop because of NaN or infinity.
+    roles: of players, as `Player.role`. adversaries: players trained to fool a critic; critics: the fooled players.
     """
 
     def __init__(self, whole: bool = False) -> None:
@@ -61,11 +60,11 @@ class Course:
                 self.put(name.replace("_", " "), at, value)
         if line.get("event") == "failed":
             self.given_up = at
-        if line.get("partial"):  # of a run that ended here: one that goes on has no such means and counts
+        if line.get("partial"):  # written at a run's end: a run that continues has no such means and counts
             return
         if line.get("split") == "train":
             self.add_training(at, line)
-        if "protocol" not in line:  # what modules counted, and no metric that was asked for
+        if "protocol" not in line:  # counts of modules, not a requested metric
             for name, value in mapping(line.get("metrics")).items():
                 if "codebook" in name:
                     self.put(name.replace("_", " "), at, value)
@@ -96,7 +95,7 @@ class Course:
         return role == "critic" if role else "critic" in player or "discriminator" in player
 
     def add_bins(self, at: int, value: object) -> None:
-        """Shares of the samples by bins become the share that changed theirs since the last examination."""
+        """Turns shares of samples by bin into the share that changed bins since the last examination."""
         bins = [number(share) for share in cast(list[object], value)] if isinstance(value, list) else []
         if len(bins) == len(self.bins) > 0:
             self.put("changed bins", at, sum(abs(a - b) for a, b in zip(bins, self.bins, strict=True)) / 2)
@@ -115,7 +114,7 @@ class Course:
             del points[:LONGEST]
 
     def recent(self, name: str) -> Points:
-        """The newer half of a series, by the clock of images seen, `LONGEST` values at most; none while it is too early."""
+        """The newer half of a series, by images seen, with at most `LONGEST` values; empty if it is too early."""
         points = self.series.get(name, [])[-LONGEST:]
         if not points or self.steps < FIRST_STEPS:
             return []
@@ -124,7 +123,7 @@ class Course:
 
 
 def number(value: object) -> float:
-    """A JSON value as a float; NaN for everything that is not a number."""
+    """A JSON value as a float; NaN if it is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
     try:
@@ -134,7 +133,7 @@ def number(value: object) -> float:
 
 
 def mapping(value: object) -> dict[str, Any]:
-    """A JSON value as an object; empty for everything else."""
+    """A JSON value as an object; empty if it is not one."""
     return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
@@ -143,5 +142,5 @@ def gradient_of(player: str) -> str:
 
 
 def is_adversarial(term: str) -> bool:
-    """Of a model with several critics the terms say of what: "code adversarial", say."""
+    """Whether a term is adversarial. With several critics the name says which, as in "code adversarial"."""
     return term.replace("_", " ").endswith("adversarial")

@@ -1,7 +1,7 @@
-"""One detector for each illness: pure functions of a run's course.
+"""One detector for each problem: pure functions of a run's course.
 
-A detector judges by the newer half of what was examined so far (by the clock of images, at most 40 examinations), and sees an
-illness only where all of that half, or its greater part, shows it: what lasts is an illness, what passes is learning.
+A detector uses the newer half of the examinations so far (counted in images, at most 40 examinations). It reports a problem
+only if all of that half, or most of it, shows the problem: a short problem is part of learning.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,35 +11,35 @@ from ganvas.health.course import FIRST_STEPS, Course, Points, gradient_of, is_ad
 from ganvas.health.points import high, low, newer, older, size, start, stuck, typical
 
 TELLS = 0.98
-"""A critic that ranks more pairs of a real and a generated example rightly than this tells all of them apart."""
+"""A critic is overpowering if it ranks more than this share of pairs (real, generated) correctly."""
 
 FAR = 0.2
-"""Samples are off where their distance to the data is above this, in units of the data's own spread."""
+"""Samples are off if their distance to the data is above this, in units of the data's spread."""
 
 STUCK = 0.98
-"""Nothing gets better where the newer half of a judgement's values is not below this share of the older half's ..."""
+"""There is no progress if the newer half of the values is not below this share of the older half ..."""
 
 HARDLY = 0.8
 CIRCLING = 0.6
-"""... or the first of these where samples are alike, or the second where they run about and come nearer by chance."""
+"""... HARDLY replaces it if samples are similar, and CIRCLING if samples move and come closer by chance."""
 
 VANISHED = 0.04
-"""A gradient has vanished at this share of the largest that it was for three lines of metrics."""
+"""A gradient has vanished below this share of its peak, the largest value held for three lines of metrics."""
 
 FAINT = 1e-6
 """A gradient norm below this has vanished, whatever it was before: spread over 10,000 weights it is Adam's ε of 1e-8."""
 
 RESTLESS = 0.3
-"""Samples run about where so many of them change their bin between two examinations."""
+"""Samples oscillate if this share of them changes bins between two examinations."""
 
 STEADY_STEPS = 400
-"""Before so many steps samples are alike or run about in healthy runs, too: they have not yet found the data."""
+"""Before this many steps, healthy runs too have similar or moving samples: they have not yet found the data."""
 
 ALIKE = 0.4
-"""Samples are alike where two of them are this much as far apart as two examples."""
+"""Samples are too similar if their mean distance is below this share of the distance between examples."""
 
 IN_COMMON = 0.3
-"""Samples lie in few modes where this is what their bins have in common with the data's."""
+"""Samples cover few modes if their bins overlap with the data's by at most this share."""
 
 ALIKE_IN_CLASS = 0.1
 ALIKE_IN_ONE_CLASS = 0.03
@@ -47,41 +47,41 @@ ALIKE_IN_ONE_CLASS = 0.03
 
 INACTIVE = 0.2
 UNEXPLAINED = 0.9
-"""A posterior has collapsed where no more of the code's dimensions are active than the one, and reconstructions leave so much
-of the data's variance as the other."""
+"""A posterior has collapsed if at most INACTIVE of the code's dimensions are active, and the error of reconstructions is at
+least UNEXPLAINED of the data's variance."""
 
 UNUSED = 0.1
-"""A codebook has collapsed where no more of its entries are used in an epoch."""
+"""A codebook has collapsed if at most this share of its entries is used in an epoch."""
 
 OVERFIT = 1.5
 COPIES = 0.1
 NEARER = 0.75
-"""Training examples are known by heart where they are reconstructed so much better than others; where so many more samples
-than held-out examples are copies of one; or where so many samples are nearer to one than to a held-out example."""
+"""A model memorises if held-out examples have OVERFIT times the error of training examples; if COPIES more of the samples
+than of held-out examples are copies; or if NEARER of the samples are closer to training than to held-out examples."""
 
 REPEATED = 0.2
 """The training data repeat a few examples if no larger share of them differs."""
 
 WORSE = 3.0
-"""Reconstructions have diverged that are so many times as far off as the data's mean would be (another example, drawn by
-chance, is twice as far off), and samples whose distance is so many times the data's own spread."""
+"""Divergence: reconstructions have this many times the error of the data's mean (a random example has twice that error), or
+the distance of samples is this many times the data's spread."""
 
 WASTED = 30.0
-"""Nats of rate that are spent for reconstructions that are no better than the data's mean."""
+"""Codes are wasted if they cost this many nats, and reconstructions are no better than the data's mean."""
 
 HUGE_SCORE = 1e3
 GROWTH = 10.0
-"""Scores of a critic that are so large, and so many times what they were at the start, grow without bound."""
+"""A critic's scores are unbounded above HUGE_SCORE and above GROWTH times their initial size."""
 
 FAILED_STEPS = 3
-"""So many steps that were not finite are no accident."""
+"""This many steps with NaN or infinity are a problem, not an accident."""
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What a detector sees now. ill: None where it cannot judge; words then say why, and else what it looked at.
+    """The result of a detector. ill: None if it cannot decide. words: the evidence, or the reason why it cannot.
 
-    since: images, where what it saw began. curves: the series that show it.
+    since: images at the start of the evidence. curves: the series that show it.
     """
 
     ill: bool | None
@@ -96,7 +96,7 @@ def critic_overpowering(course: Course) -> Sight:
         return unknown(course, "critic auc", "no critic's scores were recorded")
     curves = ("critic auc", "distance")
     share = "all" if low(scores) > 0.999 else f"at least {low(scores):.1%} of the"
-    told = f"the critic ranks {share} pairs of a real and a generated example rightly"
+    told = f"the critic ranks {share} pairs of a real and a generated example correctly"
     if low(scores) >= TELLS and typical(distance) >= FAR and stuck(distance, STUCK):
         return Sight(True, sentence(f"{told}, and {no_nearer(distance)}"), start(scores), curves)
     return Sight(False, f"{told}; samples are {typical(distance):.2f} from the data", curves=curves)
@@ -113,22 +113,26 @@ def vanishing_gradient(course: Course) -> Sight:
 
 def vanishing(course: Course, name: str) -> Sight:
     newest, usual = course.recent(name), course.peaks[name]
-    told = f"the {name} is {typical(newest):.2g}, of {usual:.2g} at its most"
+    told = f"the {name} is {typical(newest):.2g}, with a peak of {usual:.2g}"
     if typical(newest) <= max(VANISHED * usual, FAINT):
-        return Sight(True, sentence(f"{told}: it learns next to nothing from the critic"), start(newest), (name,))
+        return Sight(
+            True, sentence(f"{told}: the player learns almost nothing from the critic"), start(newest), (name,)
+        )
     return Sight(False, told, curves=(name,))
 
 
 def oscillation(course: Course) -> Sight:
     moved, distance = course.recent("changed bins"), course.recent("distance")
     if "critic auc" not in course.series:
-        return Sight(None, "there is no critic of examples to circle with")
+        return Sight(None, "the model has no critic of examples")
     if not moved or not distance or course.steps < STEADY_STEPS:
         return unknown(course, "changed bins", "samples were not examined")
     curves = ("changed bins", "distance")
     told = f"{newer(moved):.0%} of the samples move to another part of the data between two examinations"
     if newer(moved) >= RESTLESS and typical(distance) >= FAR and stuck(distance, CIRCLING):
-        words = f"{told}, and stay away from it: {newer(distance):.2f} of its spread, {older(distance):.2f} before"
+        words = (
+            f"{told}, but do not come closer: {newer(distance):.2f} of its spread away, {older(distance):.2f} before"
+        )
         return Sight(True, sentence(words), start(moved), curves)
     return Sight(False, told, curves=curves)
 
@@ -137,18 +141,18 @@ def mode_collapse(course: Course) -> Sight:
     spread, common, distance = (course.recent(name) for name in ("spread", "bins in common", "distance"))
     # With classes there may be a critic that is not asked for its scores.
     if "critic auc" not in course.series and not (course.critics and "class spread" in course.series):
-        return Sight(None, "there is no critic of examples that would reward a few convincing samples")
+        return Sight(None, "the model has no critic of examples")
     if not spread or not common or not distance or course.steps < STEADY_STEPS:
         return unknown(course, "spread", "samples were not examined")
     curves = ("spread", "bins in common")
     told = (
-        f"two samples are {typical(spread):.2f} times as far apart as two examples, and the parts of the data that they lie"
-        f" in overlap with it by {typical(common):.0%}"
+        f"two samples are {typical(spread):.2f} times as far apart as two examples, and the bins of samples overlap with"
+        f" those of the data by {typical(common):.0%}"
     )
     within = alike_in_class(course)
     if within is not None:
         return within
-    off = typical(distance) >= FAR and stuck(distance, HARDLY)  # samples that are near the data are at most blurred
+    off = typical(distance) >= FAR and stuck(distance, HARDLY)  # samples close to the data are only blurred
     if off and (high(spread) <= ALIKE or high(common) <= IN_COMMON):
         return Sight(True, sentence(told), start(spread), curves)
     return Sight(False, told, curves=curves)
@@ -171,21 +175,21 @@ def posterior_collapse(course: Course) -> Sight:
     name = "unexplained in class" if told_class else "unexplained"
     active, left = course.recent("active units"), course.recent(name)
     if not active or not left:
-        return unknown(course, "active units", "there is no encoder to a continuous code")
+        return unknown(course, "active units", "the model has no encoder to a continuous code")
     curves = ("active units", name, *(name for name in course.series if name.endswith(": rate")))
-    told = f"{typical(active):.0%} of the code's dimensions are active, and reconstructions leave"
+    told = f"{typical(active):.0%} of the code's dimensions are active, and the error of reconstructions is"
     told += f" {typical(left):.0%} of the data's variance{' within a class' if told_class else ''}"
-    # A model that is told the class learns the class's mean first, and uses the code after that.
+    # A conditional model first learns the class's mean, then uses the code.
     unused = high(active) == 0 and stuck(left, HARDLY) if told_class else high(active) <= INACTIVE
     if unused and low(left) >= UNEXPLAINED:
-        return Sight(True, sentence(f"{told}: the decoder does without the code"), start(active), curves)
+        return Sight(True, sentence(f"{told}: the decoder ignores the code"), start(active), curves)
     return Sight(False, told, curves=curves)
 
 
 def codebook_collapse(course: Course) -> Sight:
     names = [name for name in course.series if name.endswith("codebook use")]
     if not names:
-        return Sight(None, "there is no codebook")
+        return Sight(None, "the model has no codebook")
     newest = course.series[names[0]][-2:]
     if len(newest) < 2 or course.steps < FIRST_STEPS:
         return Sight(None, "it is too early to say: the codebook was counted less than twice")
@@ -203,15 +207,17 @@ def memorisation(course: Course) -> Sight:
     overfit, copied, spread, distance = (course.recent(name) for name in ("overfit", "copies", "spread", "distance"))
     found: dict[str, tuple[bool, str]] = {}
     if overfit:
-        words = f"held-out examples are reconstructed with {typical(overfit):.2f} times the training examples' error"
+        words = (
+            f"the reconstruction error of held-out examples is {typical(overfit):.2f} times that of training examples"
+        )
         found["overfit"] = (low(overfit) >= OVERFIT, words)
     if copied:
         share = max(0.0, typical(copied))
-        words = f"{share:.0%} more samples than held-out examples are copies of a training example"
+        words = f"{share:.0%} more of the samples than of the held-out examples are copies of a training example"
         found["copies"] = (low(copied) >= COPIES, words)
-    # What a few modes, or samples that are off, are near to is chance.
+    # If samples cover few modes, or are far from the data, their neighbours are random.
     alive = bool(spread) and bool(distance) and low(spread) > ALIKE and typical(distance) <= FAR
-    words = f"{typical(nearer_train):.0%} of samples are nearer to a training example than to a held-out one"
+    words = f"{typical(nearer_train):.0%} of samples are closer to a training example than to a held-out one"
     found["nearer train"] = (alive and low(nearer_train) >= NEARER, words)
     different = course.recent("distinct")
     if different:
@@ -225,15 +231,15 @@ def memorisation(course: Course) -> Sight:
 
 def divergence(course: Course) -> Sight:
     if course.given_up is not None:
-        words = "Training was given up: one move after another gave numbers that were not finite."
+        words = "Training stopped: every step in a row gave NaN or infinity."
         return Sight(True, words, course.given_up)
     if course.rewinds:
         times = f"{len(course.rewinds)} times" if len(course.rewinds) > 1 else "once"
-        words = f"Numbers that were not finite sent the run back to a checkpoint {times}."
+        words = f"The run returned to a checkpoint {times} because of NaN or infinity."
         return Sight(True, words, course.rewinds[0])
     failed = course.failures
     if failed and failed[-1][1] - failed[0][1] >= FAILED_STEPS:
-        words = f"{failed[-1][1] - failed[0][1]:.0f} of the last steps were not finite, and not taken."
+        words = f"{failed[-1][1] - failed[0][1]:.0f} of the last steps had NaN or infinity and were skipped."
         return Sight(True, words, start(failed))
     if course.steps < FIRST_STEPS:
         return Sight(None, "it is too early to say")
@@ -241,28 +247,26 @@ def divergence(course: Course) -> Sight:
         sight = look(course)
         if sight is not None:
             return sight
-    return Sight(
-        False, "all numbers are finite, and neither scores nor distances grow without bound", curves=("distance",)
-    )
+    return Sight(False, "all numbers are finite; scores and distances are bounded", curves=("distance",))
 
 
 def reconstructions_off(course: Course) -> Sight | None:
     left = course.recent("unexplained")
     if not left or low(left) < WORSE:
         return None
-    words = f"Reconstructions are {typical(left):.3g} times as far off as the data's mean would be."
+    words = f"The error of reconstructions is {typical(left):.3g} times that of the data's mean."
     return Sight(True, words, start(left), ("unexplained",))
 
 
 def codes_wasted(course: Course) -> Sight | None:
-    """Of models without an adversary: with one, reconstructions are not to agree pixel by pixel."""
+    """For models without an adversary only: with one, reconstructions need not agree pixel by pixel."""
     left = course.recent("unexplained")
     if course.adversaries or not left or low(left) < 1:
         return None
     for name in (name for name in course.series if name.endswith(": rate")):
         rate = course.recent(name)
         if rate and low(rate) >= WASTED:
-            words = f"Codes cost {typical(rate):,.0f} nats, and reconstructions are no better than the data's mean would be."
+            words = f"Codes cost {typical(rate):,.0f} nats, but reconstructions are no better than the data's mean."
             return Sight(True, words, start(left), ("unexplained", name))
     return None
 
@@ -274,9 +278,7 @@ def samples_off(course: Course) -> Sight | None:
     _, began = course.first["distance"][0]
     if low(distance) < max(WORSE, began):
         return None
-    words = (
-        f"Samples are {typical(distance):.3g} of the data's own spread away from it, and were {began:.3g} at the start."
-    )
+    words = f"Samples are {typical(distance):.3g} times the data's spread away from it; at the start {began:.3g}."
     return Sight(True, words, start(distance), ("distance",))
 
 
@@ -288,7 +290,7 @@ def scores_unbounded(course: Course) -> Sight | None:
             continue
         newest, first = course.recent(name), course.first.get(name, [])
         if newest and size(newest) >= HUGE_SCORE and size(newest) >= GROWTH * size(first):
-            words = f"The {term} term of the {player} has grown from {size(first):.3g} to {size(newest):.3g} in size."
+            words = f"The {term} term of the {player} has grown in size from {size(first):.3g} to {size(newest):.3g}."
             return Sight(True, words, start(newest), (name,))
     return None
 
@@ -303,11 +305,11 @@ DETECTORS: Mapping[str, Callable[[Course], Sight]] = {
     "codebook collapse": codebook_collapse,
     "memorisation": memorisation,
 }
-"""By the illness that each looks for."""
+"""The detectors by problem."""
 
 
 def unknown(course: Course, name: str, lacking: str) -> Sight:
-    """That nothing can be said: what is lacking, or that there is too little of the series so far."""
+    """No decision: the series is missing (`lacking` says why) or too short."""
     return Sight(None, "it is too early to say" if name in course.series else lacking)
 
 
@@ -317,4 +319,4 @@ def sentence(words: str) -> str:
 
 def no_nearer(distance: Points) -> str:
     now, before = newer(distance), older(distance)
-    return f"samples come no nearer to the data: {now:.2f} of its spread away, {before:.2f} before"
+    return f"samples do not come closer to the data: {now:.2f} of its spread away, {before:.2f} before"

@@ -1,4 +1,4 @@
-"""The whole diagnosis of a run: what ails it, what does not, what could not be judged, and the curves that show it."""
+"""The full diagnosis of a run: its problems, absent problems, undecided ones, and the curves that show them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ganvas.health.watch import Finding, Watch
 
 @dataclass(frozen=True)
 class Healed:
-    """images: when an illness that had been found was no longer seen."""
+    """A problem that has ended. images: at its end."""
 
     images: int
     finding: Finding
@@ -18,11 +18,11 @@ class Healed:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Of the lines of a run's metrics.
+    """The result for a run's lines of metrics.
 
-    images: seen, by the newest line. examinations: looks at the vital signs. findings: what ails the run at the end.
-    healed: what did on the way. well: by the illness that was looked for in vain, what was looked at. unjudged: by the
-    illness, why nothing can be said. curves: every series that one of these rests on, by its name.
+    images: seen, by the newest line. examinations: their number. findings: problems at the end. healed: problems that ended
+    before. well: evidence by absent problem. unjudged: reasons by undecided problem. curves: every series used as evidence,
+    by name.
     """
 
     images: int
@@ -35,14 +35,14 @@ class Diagnosis:
 
 
 def diagnose(lines: Iterable[Mapping[str, Any]], options: Mapping[str, object]) -> Diagnosis:
-    """Reads all lines as `Watch` does while a run trains. options: of the run's recipe."""
+    """Reads all lines as `Watch` does during training. options: of the run's recipe."""
     watch, healed, images, examinations = Watch(options, whole=True), list[Healed](), 0, 0
     for line in lines:
         changes = watch.feed(line)
         images = watch.course.images
         examinations += "signs" in line
         healed += [Healed(images, change.finding) for change in changes if change.kind == "healed"]
-    if not watch.sights:  # nothing was examined on the way
+    if not watch.sights:  # there was no examination during training
         watch.judge()
     findings = tuple(watch.findings)
     ill = {finding.illness for finding in findings}

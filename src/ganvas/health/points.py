@@ -30,7 +30,7 @@ def size(points: Points) -> float:
 
 
 def older(points: Points) -> float:
-    """What is typical of the older half."""
+    """The median of the older half."""
     return typical(points[: len(points) // 2])
 
 
@@ -39,5 +39,5 @@ def newer(points: Points) -> float:
 
 
 def stuck(points: Points, share: float) -> bool:
-    """Whether what should fall has not fallen below that share."""
+    """Whether a series that should fall has not fallen below that share."""
     return newer(points) >= share * older(points)

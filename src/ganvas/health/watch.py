@@ -1,4 +1,4 @@
-"""The findings of a run as its lines come in: what was found, what is told of it, and when it is healed."""
+"""The findings of a run during training: start, report and end of each problem."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from ganvas.health.course import Course
 from ganvas.health.detectors import DETECTORS, Sight
 
 CURED_AFTER = 3
-"""So many examinations in a row must see no more of an illness, before it counts as healed."""
+"""A problem has ended after this many examinations in a row without it."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """An illness. since: images. evidence: a sentence with numbers. advice: what to try. curves: series that show it."""
+    """A problem. since: images. evidence: a sentence with numbers. advice: what to try. curves: series that show it."""
 
     illness: str
     since: int
@@ -25,13 +25,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Change:
-    """A finding that is new, or was there and is no more."""
+    """A finding that is new or has ended."""
 
     kind: Literal["found", "healed"]
     finding: Finding
 
     def line(self) -> dict[str, object]:
-        """What metrics.jsonl holds of it, besides the clock."""
+        """The fields for metrics.jsonl, without the clock."""
         about = {"illness": self.finding.illness, "since": self.finding.since}
         told = {"evidence": self.finding.evidence, "advice": self.finding.advice} if self.kind == "found" else {}
         return {"health": self.kind, **about, **told}
@@ -39,22 +39,22 @@ class Change:
     def __str__(self) -> str:
         found = self.finding
         if self.kind == "healed":
-            return f"healed: {found.illness}, which was there since {found.since:,} images"
+            return f"healed: {found.illness}, since {found.since:,} images"
         return f"{found.illness} since {found.since:,} images: {found.evidence} {found.advice}"
 
 
 @dataclass
 class Stay:
-    """An illness that was found. clear: examinations in a row that saw no more of it."""
+    """A problem that was found. clear: examinations in a row without it."""
 
     finding: Finding
     clear: int = 0
 
 
 class Watch:
-    """The findings of a run, as its lines come in.
+    """The findings of a run, updated line by line.
 
-    options: of the run's recipe, by name; advice names those that are there. whole: see `Course`.
+    options: of the run's recipe, by name; advice uses only these. whole: see `Course`.
     """
 
     def __init__(self, options: Mapping[str, object], whole: bool = False) -> None:
@@ -64,18 +64,18 @@ class Watch:
 
     @property
     def findings(self) -> list[Finding]:
-        """What ails the run now."""
+        """The run's current problems."""
         return [stay.finding for stay in self.stays.values()]
 
     def feed(self, line: Mapping[str, Any]) -> list[Change]:
-        """Takes one line; where it holds an examination, lets the detectors look, and returns what changed."""
+        """Adds one line. If it holds an examination, runs the detectors. Returns the changes."""
         self.course.add(line)
         examined = "signs" in line or self.course.given_up is not None
         unexamined = line.get("split") == "held_out" and "distance" not in self.course.series
         return self.judge() if examined or unexamined else []
 
     def judge(self) -> list[Change]:
-        """Lets every detector look, and returns what changed since they last did."""
+        """Runs every detector. Returns the changes since the last run."""
         changes: list[Change] = []
         for name, look in DETECTORS.items():
             sight = look(self.course)

@@ -1,1 +1,1 @@
-"""What one field of an example is: images, points, classes; how each is drawn, read and written."""
+"""The fields of an example (images, points, classes), and how each is drawn, read and written."""

@@ -1,4 +1,4 @@
-"""Tensors as pictures to look at: many images in a grid, or points in the plane."""
+"""Tensors as pictures: images in a grid, or points in the plane."""
 
 import functools
 import math
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 _GUTTER = 2
 _GUTTER_GREY = 208
 _SMALL = 64
-"""Images are enlarged by the whole number that brings them nearest to this many pixels without passing it."""
+"""Images are enlarged by the largest whole factor that keeps them within this many pixels."""
 
 
 def to_uint8(x: Tensor) -> Tensor:
-    """From [-1, 1] to 0..255, any shape, on the CPU; what is outside is cut, what is not a number is black."""
+    """From [-1, 1] to 0..255, any shape, on the CPU. Values outside are clipped; NaN is black."""
     x = torch.nan_to_num(x.detach().float().cpu(), nan=-1.0)
     return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
@@ -75,7 +75,7 @@ def points_picture(x: Tensor, modes: Modes | None = None, size: int = 480) -> Im
 
 
 _drawing = threading.Lock()
-"""Whoever draws on a stage that others have, too."""
+"""A lock for stages shared between threads."""
 
 
 class _Stage:
@@ -100,8 +100,8 @@ class _Stage:
 
 @functools.lru_cache(maxsize=4)
 def _empty(modes: Modes, size: int) -> "tuple[_Stage, RendererAgg]":
-    """The stage with the modes, and its pixels: they set its limits, and all but the points, which is what takes long, is
-    the same in each of a run's pictures."""
+    """The stage with the modes, and its pixels. The modes set its limits. Everything except the points is slow to draw and
+    the same in all of a run's pictures, so it is kept."""
     stage = _Stage(size, modes)
     stage.canvas.draw()
     return stage, stage.canvas.copy_from_bbox(stage.axes.figure.bbox)
@@ -123,7 +123,7 @@ def _draw_modes(axes: "Axes", modes: Modes) -> None:
     from matplotlib.patches import Circle
 
     centres = np.array(modes.centres)
-    # Three sigmas, or as much as can be seen: a ring's modes are a hundredth of its radius.
+    # Three sigmas, or a visible size: a ring's modes are a hundredth of its radius.
     span = float(np.ptp(centres))
     for centre in centres:
         radius = max(3 * modes.sigma, span / 50)

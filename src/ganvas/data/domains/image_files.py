@@ -28,13 +28,13 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 @dataclass(frozen=True, kw_only=True)
 class ImageOptions:
-    """How pictures are brought to one shape.
+    """How pictures are converted to one shape.
 
-    size: the side of a square in pixels; None leaves pictures as they are.
-    crop: what becomes of a picture that is not square when a size is given: "center" scales its shorter side to the
-        size and keeps the middle, "none" squeezes all of it into the square.
-    channels: 1 grey, 3 RGB, 4 RGB and alpha; None chooses 1 when every picture is grey and 3 otherwise. Without a
-        fourth channel, what is transparent becomes white.
+    size: the side of a square in pixels; None keeps the size.
+    crop: for pictures that are not square, if a size is set: "center" scales the shorter side to the size and keeps the
+        middle, "none" scales the whole picture to the square.
+    channels: 1 grey, 3 RGB, 4 RGB and alpha; None means 1 if every picture is grey, else 3. Without a
+        fourth channel, transparent pixels become white.
     split_by: what decides which examples are held out, if the source does not say: their content, or their name or row
         number, as in version 0.1.0. Runs that began with that version go on with it.
     """
@@ -46,23 +46,23 @@ class ImageOptions:
 
     def __post_init__(self) -> None:
         if self.size is not None and self.size < 1:
-            raise GanvasError(f"Pictures cannot be {self.size} pixels wide.", "Give --size 1 or more.")
+            raise GanvasError(f"Pictures cannot be {self.size} pixels wide.", "Use --size 1 or more.")
         if self.channels is not None and self.channels not in _MODES:
             raise GanvasError(
                 f"Pictures cannot have {self.channels} channels.",
-                "Give --channels 1 (grey), 3 (RGB) or 4 (with alpha).",
+                "Use --channels 1 (grey), 3 (RGB) or 4 (with alpha).",
             )
         if self.crop not in ("center", "none"):
-            raise GanvasError(f"There is no crop {self.crop!r}.", "Give --crop center or none.")
+            raise GanvasError(f"There is no crop {self.crop!r}.", "Use --crop center or none.")
         if self.split_by not in ("content", "name"):
             raise GanvasError(f"Examples are not split by {self.split_by!r}.", "They are split by content, or by name.")
 
 
 GIANT = 2**24
-"""Pixels. Pictures of more are decoded one at a time: each may take hundreds of megabytes on the way."""
+"""Pictures with more pixels are decoded one at a time: each may need hundreds of megabytes."""
 
 STRIP = 2**20
-"""So many pixels of a picture are converted at once, where that takes several times their memory."""
+"""Number of pixels converted at once, if the conversion needs several times their memory."""
 
 _one_giant = threading.Lock()
 
@@ -85,7 +85,7 @@ def decode(file: Path | IO[bytes], options: ImageOptions) -> Pixels:
     """
     with opened(file) as image:
         if options.size is not None and image.format == "JPEG":
-            # Photographs are many times larger than what is trained on: the decoder then skips what is thrown away.
+            # Photographs are much larger than training images: the decoder can then skip detail.
             image.draft(None, (2 * options.size, 2 * options.size))  # pyright: ignore[reportArgumentType]
         return convert(_reduced(_upright(image), options.size), options)
 
@@ -123,7 +123,7 @@ def fit(image: Image.Image, size: tuple[int, int], crop: Literal["center", "none
 
 
 def read_image(path: Path | str, shape: Sequence[int]) -> Tensor:
-    """A picture of the user's as a model of images of `shape` (C, H, W) takes it: float (C, H, W) in [-1, 1].
+    """A user's picture as input of a model of images of `shape` (C, H, W): float (C, H, W) in [-1, 1].
 
     Raises GanvasError when the file is absent or is not a picture.
     """
@@ -143,7 +143,7 @@ def read_image(path: Path | str, shape: Sequence[int]) -> Tensor:
 
 
 def check_memory(num: int, side: int, channels: int | None) -> None:
-    """Raises GanvasError when so many pictures do not fit into memory, twice: as they were decoded, and together."""
+    """Raises GanvasError if `num` pictures do not fit into memory twice: decoded, and joined."""
     needed = 2 * num * (channels or 3) * side**2
     must_fit(needed, f"{num:,} pictures of {side}x{side}", "Choose a smaller --size, or fewer pictures.")
 
@@ -158,7 +158,7 @@ def check_one_size(source: str, sizes: Sequence[tuple[int, int]]) -> None:
     raise GanvasError(
         f"The pictures in {source} have {len(kinds)} different sizes, "
         f"from {least[0]}x{least[1]} to {most[0]}x{most[1]}.",
-        f"Bring them to one, for example with --size {next((n for n in (128, 64, 32) if n <= usual), 16)}.",
+        f"Convert them to one size, for example with --size {next((n for n in (128, 64, 32) if n <= usual), 16)}.",
     )
 
 
@@ -172,7 +172,7 @@ def stack(pictures: Sequence[Pixels]) -> Tensor:
 
 
 def adapt(split: Split, options: ImageOptions) -> Split:
-    """A split of images at rest brought to what `options` ask for."""
+    """A split of images at rest, converted by `options`."""
     n, channels, height, width = split.x.shape
     wanted = options.channels or min(channels, 3)
     side = options.size or height
@@ -187,7 +187,7 @@ def adapt(split: Split, options: ImageOptions) -> Split:
 def reason(error: Exception) -> str:
     """Why a picture could not be read, in a few words."""
     if isinstance(error, UnidentifiedImageError):
-        return "not a picture that can be read"
+        return "not a readable picture"
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
     if isinstance(error, OSError) and error.strerror:
@@ -203,7 +203,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _reduced(image: Image.Image, size: int | None) -> Image.Image:
-    """A giant brought to about four times the size at once, by means over boxes of pixels; others as they are."""
+    """A huge picture, reduced to about four times the size by means over boxes of pixels; others unchanged."""
     factor = min(image.size) // (4 * size) if size else 1
     giant = image.width * image.height > GIANT and image.mode in ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr")
     if not giant or factor < 2:
@@ -229,7 +229,7 @@ def _from_deep(image: Image.Image) -> Image.Image:
     for box in _strips(image):
         values = np.asarray(image.crop(box)).astype(np.float64)
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= white):
-            raise ValueError(f"its values are not within 0 to {white:g}, so it is not known what is white")
+            raise ValueError(f"its values are not within 0 to {white:g}, so white is undefined")
         grey.paste(Image.fromarray(np.rint(values * (255 / white)).astype(np.uint8)), box)
     return grey
 

@@ -1,4 +1,4 @@
-"""What runs draw and users write to disk: grids, pairs of rows, folders, films, arrays."""
+"""Output files: grids, pairs of rows, folders, films, arrays."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ def beside(x: Tensor, reconstruction: Tensor, columns: int = PAIR_COLUMNS) -> Te
     if x.dim() != 4:
         return reconstruction
     columns = min(columns, len(x))
-    blank = x.new_ones((-len(x) % columns, *x.shape[1:]))  # a last row that is not full is filled up with white
+    blank = x.new_ones((-len(x) % columns, *x.shape[1:]))  # fill the last row with white
     x, reconstruction = torch.cat([x, blank]), torch.cat([reconstruction, blank])
     rows = [row for pair in zip(x.split(columns), reconstruction.split(columns), strict=True) for row in pair]
     return torch.cat(rows)
@@ -29,11 +29,11 @@ def beside(x: Tensor, reconstruction: Tensor, columns: int = PAIR_COLUMNS) -> Te
 
 def save_picture(x: Tensor, out: Path, info: DataInfo, columns: int | None = None) -> Path:
     if out.suffix.lower() not in Image.registered_extensions():
-        raise GanvasError(f"{out} has no ending that names a picture format.", "Write for example --out grid.png")
+        raise GanvasError(f"{out} has no suffix of a picture format.", "For example: --out grid.png")
     with writing(out):
         image = picture(x, columns=columns, info=info)
         grey = x.dim() == 4 and x.shape[1] == 1
-        # A PNG packed at level 4 is a thirtieth larger than at the usual 6, and takes half as long.
+        # Compression level 4 takes half the time of the usual 6; the file is a thirtieth larger.
         (image.convert("L") if grey else image).save(out, compress_level=4)
     return out
 
@@ -47,7 +47,7 @@ def save_folder(x: Tensor, out: Path) -> Path:
 
 def save_arrays(out: Path, **arrays: np.ndarray[Any, Any]) -> Path:
     if out.suffix != ".npz":
-        raise GanvasError(f"{out} should end in .npz.", "Write for example --out codes.npz")
+        raise GanvasError(f"{out} should end in .npz.", "For example: --out codes.npz")
     with writing(out):
         np.savez_compressed(out, **arrays)  # pyright: ignore[reportArgumentType]
     return out
@@ -59,7 +59,7 @@ def to_arrays(x: Tensor) -> np.ndarray[Any, Any]:
 
 
 def save_film(x: Tensor, out: Path, info: DataInfo) -> Path:
-    """The pictures there and back again, as an endless GIF."""
+    """The pictures forwards and backwards, as an endless GIF."""
     frames = [picture(frame.unsqueeze(0), info=info) for frame in (*x, *x.flip(0)[1:-1])]
     factor = max(1, 256 // frames[0].width)
     frames = [f.resize((f.width * factor, f.height * factor), Image.Resampling.NEAREST) for f in frames]
@@ -70,7 +70,7 @@ def save_film(x: Tensor, out: Path, info: DataInfo) -> Path:
 
 @contextmanager
 def writing(out: Path) -> Generator[None]:
-    """Makes the folder that `out` lies in, and says plainly why it cannot be written."""
+    """Creates the parent folder of `out`. Turns a write error into a GanvasError."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         yield

@@ -1,1 +1,1 @@
-"""Where data come from: each kind of source in one file, and their names."""
+"""Data sources: one file for each kind, and their names."""

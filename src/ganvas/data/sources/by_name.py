@@ -1,4 +1,4 @@
-"""Data by the name a user gives it."""
+"""Data by name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,15 +46,15 @@ _PREFIXED: dict[str, Callable[[str, ImageOptions, int | None], Data]] = {
 
 
 def source_names() -> tuple[str, ...]:
-    """What can stand for data, besides a folder of images."""
+    """Names of data sources other than folders of images."""
     return (*_NAMED, "idx:DIR", "stacked:DIR", "npz:FILE", "hf:NAME")
 
 
 def open_data(source: str, options: ImageOptions | None = None, *, limit: int | None = None) -> Data:
     """The data called `source`: one of `source_names()`, or a folder of images.
 
-    A name goes before a folder that is called the same: write ./glyphs for the folder. limit: at most so many examples
-    of each split, always the same ones. Raises GanvasError when there is no such source, or nothing in it to use.
+    A name has priority over a folder of the same name: write ./glyphs for the folder. limit: maximum number of examples of
+    each split, always the same ones. Raises GanvasError if the source does not exist or is unusable.
     """
     options = options or ImageOptions()
     check_limit(limit)
@@ -81,15 +81,15 @@ def _unknown(source: str) -> GanvasError:
     path = Path(source)
     prefix, colon, rest = source.partition(":")
     if colon and prefix in _PREFIXED:
-        return GanvasError(f"{source!r} lacks what comes after the colon.", f"There is: {', '.join(source_names())}.")
+        return GanvasError(f"{source!r} needs a name after the colon.", f"Available: {', '.join(source_names())}.")
     if colon and rest and "/" not in prefix:
         return GanvasError(f"There is no kind of data source {prefix!r}.", did_you_mean(prefix, _PREFIXED))
     if path.suffix == ".npz":
         return GanvasError(f"{source!r} is not a folder of images.", f"Write npz:{source}.")
     if path.suffix.lower() in EXTENSIONS:
-        return GanvasError(f"{source!r} is not a folder of images.", "Give the folder that holds the pictures.")
+        return GanvasError(f"{source!r} is not a folder of images.", "Name the folder of the pictures.")
     if "/" in source or source.startswith((".", "~")):
-        return GanvasError(f"There is no folder {source}.", f"Besides folders there is: {', '.join(source_names())}.")
+        return GanvasError(f"There is no folder {source}.", f"Other sources: {', '.join(source_names())}.")
     return GanvasError(
         f"There is no data source {source!r}, and no folder of that name.", did_you_mean(source, source_names())
     )

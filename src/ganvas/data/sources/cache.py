@@ -1,4 +1,4 @@
-"""Pictures that were decoded once are kept, as bytes that are mapped into memory, so that the next run starts at once."""
+"""A cache of decoded pictures, mapped into memory, so that the next run starts at once."""
 
 import hashlib
 import json
@@ -19,26 +19,26 @@ from ganvas.errors import printable
 from ganvas.machine.storage import cache_folder, read_object
 
 PAYS_FROM = 1_000
-"""Fewer pictures are decoded in no time."""
+"""The minimum number of pictures for the cache; fewer are decoded quickly."""
 
 CHECKED_BYTES = 2**30
-"""Larger files are not read through to see whether they are whole: a run would wait for that."""
+"""Larger files are not checked completely, because a run would have to wait."""
 
 FORMAT = 2
 
 
 def home() -> Path:
-    """Where decoded pictures are kept."""
+    """The folder of decoded pictures."""
     return cache_folder() / "data"
 
 
 def key_of(*parts: object) -> str:
-    """The name of an entry: a hash of all that the pictures follow from. parts: with a `repr` that says everything."""
+    """The name of an entry: a hash of everything that determines the pictures. parts: with a complete `repr`."""
     return hashlib.blake2b(repr((FORMAT, parts)).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def clear() -> tuple[int, int]:
-    """Removes everything that is kept. Returns how many entries and bytes there were. Runs that read them go on."""
+    """Empties the cache. Returns the numbers of entries and bytes. Runs that read them continue."""
     entries = [entry for entry in home().glob("*") if entry.is_dir() and not entry.is_symlink()]
     size = sum(file.stat().st_size for entry in entries for file in entry.glob("*") if file.is_file())
     for entry in entries:
@@ -47,7 +47,7 @@ def clear() -> tuple[int, int]:
 
 
 def load(key: str, source: str) -> Data | None:
-    """What was kept under a key, its pictures mapped into memory; None where there is nothing, or nothing whole."""
+    """The entry of a key, with its pictures mapped into memory; None if it is missing or incomplete."""
     entry = home() / key
     if not entry.is_dir():
         return None
@@ -68,16 +68,16 @@ def load(key: str, source: str) -> Data | None:
         found = (numbers[:num], numbers[num:])
         return Data(source, train, held_out, info, skipped, contents=found, unused=unused)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, EOFError) as error:
-        print(f"What was kept of {printable(source)} is damaged ({error}), and is made anew.", file=sys.stderr)
+        print(f"The cache of {printable(source)} is damaged ({error}) and is created again.", file=sys.stderr)
         shutil.rmtree(entry, ignore_errors=True)
         return None
 
 
 def save(key: str, data: Data) -> Data:
-    """Keeps what was decoded. Returns the same, mapped into memory; as it was, where it cannot be kept.
+    """Writes decoded pictures to the cache. Returns them mapped into memory, or unchanged if writing fails.
 
-    Everything is written under a name of this process's own, which is then renamed: readers see all of it or nothing, and
-    of several writers of one key the first wins.
+    Each process writes under its own name, then renames. So readers see a complete entry or none. The first of several
+    writers wins.
     """
     entry, part = home() / key, home() / f"{key}.{os.getpid()}.part"
     try:
@@ -86,7 +86,7 @@ def save(key: str, data: Data) -> Data:
         part.rename(entry)
     except OSError as error:
         if not entry.is_dir():
-            print(f"The decoded pictures could not be kept for the next run: {error}.", file=sys.stderr)
+            print(f"The decoded pictures could not be cached for the next run: {error}.", file=sys.stderr)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return load(key, data.source) or data
@@ -135,7 +135,7 @@ def check_whole(file: Path, checksum: Sequence[int]) -> None:
     if file.stat().st_size != size:
         raise ValueError(f"{file.name} has {file.stat().st_size} bytes, not {size}")
     if size <= CHECKED_BYTES and checksum_of(file)[1] != crc:
-        raise ValueError(f"{file.name} is not what was written")
+        raise ValueError(f"{file.name} has changed since it was written")
 
 
 def checksum_of(file: Path) -> tuple[int, int]:

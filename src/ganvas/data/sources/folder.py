@@ -24,7 +24,7 @@ from ganvas.errors import GanvasError
 T = TypeVar("T")
 
 PIECE = 2_048
-"""So many pictures are decoded between two looks at the progress."""
+"""Number of pictures decoded between two updates of the progress bar."""
 
 
 def folder(source: str, options: ImageOptions, limit: int | None = None) -> Data:
@@ -37,8 +37,7 @@ def folder(source: str, options: ImageOptions, limit: int | None = None) -> Data
     caption is the row's `text`. What cannot be read is skipped with a reason, and what is not used is counted. Links that
     lead out of the folder are not followed.
 
-    Raises GanvasError when nothing can be read, when the pictures differ in size and `options` give none, or when
-    the metadata is damaged.
+    Raises GanvasError if nothing is readable, if sizes differ and `options` set none, or if the metadata is damaged.
     """
     root = Path(source).expanduser().resolve()
     listing = walk(root)
@@ -140,7 +139,7 @@ def _joined(pieces: list[torch.Tensor], order: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def _progress(num: int) -> Generator[Callable[[int], None]]:
-    """Something to tell of each number of pictures done: a bar on a terminal, where there are many of them."""
+    """A function to call with the number of decoded pictures; it shows a bar on a terminal if there are many."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -155,7 +154,7 @@ def _stamps(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
 
 
 def _each(files: Sequence[File], work: Callable[[File], T], root: Path) -> tuple[list[File], list[T], list[Skipped]]:
-    """`work` done on each file by several threads: the files where it went well, its results, and where it did not."""
+    """Runs `work` on each file in several threads. Returns successful files, their results, and failed files."""
 
     def attempt(file: File) -> T | Exception:
         try:
@@ -174,7 +173,7 @@ def _each(files: Sequence[File], work: Callable[[File], T], root: Path) -> tuple
 def _same_size(splits: list[list[File]], root: Path, channels: int | None) -> tuple[list[list[File]], list[Skipped]]:
     """The files whose first bytes are a picture's. Raises GanvasError when these differ in size.
 
-    Done before anything is decoded, because ten thousand photographs do not fit into memory to be compared.
+    Runs before decoding, because ten thousand photographs do not fit into memory.
     """
     sizes: list[tuple[int, int]] = []
     skipped: list[Skipped] = []
@@ -191,7 +190,7 @@ def _same_size(splits: list[list[File]], root: Path, channels: int | None) -> tu
 
 
 def _labels(files: Sequence[File]) -> tuple[torch.Tensor | None, tuple[str, ...]]:
-    """Class numbers int64 (N,) and the classes' names; none when the data has no classes, or only one."""
+    """Class numbers int64 (N,) and the classes' names; empty if the data has no classes or only one."""
     labels = [f.about.label if f.about and f.about.label is not None else f.folder for f in files]
     distinct = {label for label in labels if label is not None}
     if len(distinct) < 2:
@@ -217,6 +216,6 @@ def _nothing(source: str, listing: Listing, skipped: Sequence[Skipped], held_out
     looked = f"Looked for {', '.join(sorted(EXTENSIONS))}, in {source} and the folders in it."
     found = f"{len(listing.files)} of these, and {listing.others} files of other kinds"
     if held_out:
-        return GanvasError(f"{source} has held-out images but none to train on.", f"{looked} Found {found}.")
+        return GanvasError(f"{source} has held-out images but no training images.", f"{looked} Found {found}.")
     first = f" {len(skipped)} were skipped; the first: {skipped[0].path}: {skipped[0].reason}." if skipped else ""
-    return GanvasError(f"There is no image to read in {source}.", f"{looked} Found {found}.{first}")
+    return GanvasError(f"There is no readable image in {source}.", f"{looked} Found {found}.{first}")

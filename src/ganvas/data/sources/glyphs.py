@@ -1,4 +1,4 @@
-"""`glyphs`: letters and digits drawn from the font files that matplotlib ships, each a little different."""
+"""`glyphs`: letters and digits from the fonts of matplotlib, each drawn with small random changes."""
 
 import math
 import string
@@ -20,7 +20,7 @@ NUM_TRAIN, NUM_HELD_OUT = 320 * len(CHARACTERS), 32 * len(CHARACTERS)
 
 _Affine = tuple[float, float, float, float, float, float]
 
-# A list of names and not what the folder holds: a newer matplotlib that adds fonts must not change the data.
+# A fixed list: new fonts in a newer matplotlib must not change the data.
 _FONTS = (
     *(f"DejaVuSans{style}.ttf" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
     *(f"DejaVuSansMono{style}.ttf" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
@@ -34,7 +34,7 @@ def glyphs(options: ImageOptions, limit: int | None = None) -> Data:
     """19,840 training and 1,984 held-out characters, white on black, uint8 (N, 1, 28, 28).
 
     The 62 classes 0-9, A-Z, a-z are equally frequent; captions are their Unicode names in lower case ("latin small
-    letter a"). Capitals of all fonts stand equally high and on one line, so that "o" and "O" differ. Each example is
+    letter a"). Capitals of all fonts have equal height and one base line, so "o" and "O" differ. Each example is
     drawn in one of 21 fonts at random, then turned (by up to 10 degrees), scaled (0.85 to 1.1), slanted and moved. The
     held-out examples are other draws from the same characters, fonts and movements. Other sizes than 28 are drawn at
     that size. A limit takes the first of each split, whose order is shuffled.
@@ -59,7 +59,7 @@ def _draw(num: int, size: int, name: str, limit: int | None) -> Split:
 
 
 def _movements(num: int, side: int, source: torch.Generator) -> list[_Affine]:
-    """What takes a pixel (x, y) of a moved picture of `side` pixels to the still one's (ax + by + c, dx + ey + f)."""
+    """The affine map from pixel (x, y) of a moved picture to the original: (ax + by + c, dx + ey + f)."""
     angle, scale, slant, right, down = (torch.rand(num, 5, generator=source, dtype=torch.float64) * 2 - 1).unbind(1)
     angle, scale, slant = math.radians(10) * angle, 0.97 * 1.14**scale, 0.12 * slant
     # The inverse of scale * [[cos, -sin], [sin, cos]] [[1, slant], [0, 1]], around the middle.
@@ -72,7 +72,7 @@ def _movements(num: int, side: int, source: torch.Generator) -> list[_Affine]:
 
 def _sheet(drawn: list[tuple[int, int, _Affine]], size: int) -> np.ndarray:
     """Examples of (character, font, movement), uint8 (N, size, size)."""
-    side = 2 * size  # moved at twice the size, so that edges are smooth afterwards
+    side = 2 * size  # moved at twice the size for smooth edges
     sheet = Image.new("L", (side, side * len(drawn)))
     for row, (character, font, movement) in enumerate(drawn):
         still = _still(CHARACTERS[character], font, side)
@@ -98,7 +98,7 @@ def _face(font: int, side: int) -> ImageFont.FreeTypeFont:
     import matplotlib
 
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / _FONTS[font]
-    # The basic layout is the one every build of Pillow has.
+    # Every build of Pillow has the basic layout.
     large = ImageFont.truetype(path, 1000, layout_engine=ImageFont.Layout.BASIC)
     height = -large.getbbox("H", anchor="ls")[1]
     return large.font_variant(size=1000 * 0.52 * side / height)

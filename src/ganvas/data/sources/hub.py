@@ -21,7 +21,7 @@ def hub(name: str, options: ImageOptions, limit: int | None = None) -> Data:
     """The train split, and validation or test held out (else about a tenth of train, by content).
 
     Images are the first column of images, labels the first of class labels, captions the column text or caption.
-    Needs the extra `hub`. Raises GanvasError when it is not installed, or the data set is not there or has no images.
+    Needs the extra `hub`. Raises GanvasError if it is not installed, or if the data set is missing or has no images.
     """
     tables = _tables(name, _load(name))
     columns = _columns(name, tables[0])
@@ -31,9 +31,7 @@ def hub(name: str, options: ImageOptions, limit: int | None = None) -> Data:
         part.read(table, rows, columns, options)
     skipped = [s for part in parts for s in part.skipped]
     if not parts[0].pictures:
-        raise GanvasError(
-            f"hf:{name} has no image that can be read.", f"The first: {skipped[0].reason}." if skipped else ""
-        )
+        raise GanvasError(f"hf:{name} has no readable image.", f"The first: {skipped[0].reason}." if skipped else "")
     pictures = [p for part in parts for p in part.pictures]
     check_one_size(f"hf:{name}", [(p.shape[2], p.shape[1]) for p in pictures])
     x = stack(pictures).split([len(part.pictures) for part in parts])
@@ -114,9 +112,7 @@ def _load(name: str) -> Any:
         )
     except Exception as error:  # datasets raises what its many readers and the network raise
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise GanvasError(
-            f"hf:{name} cannot be loaded: {first}", "Is the name right, and is there a network?"
-        ) from error
+        raise GanvasError(f"hf:{name} cannot be loaded: {first}", "Check the name and the network.") from error
 
 
 def _tables(name: str, loaded: Any) -> list[Any]:

@@ -49,7 +49,7 @@ def idx(directory: str, options: ImageOptions, limit: int | None = None) -> Data
 
 
 def read_idx(path: Path) -> Tensor:
-    """The array in an IDX file of unsigned bytes. Raises GanvasError when it is anything else, or not all there."""
+    """The array in an IDX file of unsigned bytes. Raises GanvasError for other files, or an incomplete one."""
     try:
         with cast(IO[bytes], gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as stream:
             return _read(path, stream)
@@ -68,7 +68,7 @@ def _read(path: Path, stream: IO[bytes]) -> Tensor:
     size = math.prod(shape)
     if not size:
         raise GanvasError(f"{path} is empty: its header says {'x'.join(map(str, shape))}.")
-    # Deflate shrinks to no less than 1/1032: a header that claims more is damaged, and is not given the memory.
+    # Deflate shrinks at most to 1/1032: a header that claims more is damaged, and gets no memory.
     possible = size <= 1032 * path.stat().st_size
     if possible:
         must_fit(2 * size, f"{path}")

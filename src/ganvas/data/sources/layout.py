@@ -123,7 +123,7 @@ def _file(found: Listing, path: Path, root: Path, name: str) -> None:
 
 
 def _facts(path: Path, root: Path) -> os.stat_result | str:
-    """What the system says of a file, or why it is not even opened."""
+    """The file's facts from the system, or the reason not to open it."""
     try:
         facts = path.lstat()
         if stat.S_ISLNK(facts.st_mode):
@@ -200,7 +200,7 @@ def _last(folders: Sequence[str]) -> str | None:
 def describe(listing: Listing, files: Iterable[File], root: Path) -> tuple[list[File], list[Skipped]]:
     """The files with what the metadata says of them, and rows without a file."""
     rows: dict[str, About] = {}
-    for path in sorted(listing.metadata, key=lambda p: (len(p.parts), p)):  # the nearer metadata has the last word
+    for path in sorted(listing.metadata, key=lambda p: (len(p.parts), p)):  # the nearest metadata has priority
         rows |= read_metadata(path)
     known = {normal(f.path) for f in listing.files} | {normal(root / s.path) for s in listing.skipped}
     found = [replace(f, about=rows.get(normal(f.path))) for f in files]

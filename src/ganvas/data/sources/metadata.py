@@ -1,4 +1,4 @@
-"""`metadata.jsonl` and `metadata.csv`: what a Hugging Face imagefolder says of its pictures."""
+"""`metadata.jsonl` and `metadata.csv` of a Hugging Face imagefolder."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ NAMES = ("metadata.csv", "metadata.jsonl")
 
 @dataclass(frozen=True)
 class About:
-    """What one row says of one picture. where: the row, for messages."""
+    """A row about one picture. where: the row, for messages."""
 
     where: str
     text: str | None
@@ -33,7 +33,7 @@ def normal(path: str | Path) -> str:
 def read_metadata(path: Path) -> dict[str, About]:
     """Rows by the `normal` path of their picture; `file_name` is relative to the metadata's own folder.
 
-    Raises GanvasError, with the line, when a row cannot be understood.
+    Raises GanvasError with the line number for an invalid row.
     """
     try:
         if not path.is_file():  # opening a pipe would block
@@ -68,7 +68,7 @@ def _csv(path: Path, content: str) -> Iterator[tuple[str, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(content, newline=""))
     try:
         for row in reader:
-            # In CSV nothing can be told from an empty cell.
+            # In CSV an empty cell means no value.
             yield f"{path}, line {reader.line_num}", {key: value or None for key, value in row.items()}
     except csv.Error as error:
         raise GanvasError(f"{path}, line {reader.line_num} is not CSV: {error}.") from error

@@ -1,4 +1,4 @@
-"""`ring8` and `grid25`: two-dimensional mixtures of Gaussians, on which lost modes can be counted."""
+"""`ring8` and `grid25`: two-dimensional mixtures of Gaussians, for counting modes."""
 
 import math
 

@@ -42,7 +42,7 @@ def npz(file: str, options: ImageOptions, limit: int | None = None) -> Data:
     images or x: (N, H, W), (N, H, W, C) or (N, C, H, W) of whole numbers up to 255 (or 65535 when uint16), or of
     floats in [0, 1] or [-1, 1]; or points, (N, D). labels or y: (N,) whole numbers from 0, -1 for none, or names.
     class_names: (K,). captions: (N,). With x_train and x_test (and their y_) the test arrays are held out; else
-    about a tenth is, by content. Raises GanvasError when the file cannot be read, or the arrays do not make sense together.
+    about a tenth is, by content. Raises GanvasError if the file is unreadable, or if the arrays do not match.
     """
     path = Path(file).expanduser()
     arrays = _load(path)
@@ -69,7 +69,7 @@ def _load(path: Path) -> dict[str, Array]:
     if not path.is_file():
         raise GanvasError(f"There is no file {path}.")
     if not zipfile.is_zipfile(path):
-        raise GanvasError(f"{path} is not a whole .npz file, which is a zip archive of arrays.", _KEYS)
+        raise GanvasError(f"{path} is not a complete .npz file, which is a zip archive of arrays.", _KEYS)
     known = ("images", "labels", "class_names", "captions", "x", "y", "x_train", "y_train", "x_test", "y_test")
     try:
         with zipfile.ZipFile(path) as entries:
@@ -177,7 +177,7 @@ def _bytes(name: str, array: Array) -> NDArray[np.uint8]:
         offset, scale = 0.0, 1.0
     else:
         raise GanvasError(
-            f"{name} holds values from {low:g} to {high:g}, so it is not known what is black and what is white.",
+            f"{name} holds values from {low:g} to {high:g}, so black and white are undefined.",
             "Images are whole numbers from 0 to 255, or floats in [0, 1] or [-1, 1].",
         )
     return np.rint((array.astype(np.float32) + offset) * scale).astype(np.uint8)
@@ -224,7 +224,9 @@ def _check_labels(path: Path, labels: list[Array], names: list[str]) -> None:
         known = f"0 to {len(names) - 1} have names" if names else "classes count from 0, and -1 is no class"
         raise GanvasError(f"{path}: labels go from {low} to {high}, but {known}.")
     if not names and high >= 100_000:
-        raise GanvasError(f"{path}: labels go up to {high}: are these classes?", "Classes count from 0 without gaps.")
+        raise GanvasError(
+            f"{path}: labels go up to {high}, too many for classes.", "Classes count from 0 without gaps."
+        )
 
 
 def _text(value: object) -> str:

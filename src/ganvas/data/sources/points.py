@@ -1,4 +1,4 @@
-"""Points are not pictures."""
+"""Checks for sources of points."""
 
 from dataclasses import replace
 
@@ -7,6 +7,6 @@ from ganvas.errors import GanvasError
 
 
 def no_image_options(source: str, options: ImageOptions) -> None:
-    """Raises GanvasError when pictures' options are given for a source of points."""
+    """Raises GanvasError for picture options with a source of points."""
     if replace(options, split_by="content") != ImageOptions():
-        raise GanvasError(f"{source} holds points, not pictures.", "Leave --size, --crop and --channels away.")
+        raise GanvasError(f"{source} holds points, not pictures.", "Leave out --size, --crop and --channels.")

@@ -1,4 +1,4 @@
-"""Which examples are held out when a source does not say, and which are kept when a user asks for fewer."""
+"""The choice of held-out examples if a source has no split, and of examples under a limit."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`sprites`: white shapes on black whose every factor is known, after the design of dSprites."""
+"""`sprites`: white shapes on black with known factors, after the design of dSprites."""
 
 import math
 
@@ -13,7 +13,7 @@ from ganvas.machine.rng import generator
 
 SHAPES = ("square", "ellipse", "heart")
 FACTORS = {"shape": 3, "scale": 6, "orientation": 20, "x": 12, "y": 12}
-"""The factors and how many values each has: 51,840 images are all their combinations."""
+"""The factors and their numbers of values; all combinations are 51,840 images."""
 
 SIZE = 32
 MARGIN = 10

@@ -1,4 +1,4 @@
-"""`stacked:DIR`: three digits on top of each other as red, green and blue, so that ten classes make a thousand modes."""
+"""`stacked:DIR`: three digits as red, green and blue, so ten classes give a thousand modes."""
 
 from dataclasses import replace
 
@@ -14,8 +14,8 @@ from ganvas.machine.rng import generator
 def stacked(directory: str, options: ImageOptions, limit: int | None = None) -> Data:
     """As many triples as `idx:DIR` has images in each split, uint8 (N, 3, H, W), unlabelled.
 
-    Each image stands once in each channel. `channels` holds the single images with their classes, by which a classifier
-    learns to name the modes. A limit takes the first triples. GanvasError for other than three channels.
+    Each image occurs once in each channel. `channels` holds the single images with their classes, to train a classifier
+    of modes. A limit takes the first triples. GanvasError for other than three channels.
 
     References: Metz et al. 2017, "Unrolled Generative Adversarial Networks", section 3.3.1
     """
