@@ -130,7 +130,7 @@ def _facts(path: Path, root: Path) -> os.stat_result | str:
             if not path.resolve(strict=True).is_relative_to(root):
                 return "a link that leads out of the folder"
             facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode):  # to open a pipe would wait for ever
+        if not stat.S_ISREG(facts.st_mode):  # opening a pipe would block
             return "not a regular file"
         return facts if facts.st_size else "the file is empty"
     except FileNotFoundError:
