@@ -67,7 +67,7 @@ ILL: dict[str, tuple[str, Lines, str]] = {
     "a code that only the class makes up for": (
         "posterior collapse",
         vae(active_units=0.0, unexplained=0.8, unexplained_in_class=1.0),
-        "reconstructions leave 100% of the data's variance within a class",
+        "the error of reconstructions is 100% of the data's variance within a class",
     ),
     "few examples many times": ("memorisation", gan(distinct=0.008), "0.8% of the training examples"),
     "samples that run about": ("oscillation", gan(bins=circling, distance=0.5), "100% of the samples move"),
