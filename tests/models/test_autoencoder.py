@@ -105,6 +105,15 @@ def test_no_layer_of_the_decoder_strides_upwards() -> None:
     assert not any(isinstance(layer, nn.ConvTranspose2d) for layer in made().decoder.modules())
 
 
+def test_pictures_have_no_lattice_of_single_pixels() -> None:
+    """The decoder's last step before tanh is a blur that no pattern of alternating pixels passes."""
+    decoder = made().decoder
+    rows, columns = torch.meshgrid(torch.arange(16), torch.arange(16), indexing="ij")
+    lattice = ((rows + columns) % 2 * 2.0 - 1).expand(1, 3, 16, 16)
+    decoder.synthesis.forward = lambda z, y=None: lattice
+    assert float(decoder(torch.zeros(1, 2, 4, 4))[..., 1:-1, 1:-1].abs().max()) < 1e-6
+
+
 @pytest.mark.slow
 @pytest.mark.trains
 def test_it_learns_to_reconstruct() -> None:

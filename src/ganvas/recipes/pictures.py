@@ -1,10 +1,13 @@
 """Recipes of two-stage systems for pictures: the autoencoder whose codes a second model learns."""
 
+from torch import nn
+
 from ganvas.data import DataInfo, HorizontalFlip
 from ganvas.errors import GanvasError
 from ganvas.models.autoencoder import PerceptualAutoencoder
 from ganvas.networks import Generator, GridPosterior, Resnet
 from ganvas.networks.projected import MapCritics
+from ganvas.nn.excitation import Blur
 from ganvas.nn.frozen import FrozenName, frozen_features
 from ganvas.nn.norms import group_norm
 from ganvas.nn.projection import RandomProjection
@@ -61,11 +64,12 @@ def autoencoder(
     analysis = family.analysis(data.shape, norm=group_norm)
     height, length = analysis.map_shape[1:]
     code = (code_channels, height, length)
+    synthesis = family.synthesis(code, data.shape, norm=group_norm)
     frozen = frozen_features(features, feature_size)
     projection = RandomProjection(frozen.channels, critic_width)
     model = PerceptualAutoencoder(
         GridPosterior(analysis, code),
-        Generator(family.synthesis(code, data.shape, norm=group_norm)),
+        Generator(synthesis, nn.Sequential(Blur(data.shape[0]), nn.Tanh())),
         frozen,
         projection,
         MapCritics(projection.channels, critic_width),
