@@ -15,7 +15,7 @@ EITHER = re.compile(f"{OPEN}([^{OPEN}]*?){BETWEEN}([^{OPEN}]*?){CLOSE}", re.DOTA
 class GanvasError(Exception):
     """A mistake that the user can correct. message: what is wrong. hint: how to correct it.
 
-    The command line prints it as one message and leaves with exit code 2; Python users catch it. Both texts may hold what
+    The command line prints it as one message and exits with code 2. Python users catch it. Both texts may hold what
     `option` and `command` return. `message` and `hint` are Python's wording; `marked` has both wordings, for an error that
     quotes this one.
     """

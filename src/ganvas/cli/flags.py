@@ -8,26 +8,28 @@ from tyro.conf import DisallowNone, Positional, arg
 from ganvas.errors import GanvasError, option
 
 Json = Annotated[bool, arg(help="print JSON", help_behavior_hint="")]
-Size = Annotated[int | None, arg(help="side of a square in pixels, to which images are scaled")]
-Crop = Annotated[Literal["center", "none"], arg(help="what happens to an image that is not square")]
+Size = Annotated[int | None, arg(help="side in pixels; images are scaled to this square")]
+Crop = Annotated[
+    Literal["center", "none"], arg(help="how to handle images that are not square: crop the centre, or none")
+]
 Channels = Annotated[int | None, arg(help="1 grey, 3 RGB, 4 RGB and alpha")]
 RunPath = Annotated[Positional[Path], arg(help="a run's directory")]
-File = Annotated[str | None, arg(help="your own Python file, for a run that was made from one; it is executed")]
-Best = Annotated[bool, arg(help="the checkpoint that --keep-best kept, in place of the newest")]
-Invert = Annotated[bool, arg(help="search for the codes, where there is no encoder")]
-Steps = Annotated[int, arg(help="of the search")]
-Starts = Annotated[int, arg(help="of the search: draws of the prior that it begins from")]
+File = Annotated[str | None, arg(help="your Python file, if the run was made from one; it is executed")]
+Best = Annotated[bool, arg(help="use the checkpoint from --keep-best instead of the newest")]
+Invert = Annotated[bool, arg(help="search for codes by gradient descent, for a model without an encoder")]
+Steps = Annotated[int, arg(help="steps of the search")]
+Starts = Annotated[int, arg(help="starting points of the search, drawn from the prior")]
 Features = Annotated[
     str,
     arg(
-        help="what sees the images: lenet (auto with labels), random (auto without), inception, efficientnet, or FILE.py: "
-        "a file of yours, which is executed, with a function `def f() -> nn.Module` or a class that is an nn.Module; "
-        "FILE.py:NAME where it has several"
+        help="feature network: lenet (auto with labels), random (auto without), inception, efficientnet, or FILE.py: "
+        "your file with a function `def f() -> nn.Module` or a class that is an nn.Module, which is executed; "
+        "FILE.py:NAME if it has several"
     ),
 ]
 Device = Annotated[str, arg(help="cpu, cuda, mps or auto")]
 PLAIN = (DisallowNone,)
-"""What may be left out is left out, and not given as the word None: then help says INT, not {None}|INT."""
+"""Hides the value None of optional flags: help then shows INT, not {None}|INT."""
 
 
 def listed(names: str) -> tuple[str, ...]:
@@ -36,7 +38,7 @@ def listed(names: str) -> tuple[str, ...]:
 
 
 def numbers(text: str) -> list[float]:
-    """Numbers with commas between them."""
+    """Numbers separated by commas."""
     try:
         return [float(word) for word in text.split(",") if word.strip()]
     except ValueError as error:

@@ -14,7 +14,7 @@ from ganvas.runs import listing
 
 
 def recipes(*, json: Json = False) -> None:
-    """What can be trained, one line each with its paper."""
+    """List what you can train, one line each with its paper."""
     show_recipes(service.recipes(), as_json=json)
 
 
@@ -25,20 +25,20 @@ def data(
     ] = None,
     *,
     out: Annotated[Path | None, arg(help="a picture of some examples")] = None,
-    num: Annotated[int, arg(help="how many are on the picture")] = 100,
+    num: Annotated[int, arg(help="number of examples in the picture")] = 100,
     size: Size = None,
     crop: Crop = "center",
     channels: Channels = None,
-    clear_cache: Annotated[bool, arg(help="remove what was kept of folders that were read before")] = False,
+    clear_cache: Annotated[bool, arg(help="delete the cache of decoded folders")] = False,
     json: Json = False,
 ) -> None:
-    """Look at a data source: count, size, channels, labels, captions, and the files that cannot be read."""
+    """Describe a data source: count, size, channels, labels, captions and unreadable files."""
     if clear_cache:
         entries, size_bytes = service.clear_cache()
         print(f"{entries} decoded folders removed, {size_bytes / 2**20:,.0f} MB.")
     if source is None:
         if not clear_cache:
-            raise GanvasError("What data?", "Name a source: ganvas data glyphs")
+            raise GanvasError("No data source was named.", "Name one: ganvas data glyphs")
         return
     options = ImageOptions(size=size, crop=crop, channels=channels)
     show_data(service.data(source, out=out, num=num, image_options=options), as_json=json)
@@ -54,18 +54,20 @@ def check(
     channels: Channels = None,
     json: Json = False,
 ) -> None:
-    """One dry step of a model: its players, their terms, and the parameters that no term reaches."""
+    """Test a model with one dry step: players, their terms, and parameters without a gradient."""
     options = ImageOptions(size=size, crop=crop, channels=channels)
     show_check(service.check(file, data=data, image_options=options), as_json=json)
 
 
-def runs(folder: Annotated[Positional[Path], arg(help="where to look")] = Path("runs"), *, json: Json = False) -> None:
-    """The runs below a folder, newest first: what each is, how far it came, its best scores."""
+def runs(
+    folder: Annotated[Positional[Path], arg(help="folder to search")] = Path("runs"), *, json: Json = False
+) -> None:
+    """List the runs in a folder, newest first: recipe, progress, best scores."""
     show_runs(listing.runs(folder), as_json=json)
 
 
 def doctor(run: RunPath, *, json: Json = False) -> None:
-    """What ails a run, finished or in training: findings with their evidence, and what to try."""
+    """Diagnose a run, finished or in training: problems, their evidence, and what to try."""
     show_diagnosis(service.doctor(run), as_json=json)
 
 

@@ -18,21 +18,21 @@ from ganvas.studies.measuring import NEIGHBOURS
 def evaluate(
     run: RunPath,
     *,
-    data: Annotated[
-        str | None, arg(help="a data source, whose held-out examples are taken; the run's own if none")
-    ] = None,
-    metrics: Annotated[str, arg(help="names with commas: fid,kid,prdc (see ganvas metrics); else the usual")] = "",
-    num: Annotated[int, arg(help="samples drawn, and held-out examples used at most")] = 10_000,
+    data: Annotated[str | None, arg(help="a data source for held-out examples; default: the run's own")] = None,
+    metrics: Annotated[
+        str, arg(help="names with commas: fid,kid,prdc (see ganvas metrics); default: the usual ones")
+    ] = "",
+    num: Annotated[int, arg(help="number of samples, and maximum number of held-out examples")] = 10_000,
     features: Features = "auto",
-    weights: Annotated[Path | None, arg(help="inception's file of weights")] = None,
-    importance_samples: Annotated[int, arg(help="codes an example for nll and bpd")] = 5_000,
+    weights: Annotated[Path | None, arg(help="file with the weights of inception")] = None,
+    importance_samples: Annotated[int, arg(help="codes per example for nll and bpd")] = 5_000,
     seed: int = 0,
     best: Best = False,
     file: File = None,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
-    """Scores of a run on held-out data, beside those of real data and of the untrained networks."""
+    """Compute scores of a run on held-out data, with those of real data and of the untrained networks."""
     protocol = Protocol(listed(metrics), num, features, weights, importance_samples, seed)
     opened = service.open_run(run, file=file, device=device, best=best)
     rows = service.evaluate(opened, data, protocol=protocol)
@@ -42,53 +42,53 @@ def evaluate(
 
 
 def compare(
-    runs: Annotated[Positional[tuple[Path, ...]], arg(help="two runs' directories, or more")],
+    runs: Annotated[Positional[tuple[Path, ...]], arg(help="directories of two or more runs")],
     *,
     out: Annotated[Path, arg(help="a folder for index.html and compare.json")],
-    data: Annotated[
-        str | None, arg(help="a data source, whose held-out examples are taken; the runs' own if none")
-    ] = None,
-    metrics: Annotated[str, arg(help="names with commas: fid,kid,prdc (see ganvas metrics); else the usual")] = "",
-    num: Annotated[int, arg(help="samples drawn of each, and held-out examples used at most")] = 10_000,
+    data: Annotated[str | None, arg(help="a data source for held-out examples; default: the runs' own")] = None,
+    metrics: Annotated[
+        str, arg(help="names with commas: fid,kid,prdc (see ganvas metrics); default: the usual ones")
+    ] = "",
+    num: Annotated[int, arg(help="number of samples per run, and maximum number of held-out examples")] = 10_000,
     features: Features = "auto",
-    weights: Annotated[Path | None, arg(help="inception's file of weights")] = None,
-    importance_samples: Annotated[int, arg(help="codes an example for nll and bpd")] = 5_000,
+    weights: Annotated[Path | None, arg(help="file with the weights of inception")] = None,
+    importance_samples: Annotated[int, arg(help="codes per example for nll and bpd")] = 5_000,
     seed: int = 0,
     file: File = None,
     device: Device = "cpu",
 ) -> None:
-    """Runs side by side under one protocol: scores, bars, samples, reconstructions and costs, as a page and as JSON."""
+    """Compare runs under one protocol: scores, bars, samples, reconstructions and costs, as a page and as JSON."""
     protocol = Protocol(listed(metrics), num, features, weights, importance_samples, seed)
     opened = [service.open_run(run, file=file, device=device) for run in runs]
     said(service.compare(opened, out, data=data, protocol=protocol))
 
 
 def metrics(*, json: Json = False) -> None:
-    """What can be measured: what each metric needs, which way is better, its paper."""
+    """List the metrics: what each needs, which direction is better, its paper."""
     show_metrics(service.metrics(), as_json=json)
 
 
 def continuum(
     *,
     data: Annotated[str, arg(help="a data source of images")] = "glyphs",
-    out: Annotated[Path | None, arg(help="a folder of its own; runs/continuum-DATA if none is named")] = None,
+    out: Annotated[Path | None, arg(help="a new folder; default: runs/continuum-DATA")] = None,
     weights: Annotated[str, arg(help="from 0 (VAE) to 1 (GAN), with commas")] = "0,0.1,0.3,0.5,0.7,0.9,1",
     seeds: Annotated[int, arg(help="runs at each weight")] = 3,
-    images: Annotated[int, arg(help="how many each run sees")] = 50_000,
-    batch_size: Annotated[int | None, arg(help="images in a step")] = None,
-    network: Annotated[str, arg(help="of all three players: auto, mlp, dcgan or resnet")] = "auto",
-    width: Annotated[int | None, arg(help="of the networks; their own if none")] = None,
+    images: Annotated[int, arg(help="images that each run sees")] = 50_000,
+    batch_size: Annotated[int | None, arg(help="images per step")] = None,
+    network: Annotated[str, arg(help="networks of all three players: auto, mlp, dcgan or resnet")] = "auto",
+    width: Annotated[int | None, arg(help="width of the networks; default: their own")] = None,
     latent: Annotated[int, arg(help="dimensions of the code")] = 32,
-    learning_rate: Annotated[float, arg(help="Adam's, for all three")] = 1e-3,
-    num: Annotated[int, arg(help="samples drawn, and held-out examples used at most")] = 2_000,
-    features: Annotated[FeaturesName, arg(help="what sees the images; auto: lenet with labels, else random")] = "auto",
+    learning_rate: Annotated[float, arg(help="Adam's rate for all three players")] = 1e-3,
+    num: Annotated[int, arg(help="number of samples, and maximum number of held-out examples")] = 2_000,
+    features: Annotated[FeaturesName, arg(help="feature network; auto: lenet with labels, else random")] = "auto",
     size: Size = None,
     crop: Crop = "center",
     channels: Channels = None,
     device: Device = "cpu",
     quiet: Annotated[bool, arg(help="print nothing")] = False,
 ) -> None:
-    """Train the same networks from VAE to GAN, and draw what is bought and what is paid. It goes on where it was stopped."""
+    """Train the same networks from VAE to GAN, and draw gain and cost. A stopped command continues."""
     page = sweep(
         data,
         out or Path("runs") / f"continuum-{slug(data)}",

@@ -27,15 +27,13 @@ CHANGED_DATA = "go on with a run although examples or labels were added, taken a
 class Place:
     """The flags of `train` that say where data comes from and where the run goes."""
 
-    data: Annotated[
-        str | None, arg(help="a data source: glyphs (taken if none is named), digits, ring8, a folder ...")
-    ] = None
-    out: Annotated[Path | None, arg(help="the run's directory; runs/RECIPE-DATA if none is named")] = None
+    data: Annotated[str | None, arg(help="a data source: glyphs (the default), digits, ring8, a folder ...")] = None
+    out: Annotated[Path | None, arg(help="the run's directory; default: runs/RECIPE-DATA")] = None
     size: Size = None
     crop: Crop = "center"
     channels: Channels = None
-    overwrite: Annotated[bool, arg(help="replace the run that is at --out")] = False
-    resume_if_there: Annotated[bool, arg(help="go on with the run at --out if there is one, else begin it")] = False
+    overwrite: Annotated[bool, arg(help="replace the run at --out")] = False
+    resume_if_there: Annotated[bool, arg(help="continue the run at --out if it exists, else start it")] = False
     changed_data: Annotated[bool, arg(help=CHANGED_DATA)] = False
     quiet: Annotated[bool, arg(help="print nothing")] = False
 
@@ -45,7 +43,7 @@ RESUMED = ("images", "device")
 
 
 def train(arguments: Sequence[str]) -> None:
-    """Train a recipe on a data source. The recipe's own options are flags, too."""
+    """Train a recipe on a data source. The recipe's options are also flags."""
     given = list(arguments)
     name = given.pop(0) if given and not given[0].startswith("-") else None
     resume = take_resume(given)
@@ -56,7 +54,7 @@ def train(arguments: Sequence[str]) -> None:
         if any(flag in given for flag in ("-h", "--help")):
             print(TRAIN_HELP)
             return
-        raise GanvasError("What should be trained?", "Name a recipe, or your own file: ganvas train vae --data glyphs")
+        raise GanvasError("No recipe was named.", "Name a recipe, or your own file: ganvas train vae --data glyphs")
     found = find_recipe(name)
     about = recipe_module.card(found.function)
     flags = [*training_fields(), *recipe_fields(found.function)]
@@ -69,7 +67,7 @@ def train(arguments: Sequence[str]) -> None:
 
 def go_on(name: str | None, resume: Path | str, arguments: Sequence[str]) -> None:
     """Train a run on. resume: the run, or "" if --out names it."""
-    out = ("out", Annotated[Path | None, arg(help="the run, if --resume does not name it")], field_of(None))
+    out = ("out", Annotated[Path | None, arg(help="the run, unless --resume names it")], field_of(None))
     changed = ("changed_data", Annotated[bool, arg(help=CHANGED_DATA)], field_of(False))
     quiet = ("quiet", Annotated[bool, arg(help="print nothing")], field_of(False))
     kind = dataclasses.make_dataclass("Resume", [out, *training_fields(RESUMED), changed, quiet], kw_only=True)
@@ -77,11 +75,9 @@ def go_on(name: str | None, resume: Path | str, arguments: Sequence[str]) -> Non
     values = parsed(kind, arguments, "ganvas train --resume RUN", about)
     out = values.pop("out")
     if resume and out is not None:
-        raise GanvasError(
-            "--resume names the run that goes on, and --out names one, too.", "Leave --out out: a run stays there."
-        )
+        raise GanvasError("Both --resume and --out name a run.", "Leave --out out: a run stays in its directory.")
     if not resume and out is None:
-        raise GanvasError("Which run should go on?", "Name it: ganvas train --resume RUN")
+        raise GanvasError("No run was named.", "Name it: ganvas train --resume RUN")
     service.train(name, resume=resume or out, **values)
 
 
@@ -93,13 +89,13 @@ def parsed(kind: type, arguments: Sequence[str], program: str, about: str) -> di
 
 TRAIN_HELP = """\
 usage: ganvas train RECIPE|FILE [--data SOURCE] [--out DIR] [--images N] [--batch-size B] [--seed S] [--device D] ...
-       ganvas train RECIPE --help         all flags, with the recipe's own
-       ganvas train --resume RUN          go on where a run stopped
-       ganvas recipes                     what RECIPE can be; FILE is a Python file of yours"""
+       ganvas train RECIPE --help         all flags, with those of the recipe
+       ganvas train --resume RUN          continue a stopped run
+       ganvas recipes                     list of recipes; FILE is your own Python file"""
 
 
 def take_resume(arguments: list[str]) -> Path | str | None:
-    """Takes `--resume [RUN]` out of the arguments: None where it is not, "" where it names no run."""
+    """Removes `--resume [RUN]` from the arguments. Returns None without the flag, "" without a run."""
     for index, argument in enumerate(arguments):
         if argument == "--resume":
             named = index + 1 < len(arguments) and not arguments[index + 1].startswith("-")

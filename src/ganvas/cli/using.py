@@ -26,10 +26,12 @@ def sample(
     out: Annotated[Path, arg(help="grid.png, a folder, or samples.npz")],
     num: int = 64,
     seed: int = 0,
-    classes: Annotated[str | None, arg(name="class", help="of a conditional run: a class's name, or all")] = None,
-    prior: Annotated[PriorName, arg(help="fitted to the training data's codes, in place of the model's own")] = "own",
+    classes: Annotated[str | None, arg(name="class", help="class name for a conditional run, or all")] = None,
+    prior: Annotated[
+        PriorName, arg(help="prior to fit to the training data's codes, instead of the model's own")
+    ] = "own",
     truncation: Annotated[
-        float | None, arg(help="0.7, say: codes nearer to the prior's mean, more typical and less varied; 1 as drawn")
+        float | None, arg(help="scale codes towards the prior's mean: below 1 (0.7, say) more typical, less varied")
     ] = None,
     best: Best = False,
     file: File = None,
@@ -44,7 +46,7 @@ def sample(
 def reconstruct(
     run: RunPath,
     *,
-    data: Annotated[str, arg(help="a data source; its held-out examples are taken")],
+    data: Annotated[str, arg(help="a data source; its held-out examples are used")],
     out: Annotated[Path, arg(help="grid.png")],
     num: int = 32,
     invert: Invert = False,
@@ -54,7 +56,7 @@ def reconstruct(
     file: File = None,
     device: Device = "cpu",
 ) -> None:
-    """Examples of a data source, each row above what the run makes of it."""
+    """Draw examples of a data source, each row above its reconstructions."""
     search = Search(steps, starts) if invert else None
     opened = service.open_run(run, file=file, device=device, best=best)
     said(service.reconstruct(opened, data, out, num=num, search=search))
@@ -64,18 +66,18 @@ def interpolate(
     run: RunPath,
     *,
     out: Annotated[Path, arg(help="strip.png or walk.gif")],
-    start: Annotated[Path | None, arg(name="from", help="an image; without it the walk is between two samples")] = None,
+    start: Annotated[Path | None, arg(name="from", help="an image; default: a walk between two samples")] = None,
     end: Annotated[Path | None, arg(name="to", help="an image")] = None,
-    num: Annotated[int, arg(help="pictures on the way, both ends included")] = 11,
+    num: Annotated[int, arg(help="number of pictures, with both ends")] = 11,
     seed: int = 0,
     class_name: Annotated[
-        str | None, arg(name="class", help="of a conditional run: the class of the whole walk; else one by the seed")
+        str | None, arg(name="class", help="class of the walk, for a conditional run; default: chosen by the seed")
     ] = None,
     best: Best = False,
     file: File = None,
     device: Device = "cpu",
 ) -> None:
-    """A walk between two images, or between two samples."""
+    """Draw a walk between two images, or between two samples."""
     opened = service.open_run(run, file=file, device=device, best=best)
     said(service.interpolate(opened, out, start=start, end=end, num=num, seed=seed, class_name=class_name))
 
@@ -86,7 +88,7 @@ def encode(
     data: Annotated[str, arg(help="a data source")],
     out: Annotated[Path, arg(help="codes.npz: mean, scale (N, L), labels")],
     split: Literal["train", "held-out"] = "train",
-    num: Annotated[int | None, arg(help="so many of the first examples; all if none")] = None,
+    num: Annotated[int | None, arg(help="number of examples from the first on; default: all")] = None,
     invert: Invert = False,
     steps: Steps = 300,
     starts: Starts = 4,
@@ -94,7 +96,7 @@ def encode(
     file: File = None,
     device: Device = "cpu",
 ) -> None:
-    """Codes of a data source's examples: the posterior's mean and scale, with the labels."""
+    """Compute codes of a data source's examples: the posterior's mean and scale, with labels."""
     search = Search(steps, starts) if invert else None
     opened = service.open_run(run, file=file, device=device, best=best)
     said(service.encode(opened, data, out, split=split, limit=num, search=search))
@@ -105,12 +107,12 @@ def export(
     *,
     to: Annotated[
         Format,
-        arg(help="torch.export programs, ONNX programs, a folder as the Hugging Face hub has it, or the hub itself"),
+        arg(help="format: torch.export programs, ONNX programs, a Hugging Face folder, or the hub"),
     ],
     out: Annotated[Path | None, arg(help="a new folder")] = None,
     repo: Annotated[str | None, arg(help="USER/NAME on the hub, for --to hub")] = None,
     best: Best = False,
     file: File = None,
 ) -> None:
-    """The networks that samples, reconstructions and codes are made with, as others take them."""
+    """Export the networks for samples, reconstructions and codes."""
     print(service.export(service.open_run(run, file=file, best=best), to, out, repo))

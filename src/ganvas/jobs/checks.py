@@ -26,7 +26,7 @@ def check(training: Training, name: str, built: Recipe, loaded: Data, place: dis
         )
     if training.compile and built.model.takes_second_derivatives:
         raise GanvasError(
-            f"Recipe {name!r} takes gradients of its gradients, which no compiled turn has.",
+            f"Recipe {name!r} differentiates its own gradients, which compiled code does not support.",
             f"Leave {option('compile')} out.",
         )
     first_measured = training.metrics_every or GROWING["metrics_every"].first
@@ -45,26 +45,26 @@ def check_sizes(training: Training, loaded: Data, place: distributed.Place) -> N
     num = len(loaded.train)
     if training.batch_size > num:
         raise GanvasError(
-            f"A batch of {training.batch_size} is larger than the data, which has {num} training examples.",
+            f"A batch of {training.batch_size} is larger than the data with its {num} training examples.",
             f"Use {option('batch_size', num)} or less.",
         )
     if training.batch_size % place.world_size:
         raise GanvasError(
-            f"A batch of {training.batch_size} cannot be shared out evenly among {place.world_size} processes."
+            f"A batch of {training.batch_size} cannot be divided evenly between {place.world_size} processes."
         )
 
 
 def may_hide_labels(name: str, recipe: Recipe) -> None:
-    """Raises GanvasError when a recipe cannot learn from few labels."""
+    """Raises GanvasError if a recipe cannot learn from few labels."""
     if recipe.labelled_share == 0:
-        why = "is told the class of every example" if recipe.num_classes else "has no use for labels"
+        why = "needs the class of every example" if recipe.num_classes else "does not use labels"
         raise GanvasError(
             f"Recipe {name!r} {why}, so {option('labels')} is not for it.", "aae-semi learns from few labels."
         )
 
 
 def measured(metrics: tuple[str, ...], every: int | None, keep_best: str | None) -> tuple[str, ...]:
-    """What is measured during training: the metrics asked for, and the one that says which checkpoint is best."""
+    """The metrics computed during training: the requested ones, and that of `keep_best`."""
     asked = metrics if keep_best is None else (*metrics, keep_best)
     names = tuple(dict.fromkeys(asked))
     for name in names:
@@ -78,23 +78,23 @@ def measured(metrics: tuple[str, ...], every: int | None, keep_best: str | None)
 
 
 def check_free(path: Path, overwrite: bool) -> None:
-    """Raises GanvasError when something is at `path` that must not be lost."""
+    """Raises GanvasError if something at `path` must not be overwritten."""
     if not path.exists() or (path.is_dir() and not set(path.iterdir()) - set(storage.leftovers(path))):
         return
     if not (path / "recipe.json").is_file():
         raise GanvasError(
-            f"{path} exists and is not a run, so it will not be touched.", f"Name another {option('out')}."
+            f"{path} exists and is not a run, so it is not overwritten.", f"Name another {option('out')}."
         )
     if not overwrite:
         raise GanvasError(
-            f"A run exists at {path}, and what was trained is never overwritten unasked.",
+            f"A run exists at {path}; it is overwritten only with --overwrite.",
             f"Go on with it ({option('resume', path)}), replace it ({option('overwrite', True)}), or name another"
             f" {option('out')}.",
         )
 
 
 def same_run(path: Path, old: Settings, new: Settings) -> None:
-    """Raises GanvasError when a run would go on as something else than what it was; more images are no matter."""
+    """Raises GanvasError if a run would continue with other settings; more images are allowed."""
     then, now = (
         {
             "recipe": s.recipe,
@@ -116,9 +116,9 @@ def same_run(path: Path, old: Settings, new: Settings) -> None:
 
 
 def check_budget(path: Path, planned: int, images: int) -> None:
-    """Raises GanvasError when a run is to end before where it stands. planned, images: to be seen in all, then and now."""
+    """Raises GanvasError if a run should end before its current position. planned, images: old and new total."""
     seen = max((int(p.stem) for p in checkpoint.checkpoints(Directory(path).checkpoints)), default=0)
-    if images < min(planned, seen):  # a run sees whole batches, and so more than was planned
+    if images < min(planned, seen):  # whole batches: a run may see more than planned
         raise GanvasError(
             f"The run {path} has seen {seen} images already, and cannot end after {images}.",
             f"Ask for more of them, or begin another run: {option('out', 'DIR')}",

@@ -29,13 +29,13 @@ def go_on(path: Path, recipe: str | Found | None, given: Mapping[str, Any], quie
     settings = Directory(path).settings()
     if Directory(path).published:
         raise GanvasError(
-            f"{path} was exported from a run, and holds only what samples are made with.",
+            f"{path} is an export: it holds only the networks for inference.",
             f"Train the run it was exported from: {option('resume', 'RUN')}.",
         )
     if isinstance(recipe, str):
         file = recipe if recipe.endswith(".py") else None
         if file is None and recipe != settings.recipe:
-            raise GanvasError(f"The run {path} is of recipe {settings.recipe!r}, not {recipe!r}.")
+            raise GanvasError(f"The run {path} has the recipe {settings.recipe!r}, not {recipe!r}.")
         found = recipe_of(settings, path, file)
     else:
         found = recipe or recipe_of(settings, path, None)
@@ -45,7 +45,7 @@ def go_on(path: Path, recipe: str | Found | None, given: Mapping[str, Any], quie
         raise GanvasError(
             f"The data {settings.source!r} is not what the run was trained on: then {described(then)},"
             f" now {described(now)}.",
-            "Put the data back as it was, or start a new run."
+            "Restore the old data, or start a new run."
             if (then.shape, then.classes) != (now.shape, now.classes)
             else DATA_CHANGED,
         )

@@ -38,7 +38,7 @@ def train(
     recipe: a name of `recipes()`, a Python file, or what `find_recipe` made of either. out: the run's directory, by default
         runs/RECIPE-SOURCE. When `torchrun` restarts processes that failed, they go on with the run that they began.
     resume: a run to go on with; all but `images` and `device` are then as they were.
-    resume_if_there: go on with the run at `out` if it is there, else begin it: one command for every restart.
+    resume_if_there: continue the run at `out` if it exists, else start it: one command for every restart.
     changed_data: go on with a run although its data are not what they were; their shape and classes must be.
     options: the fields of `Training`, such as `images`, and the recipe's own. One that is None counts as not given.
 
@@ -48,7 +48,7 @@ def train(
     if resume is not None:
         if own or given.keys() - {"images", "device"} or data is not None:
             raise GanvasError(
-                "A run that is resumed goes on with its own data, labels, batch size and options.",
+                "A resumed run keeps its own data, labels, batch size and options.",
                 f"Give only {option('images')} and {option('device')} with {option('resume')}.",
             )
         return go_on(Path(resume), recipe, given, quiet, changed_data)

@@ -29,9 +29,9 @@ PERIODS = ("checkpoint_every", *GROWING)
 
 
 def grows(period: str) -> str:
-    """What is said of a period that need not be given."""
+    """The help text for a period's default."""
     how = GROWING[period]
-    return f"if not given, {how.first:,} at first, and up to {1 << how.doublings} times as many later"
+    return f"default: {how.first:,} at first, and up to {1 << how.doublings} times as many later"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Training:
     device: Annotated[str, About("cpu, cuda, mps or auto")] = "cpu"
     log_every: Annotated[int | None, About(f"images between two lines of metrics; {grows('log_every')}", 1)] = None
     validate_every: Annotated[
-        int | None, About(f"images between two looks at held-out data; {grows('validate_every')}", 1)
+        int | None, About(f"images between two validations on held-out data; {grows('validate_every')}", 1)
     ] = None
     checkpoint_every: Annotated[
         int | None,
@@ -78,7 +78,7 @@ class Training:
         str | None, About("the metric whose best checkpoint is kept, by its first score; opened with best")
     ] = None
     health_every: Annotated[
-        int | None, About(f"images between two looks at the model's health; {grows('health_every')}", 1)
+        int | None, About(f"images between two examinations of the model's health; {grows('health_every')}", 1)
     ] = None
     rewinds: Annotated[int, About("how often to go back to a checkpoint when a loss is NaN or infinite", 0)] = 3
     skip_gradient_norm: Annotated[
@@ -104,7 +104,7 @@ class Training:
         if self.skip_gradient_norm is not None and not self.skip_gradient_norm > 1:
             raise GanvasError(
                 f"{option('skip_gradient_norm')} must be above 1, not {self.skip_gradient_norm:g}.",
-                "It is how many times its usual gradient norm a move may have: 10, say.",
+                "It is the maximum gradient norm of a move, in units of the usual one: for example 10.",
             )
 
     def when(self, period: str) -> When:

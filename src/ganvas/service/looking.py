@@ -49,7 +49,7 @@ def recipes() -> list[RecipeFacts]:
 def data(
     source: str, *, out: Path | None = None, num: int = 100, image_options: ImageOptions = ImageOptions()
 ) -> dict[str, Any]:
-    """Facts about a data source, and in `out` a picture of its first `num` examples."""
+    """Facts about a data source. Draws its first `num` examples to `out`."""
     at_least(num, 1, "num")
     loaded = open_data(source, image_options)
     if out is not None:
@@ -64,7 +64,7 @@ def clear_cache() -> tuple[int, int]:
 
 
 def check(file: str, *, data: str = "glyphs", image_options: ImageOptions = ImageOptions()) -> Facts:
-    """One dry step of a recipe on a data source: players, terms, and the parameters that no term reaches."""
+    """One dry step of a recipe on a data source: players, terms, and parameters without a gradient."""
     function = find_recipe(file).function
     loaded = open_data(data, image_options)
     recipe = build(function, loaded.info, {})

@@ -45,7 +45,7 @@ def sample(
     truncation: ψ, the factor on the distance of codes from the prior's mean: 1 as drawn, 0.7 more typical, less varied.
     """
     at_least(num, 1, "num")
-    memory.must_fit(8 * num * math.prod(run.info.shape), f"{num:,} samples", "Ask for fewer: --num 64")
+    memory.must_fit(8 * num * math.prod(run.info.shape), f"{num:,} samples", "Use fewer: --num 64")
     if not out.suffix and len(run.info.shape) != 3:
         raise GanvasError("A folder of pictures cannot hold points.", "Write --out samples.npz or points.png")
     y = None if classes is None else class_numbers(run, classes, num)
@@ -105,7 +105,7 @@ def interpolate(
     class_name: for a conditional run, their class; by default chosen by the seed.
     """
     at_least(num, 2, "num")
-    memory.must_fit(8 * num * math.prod(run.info.shape), f"A walk of {num:,} pictures", "Ask for fewer: --num 11")
+    memory.must_fit(8 * num * math.prod(run.info.shape), f"A walk of {num:,} pictures", "Use fewer: --num 11")
     if len(run.info.shape) != 3:
         raise GanvasError("The run was trained on points; a walk needs images.")
     if (start is None) != (end is None):

@@ -89,7 +89,7 @@ def find_recipe(name: str) -> Found:
         refuse_reserved(function)
         return Found(function, Path(name))
     if name not in RECIPES:
-        raise GanvasError(f"No recipe is called {name!r}.", did_you_mean(name, RECIPES))
+        raise GanvasError(f"There is no recipe {name!r}.", did_you_mean(name, RECIPES))
     return Found(RECIPES[name])
 
 
@@ -109,7 +109,7 @@ def recipe_of(settings: Settings, path: Path, file: str | None) -> Found:
         return find_recipe(settings.recipe)
     if file is None:
         raise GanvasError(
-            f"The run {path} was made from the file {settings.file}, whose code is never executed unasked.",
+            f"The run {path} was made from the file {settings.file}, which is executed only if you name it.",
             f"If you trust that file, name it: {either('--file FILE', '`ganvas.open(run, file=FILE)`')}; to train on:"
             f" {either('ganvas train FILE --resume RUN', '`ganvas.train(FILE, resume=RUN)`')}.",
         )
