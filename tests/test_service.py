@@ -279,7 +279,7 @@ def test_data_of_another_kind_is_refused(vae: Path, tmp_path: Path, capsys: pyte
     assert "points" in refused(capsys, "encode", vae, "--data", "ring8", "--out", tmp_path / "x.npz")
     (tmp_path / "empty").mkdir()
     refused(capsys, "reconstruct", vae, "--data", tmp_path / "empty", "--out", tmp_path / "x.png")
-    assert "ending" in refused(capsys, "reconstruct", vae, "--data", "digits", "--out", tmp_path / "x.abc")
+    assert "suffix" in refused(capsys, "reconstruct", vae, "--data", "digits", "--out", tmp_path / "x.abc")
     assert "two ends" in refused(capsys, "interpolate", vae, "--from", tmp_path / "a.png", "--out", tmp_path / "x.png")
 
 
