@@ -26,6 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from ganvas.core.model import Model, Player, Round, Terms
+from ganvas.core.order import OneDraw, Simultaneous
 from ganvas.data import DataInfo, Split, batches
 from ganvas.losses.adversarial import Wasserstein
 from ganvas.losses.penalties import GradientPenalty
@@ -351,7 +352,7 @@ def vaegan_pythae() -> Block:
 class JointAAE(AAE):
     """As pythae has it: one pass, and the encoder moves once, by both of its terms."""
 
-    simultaneous = True
+    order = Simultaneous()
 
     def players(self) -> tuple[Player, ...]:
         return (
@@ -459,7 +460,7 @@ def dcgan_ganvas_plain() -> Block:
 
 
 def dcgan_trained(generator: nn.Module) -> Block:
-    model = GAN(generator, DcganDiscriminator(), Normal(100), one_draw=True)
+    model = GAN(generator, DcganDiscriminator(), Normal(100), order=OneDraw())
     return trained(model, GAN_RATES, split(32), 64, 4)
 
 
@@ -529,7 +530,7 @@ def wgan_ganvas() -> Block:
         loss=Wasserstein(),
         penalties=[GradientPenalty()],
         critic_steps=5,
-        one_draw=True,
+        order=OneDraw(),
     )
     return trained(model, GAN_RATES, split(28), 64, 50)
 

@@ -29,7 +29,8 @@ from ganvas.recipes import RECIPES
 from ganvas.runs.settings import GROWING
 from ganvas.training.callbacks import Every, Examine, Log, Tally
 from ganvas.training.recipe import Recipe
-from ganvas.training.trainer import NotFinite, Trainer
+from ganvas.training.trainer import Trainer
+from ganvas.training.verdicts import NotFinite
 from ganvas.use.opening import seeded_build
 
 ROOT = Path(__file__).parents[1]

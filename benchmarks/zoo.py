@@ -190,7 +190,7 @@ class Bench:
         try:
             trainer.fit(batches(self.data.train, size, seed), images)
             made.cpu_seconds = round(time.process_time() - start, 2)
-            made.skipped_steps = trainer.skipped_steps
+            made.skipped_steps = trainer.verdicts.skipped_steps
             made.scores = self.scores(recipe, trainer.best_model.eval(), untrained)
         except GanvasError as error:
             made.failed = error.message

@@ -199,9 +199,9 @@ def test_kept_scores_of_other_weights_or_versions_are_not_reused(folder: Path) -
     (run.path / "evaluation.json").write_text(json.dumps(entries))
     assert measuring.recall(run, before, "swd") == []
     service.evaluate(run, protocol=FAST)
-    run.model.images_seen += 1
+    run.model.clock.images += 1
     assert measuring.recall(run, before, "swd") == []
-    run.model.images_seen -= 1
+    run.model.clock.images -= 1
     assert measuring.recall(run, before, "swd") != []
 
 

@@ -18,8 +18,9 @@ from ganvas.recipes import RECIPES
 from ganvas.report.continuum import Point, Spot, beside, box, by_weight, overlap, trade
 from ganvas.studies import continuum as continuum_module
 from ganvas.studies.continuum import continuum
+from ganvas.training.gradients import gradient
 from ganvas.training.recipe import build
-from ganvas.training.trainer import Trainer, gradient
+from ganvas.training.trainer import Trainer
 
 IMAGES = DataInfo(shape=(1, 8, 8), classes=("a", "b"), num_train=64, mean=torch.zeros(1, 8, 8))
 TINY = {"images": 256, "batch_size": 32, "num": 150, "features": "random", "quiet": True, "width": 8, "latent": 4}

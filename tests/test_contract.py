@@ -7,14 +7,16 @@ import torch
 
 from ganvas.core.batch import Batch
 from ganvas.core.model import Autoencoder
+from ganvas.core.order import Simultaneous
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
 from ganvas.machine import rng
 from ganvas.recipes import RECIPES
 from ganvas.training import checkpoint
 from ganvas.training.contract import dry_step
+from ganvas.training.gradients import gradient, total
 from ganvas.training.recipe import build, options
-from ganvas.training.trainer import Trainer, gradient, total
+from ganvas.training.trainer import Trainer
 
 IMAGES = DataInfo(shape=(1, 12, 12), classes=("a", "b", "c"), num_train=512, mean=torch.zeros(1, 12, 12))
 POINTS = DataInfo(shape=(2,), classes=("a", "b", "c"), num_train=512, mean=torch.zeros(2))
@@ -43,7 +45,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def test_each_player_moves_by_the_gradient_of_its_own_loss_and_nobody_else_moves(name: str) -> None:
     trainer = trainer_of(name, IMAGES)
     seats = trainer.seats
-    trainer.steps = next(s for s in range(10_000) if all(seat.player.turn(s) is not None for seat in seats))
+    trainer.clock.steps = next(s for s in range(10_000) if all(seat.player.turn(s) is not None for seat in seats))
     moves: list[str] = []
     real_move = trainer._move
 
@@ -66,10 +68,10 @@ def test_each_player_moves_by_the_gradient_of_its_own_loss_and_nobody_else_moves
     for seat in seats:  # one player at a time, so that each is compared from the same state
         before = copy.deepcopy(trainer.model)
         trainer._move = checked_move
-        trainer.model.images_seen = 0
+        trainer.model.clock.images = 0
         with rng.seeded("turn"):
             prepared = trainer.transform(batch) if trainer.transform else batch
-            if trainer.model.simultaneous:
+            if isinstance(trainer.model.order, Simultaneous):
                 assert not trainer._together([seat], prepared)
             else:
                 assert not trainer._alternately([seat], prepared)
@@ -92,7 +94,9 @@ def isolated_gradient(trainer: Trainer, model, player_name: str, batch: Batch, m
                 terms |= lazy.penalty(r)
         if move > 0:
             lazy = [lazy for lazy in player.lazy if lazy.every > 1][move - 1]
-            if not trainer.model.simultaneous:  # a lazy penalty's move has a forward of its own, after the first move
+            if not isinstance(
+                trainer.model.order, Simultaneous
+            ):  # a lazy penalty's move has a forward of its own, after the first move
                 with torch.no_grad():
                     for p, now in zip(alone.parameters(), trainer.model.parameters(), strict=True):
                         p.copy_(now)
@@ -173,8 +177,8 @@ def test_a_term_that_is_not_finite_is_named_and_its_step_not_taken(name: str) ->
     before = copy.deepcopy(dict(trainer.model.named_parameters()))
     trainer.patience = 10_000
     trainer.step(batch)
-    assert trainer.skipped_steps == 1
-    assert "step 0, player " in str(trainer.failures[0])
+    assert trainer.verdicts.skipped_steps == 1
+    assert "step 0, player " in str(trainer.verdicts.failures[0])
     for n, p in trainer.model.named_parameters():
         assert torch.isfinite(p).all(), n
     for n, b in trainer.model.named_buffers():
@@ -182,7 +186,7 @@ def test_a_term_that_is_not_finite_is_named_and_its_step_not_taken(name: str) ->
     first = next(seat for seat in trainer.seats if seat.player.turn(0) is not None)
     if len(trainer.seats) == 1:
         assert all(torch.equal(p, before[n]) for n, p in trainer.model.named_parameters())
-    assert first.player.name in str(trainer.failures[0])
+    assert first.player.name in str(trainer.verdicts.failures[0])
 
 
 def test_total_is_the_sum_of_terms() -> None:

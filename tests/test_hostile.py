@@ -29,7 +29,7 @@ from ganvas.data.domains.image_files import decode
 from ganvas.errors import printable
 from ganvas.machine import facts, memory
 from ganvas.runs.directory import PUBLISHED, Directory
-from ganvas.training import checkpoint
+from ganvas.training import checkpoint, state
 
 pytestmark = pytest.mark.trains
 
@@ -65,7 +65,7 @@ def test_a_file_longer_than_its_header_says_is_not_read_through(run: Path, monke
     newest = checkpoint.checkpoints(run / "checkpoints")[-1]
     os.truncate(newest.with_suffix(".safetensors"), 2**33)  # a hole: it takes no room
     monkeypatch.setattr(checkpoint, "sha256", lambda path: pytest.fail("all of it would be read"))
-    with pytest.raises(checkpoint.DamagedCheckpoint, match="cannot be read"):
+    with pytest.raises(state.DamagedCheckpoint, match="cannot be read"):
         checkpoint.read(newest)
 
 
@@ -184,7 +184,7 @@ def test_an_optimisers_tensors_are_those_that_it_keeps(run: Path, harm: str) -> 
     if harm != "absent":
         tensors[name] = torch.zeros(()) if harm == "shape" else tensor.long()
     sealed(path, tensors)
-    with pytest.raises(checkpoint.DamagedCheckpoint, match="exp_avg_sq"):
+    with pytest.raises(state.DamagedCheckpoint, match="exp_avg_sq"):
         ganvas.train(resume=run, images=96, quiet=True)
 
 
@@ -192,7 +192,7 @@ def test_weights_of_another_type_are_refused(run: Path) -> None:
     path = checkpoint.checkpoints(run / "checkpoints")[-1]
     tensors = load_file(path.with_suffix(".safetensors"))
     sealed(path, {name: t.to(torch.complex64) if t.dim() == 2 else t for name, t in tensors.items()})
-    with pytest.raises(checkpoint.DamagedCheckpoint, match="complex64, not"):
+    with pytest.raises(state.DamagedCheckpoint, match="complex64, not"):
         ganvas.open(run).sample(1)
 
 

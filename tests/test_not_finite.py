@@ -19,7 +19,8 @@ from ganvas.probability.priors import Normal
 from ganvas.runs import listing
 from ganvas.training import checkpoint
 from ganvas.training.failures import Norms, likely_cause
-from ganvas.training.trainer import NotFinite, Trainer
+from ganvas.training.trainer import Trainer
+from ganvas.training.verdicts import NotFinite
 
 pytestmark = pytest.mark.trains
 
@@ -98,7 +99,7 @@ def test_what_is_usual_is_kept_in_a_checkpoint(tmp_path: Path) -> None:
     checkpoint.load(second, checkpoint.save(first, tmp_path))
     for slope in slopes[85:]:
         step(second, slope)
-    assert checkpoint.state(whole)[1] == checkpoint.state(second)[1]
+    assert whole.state()[1] == second.state()[1]
     assert position(whole) == position(second)
     assert whole.skipped_moves == 1
 

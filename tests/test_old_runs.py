@@ -1,7 +1,7 @@
 """Runs of version 0.1.0, kept in runs_0_1_0, still open, resume and report.
 
-They were made by `ganvas train RECIPE --data digits --size 8 --width 8 --images 640 --batch-size 32`, and expected.safetensors
-by `run.sample(4, seed=0)` and `run.reconstruct(x)` of that version.
+`ganvas train RECIPE --data digits --size 8 --width 8 --images 640 --batch-size 32` of that version made them.
+expected.safetensors holds what `run.sample(4, seed=0)` and `run.reconstruct(x)` of that version returned.
 """
 
 import json

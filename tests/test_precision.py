@@ -18,7 +18,8 @@ from ganvas.machine import devices, facts
 from ganvas.machine.precision import Precision
 from ganvas.recipes import RECIPES
 from ganvas.training import checkpoint
-from ganvas.training.trainer import Seat, Trainer
+from ganvas.training.seats import Seat
+from ganvas.training.trainer import Trainer
 from ganvas.use.opening import seeded_build
 
 Found = dict[str, tuple[Terms, list[torch.Tensor | None]]]

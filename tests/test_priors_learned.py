@@ -15,8 +15,9 @@ from ganvas.probability import priors
 from ganvas.probability.distributions import DiagonalNormal
 from ganvas.probability.priors import Mixture, NormalMixture, VampPrior
 from ganvas.recipes.likelihood import mixture_vae, vamp_vae
+from ganvas.training.gradients import gradient
 from ganvas.training.recipe import build
-from ganvas.training.trainer import Trainer, gradient
+from ganvas.training.trainer import Trainer
 
 
 def mixture() -> NormalMixture:
@@ -112,7 +113,7 @@ def trained(name, arguments: dict[str, object]) -> Trainer:
 @pytest.mark.parametrize("recipe", [mixture_vae, vamp_vae])
 def test_a_learned_prior_follows_the_codes(recipe) -> None:
     trainer = trained(recipe, {"components": 8})
-    assert trainer.skipped_steps == 0
+    assert trainer.verdicts.skipped_steps == 0
     model = trainer.model.eval()
     assert isinstance(model, VAE)
     with torch.no_grad():

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from ganvas.core.batch import Batch
+from ganvas.core.order import Simultaneous
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
 from ganvas.losses.adversarial import Relativistic
@@ -92,7 +93,7 @@ def test_the_ring_experiment_has_the_papers_networks_and_budget() -> None:
         assert sum(p.numel() for p in made.model.generator.parameters()) == generator
         assert sum(p.numel() for p in made.model.critic.parameters()) == discriminator
         assert made.images == 400_000 * 100 * pack and made.batch_size == 100 * pack
-        assert made.model.simultaneous
+        assert isinstance(made.model.order, Simultaneous)
         optimizer = made.optimizers["critic"](list(made.model.critic.parameters()))
         assert optimizer.param_groups[0]["lr"] == 1e-4 and optimizer.param_groups[0]["betas"][0] == 0.8
 
@@ -104,7 +105,7 @@ def test_a_few_steps_on_points_are_finite(recipe) -> None:
     for seed in range(12):
         x = torch.randn(20, 2, generator=rng.generator(seed))
         trainer.step(Batch(x))
-    assert trainer.skipped_steps == 0
+    assert trainer.verdicts.skipped_steps == 0
     assert bool(trainer.model.eval().sample(50).isfinite().all())
 
 

@@ -1,6 +1,6 @@
 """The trainer: turns, laziness, freezing, averages, and the clock."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +11,7 @@ from torch import nn
 
 from ganvas.core.batch import Batch
 from ganvas.core.model import Lazy, Model, Player, Round, Terms
+from ganvas.core.order import Alternating, OneDraw, Order, Simultaneous
 from ganvas.core.schedules import Constant, Cosine, Linear, PowerPerEpoch, as_schedule
 from ganvas.machine import rng
 from ganvas.models.gan import GAN
@@ -19,7 +20,8 @@ from ganvas.probability.priors import Normal
 from ganvas.training import checkpoint
 from ganvas.training.callbacks import SECONDS_APART, TIMES_APART, Checkpoint, Every, OneTwoFive, Sparser
 from ganvas.training.ema import EMA
-from ganvas.training.trainer import NotFinite, Trainer
+from ganvas.training.trainer import Trainer
+from ganvas.training.verdicts import NotFinite
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 
@@ -27,14 +29,14 @@ SGD = partial(torch.optim.SGD, lr=0.1)
 class Two(Model):
     """Two numbers a and b, each descending a loss in which the other stands, too."""
 
-    def __init__(self, every: int = 1, after: int = 0, lazy: int = 0, simultaneous: bool = False) -> None:
+    def __init__(self, every: int = 1, after: int = 0, lazy: int = 0, order: Order = Alternating()) -> None:
         super().__init__()
         self.a, self.b = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
         for layer, value in ((self.a, 1.0), (self.b, 2.0)):
             nn.init.constant_(layer.weight, value)
         self.prior = Normal(1)
         self.every, self.after, self.lazy = every, after, lazy
-        self.simultaneous = simultaneous
+        self.order = order
         self.graphs: list[tuple[bool, bool]] = []
 
     def players(self) -> tuple[Player, ...]:
@@ -79,7 +81,7 @@ def test_alternating_players_see_the_moves_before_theirs_and_freeze_each_other()
 
 
 def test_simultaneous_players_share_one_forward() -> None:
-    model = Two(simultaneous=True)
+    model = Two(order=Simultaneous())
     play(model)
     assert values(model) == pytest.approx((1.0 - 0.1 * 2.0, 2.0 + 0.1 * 1.0))
     assert model.graphs == [(True, True)]
@@ -144,8 +146,8 @@ def test_a_good_step_clears_the_count_of_failures() -> None:
     trainer = Trainer(Two(), {"first": SGD, "second": SGD}, patience=6)
     for x in (float("nan"), 1.0, float("nan"), 1.0):
         trainer.step(Batch(torch.full((4, 1), x)))
-    assert trainer.failures == []
-    assert trainer.skipped_steps == 2
+    assert trainer.verdicts.failures == []
+    assert trainer.verdicts.skipped_steps == 2
 
 
 def test_training_leaves_the_callers_random_numbers_alone() -> None:
@@ -285,7 +287,7 @@ def small_gan(**options) -> tuple[GAN, list[bool]]:
 
 
 def test_one_draw_runs_the_generator_once_and_moves_both_as_two_equal_draws_would() -> None:
-    (once, graphs), (twice, _) = small_gan(one_draw=True), small_gan()
+    (once, graphs), (twice, _) = small_gan(order=OneDraw()), small_gan()
     for model in (once, twice):
         Trainer(model, {"critic": SGD, "generator": SGD}).step(Batch(torch.ones(4, 2)))
     assert graphs == [True]
@@ -294,8 +296,56 @@ def test_one_draw_runs_the_generator_once_and_moves_both_as_two_equal_draws_woul
 
 
 def test_one_draw_leaves_no_graph_of_a_generator_that_waits() -> None:
-    model, graphs = small_gan(one_draw=True, critic_steps=2)
+    model, graphs = small_gan(order=OneDraw(), critic_steps=2)
     trainer = Trainer(model, {"critic": SGD, "generator": SGD})
     for _ in range(4):
         trainer.step(Batch(torch.ones(4, 2)))
     assert graphs == [True, False, True, False]
+
+
+class Following(Two):
+    """Counts the steps that it follows, and logs a number that nobody descends."""
+
+    def __init__(self, order: Order = Alternating()) -> None:
+        super().__init__(every=2, order=order)
+        self.register_buffer("followed", torch.zeros(()))
+        self.seen: list[set[str]] = []
+
+    def forward(self, batch: Batch) -> Round:
+        r = super().forward(batch)
+        r.logged["a"] = r.a.mean()
+        return r
+
+    def follow(self, rounds: Mapping[str, Round]) -> None:
+        assert not torch.is_grad_enabled()
+        self.seen.append(set(rounds))
+        self.followed += 1
+
+
+@pytest.mark.parametrize("order", [Alternating(), Simultaneous(), OneDraw()])
+def test_a_model_follows_each_sound_step_once(order: Order) -> None:
+    model = Following(order)
+    trainer = Trainer(model, {"first": SGD, "second": SGD})
+    for x in (1.0, 1.0, float("nan"), 1.0):
+        trainer.step(Batch(torch.full((4, 1), x)))
+    assert model.seen == [{"first", "second"}, {"first"}, {"first"}], "the step with NaN is not followed"
+    assert model.followed == 3
+    assert set(trainer.logged.peek()["logged"]) == {"a"}
+    assert set(trainer.terms.peek()) == {"first", "second"}, "what is logged is no term"
+
+
+def test_what_a_failed_step_changed_is_taken_back_on_a_device_that_is_read_later() -> None:
+    model = Following()
+    trainer = Trainer(model, dict.fromkeys(("first", "second"), partial(SGD, fused=True)), look_every=4)
+    for x in (1.0, float("nan"), 1.0):
+        trainer.step(Batch(torch.full((4, 1), x)))
+    assert len(model.seen) == 3, "nobody knows yet that the second step failed"
+    assert model.followed == 2
+
+
+def test_a_model_and_its_average_share_one_clock() -> None:
+    trainer = Trainer(Two(), {"first": SGD, "second": SGD}, ema_half_life=100)
+    trainer.step(Batch(torch.ones(4, 1)))
+    assert trainer.best_model is not trainer.model
+    assert trainer.best_model.clock is trainer.model.clock
+    assert (trainer.clock.images, trainer.clock.steps) == (4, 1)

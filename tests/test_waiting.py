@@ -14,9 +14,9 @@ from ganvas.core.model import Model, Player, Round, Terms
 from ganvas.data import DataInfo
 from ganvas.machine import rng
 from ganvas.recipes import RECIPES
-from ganvas.training import checkpoint
 from ganvas.training.recipe import build
-from ganvas.training.trainer import NotFinite, Trainer
+from ganvas.training.trainer import Trainer
+from ganvas.training.verdicts import NotFinite
 
 ADAM = partial(torch.optim.Adam, lr=0.05, fused=True)
 WAITS = {
@@ -60,8 +60,8 @@ def test_steps_read_nothing_back(name: str) -> None:
         for _ in range(3):
             trainer.step(batch)
     assert readings.found == []
-    trainer.look()
-    assert trainer.skipped_steps == 0
+    trainer.verdicts.look()
+    assert trainer.verdicts.skipped_steps == 0
 
 
 class Pair(Model):
@@ -105,7 +105,7 @@ def trained(look_every: int, optimizer: Any = ADAM, **options: Any) -> Trainer:
     trainer = Trainer(Pair(), {"a": optimizer, "b": optimizer}, ema_half_life=20.0, look_every=look_every, **options)
     for batch in stream():
         trainer.step(batch)
-    trainer.look()
+    trainer.verdicts.look()
     return trainer
 
 
@@ -114,7 +114,7 @@ def trained(look_every: int, optimizer: Any = ADAM, **options: Any) -> Trainer:
 @pytest.mark.parametrize("options", [{}, {"skip_gradient_norm": 1.2}])
 def test_to_look_later_changes_nothing(optimizer: Any, options: dict[str, Any]) -> None:
     """Weights, averages, running means, moments, means of terms, and what is known of failures."""
-    (now, facts), (later, other) = (checkpoint.state(trained(every, optimizer, **options)) for every in (1, 7))
+    (now, facts), (later, other) = (trained(every, optimizer, **options).state() for every in (1, 7))
     assert facts["skipped_steps"] == 4
     assert bool(facts["skipped_moves"]) == bool(options)
     assert facts == other
@@ -131,8 +131,8 @@ def test_failures_say_the_same_whenever_they_are_read() -> None:
         good, bad = stream()[0], stream()[4]
         for batch in (good, bad, stream()[9], bad):
             trainer.step(batch)
-        trainer.look()
-        found.append([str(failure) for failure in trainer.failures])
+        trainer.verdicts.look()
+        found.append([str(failure) for failure in trainer.verdicts.failures])
     assert found[0] == found[1]
     assert "bad data" in found[0][0]
     assert "player b: the gradient of error is NaN or infinite" in found[0][2]
@@ -146,7 +146,7 @@ def test_too_many_failures_are_raised_at_the_next_look_and_have_left_no_trace() 
     for _ in range(3):
         trainer.step(bad)
     with pytest.raises(NotFinite, match="4 moves in a row"):
-        trainer.look()
+        trainer.verdicts.look()
     for name, tensor in trainer.model.state_dict().items():
         assert torch.equal(tensor, before[name]), name
 
@@ -159,8 +159,8 @@ def test_callbacks_see_what_was_read() -> None:
             return after == 48
 
         def __call__(self, trainer: Trainer) -> None:
-            assert not trainer.moves
-            seen.append((trainer.images_seen, trainer.skipped_steps))
+            assert not trainer.verdicts.moves
+            seen.append((trainer.images_seen, trainer.verdicts.skipped_steps))
 
     trainer = Trainer(Pair(), {"a": ADAM, "b": ADAM}, look_every=100)
     trainer.fit(stream(), images=8 * 9, callbacks=[Note()])

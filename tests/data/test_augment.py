@@ -109,7 +109,7 @@ def test_the_critic_sees_views_alone_in_losses_and_penalties() -> None:
             return super().forward(z)
 
     model = GAN(Points(2, 2), Watching(), Normal(2), penalties=[R1()], view=lambda x, images: x + 1_000 + images)
-    model.images_seen = 7
+    model.clock.images = 7
     critic, generator = model.players()
     r = model(Batch(torch.randn(4, 2)))
     critic.loss(r), generator.loss(r), critic.lazy[0].penalty(r)

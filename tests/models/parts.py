@@ -10,7 +10,7 @@ from ganvas.core.model import Model, Terms
 from ganvas.machine import rng
 from ganvas.networks import CodeCritic, Critic, Decoder, Encoder, Generator, JointCritic, Mlp
 from ganvas.probability.likelihoods import Gaussian
-from ganvas.training.trainer import total
+from ganvas.training.gradients import total
 
 BODY = Mlp(width=16, depth=1)
 D, L = 3, 2

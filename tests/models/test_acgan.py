@@ -73,7 +73,7 @@ def test_samples_are_of_the_class_that_was_asked_for(recipe) -> None:
         y = torch.randint(2, (64,), generator=g)
         centre = torch.stack([2.0 * y - 1, torch.zeros(64)], dim=1)
         trainer.step(Batch(centre + 0.1 * torch.randn(64, 2, generator=g), y))
-    assert trainer.skipped_steps == 0
+    assert trainer.verdicts.skipped_steps == 0
     asked = torch.arange(400) % 2
     with torch.no_grad(), rng.seeded("sample"):
         x = trainer.model.eval().sample(400, asked)

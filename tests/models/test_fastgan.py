@@ -9,8 +9,8 @@ from ganvas.errors import GanvasError
 from ganvas.machine import rng
 from ganvas.networks.fast_critic import FastCritic, quadrants
 from ganvas.recipes import RECIPES
+from ganvas.training.gradients import gradient
 from ganvas.training.recipe import build
-from ganvas.training.trainer import gradient
 
 
 def model_of(side: int, **given):

@@ -12,7 +12,7 @@ from ganvas.machine import rng
 from ganvas.models.introvae import IntroVAE, SoftIntroVAE
 from ganvas.probability.distributions import DiagonalNormal
 from ganvas.probability.priors import Normal
-from ganvas.training.trainer import total
+from ganvas.training.gradients import total
 
 BETA = {"beta_rec": 0.7, "beta_kl": 0.3, "beta_neg": 0.9, "gamma": 0.2}
 
@@ -125,7 +125,7 @@ def test_introvaes_alpha_reads_the_clock_of_images() -> None:
     b = batch()
     whole = losses(constant, b)
     for images, share in ((0, 0.0), (250, 0.25), (5_000, 1.0)):
-        m.images_seen = images
+        m.clock.images = images
         for player, terms in losses(m, b).items():
             for name, value in terms.items():
                 weight = share if name.startswith("generated") else 1.0

@@ -9,8 +9,9 @@ from ganvas.errors import GanvasError
 from ganvas.machine import rng
 from ganvas.recipes import RECIPES
 from ganvas.training import checkpoint
+from ganvas.training.gradients import gradient
 from ganvas.training.recipe import build
-from ganvas.training.trainer import Trainer, gradient
+from ganvas.training.trainer import Trainer
 
 INFO = DataInfo(shape=(3, 32, 32), classes=(), num_train=512, mean=torch.zeros(3, 32, 32))
 SMALL = {"width": 4, "critic_width": 8, "latent": 8, "features": "random", "projection_width": 8}

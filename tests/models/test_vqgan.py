@@ -9,7 +9,8 @@ from ganvas.machine import rng
 from ganvas.models.vqgan import VQGAN, balance
 from ganvas.networks import Critic, Dcgan, Generator, GridEncoder
 from ganvas.nn.quantize import EMAQuantizer, GradientQuantizer
-from ganvas.training.trainer import Trainer, total
+from ganvas.training.gradients import total
+from ganvas.training.trainer import Trainer
 
 BODY = Dcgan(width=8)
 SHAPE, GRID = (1, 8, 8), (3, 4, 4)
@@ -49,7 +50,7 @@ def test_the_weight_is_the_quotient_of_slopes_at_the_last_layer() -> None:
 
 def test_at_the_last_layer_the_discriminator_pulls_as_hard_as_it_is_told() -> None:
     m, b = model(weight=0.8), batch()
-    m.steps = 1
+    m.clock.steps = 1
     terms = m.autoencoder_loss(m(b))
     layer = m.decoder.synthesis.output.weight
 
@@ -63,14 +64,14 @@ def test_losses_are_those_of_the_program() -> None:
     m, b = model(), batch()
     m(b)
     r = m(b)
-    m.steps = 1
+    m.clock.steps = 1
     terms = m.autoencoder_loss(r)
     torch.testing.assert_close(terms["pixel"], (b.x - r.fake).abs().mean())
     torch.testing.assert_close(terms["perceptual"], 2.0 * m.perceptual(b.x, r.fake).mean())
     size = 3 * 4 * 4
     torch.testing.assert_close(terms["commitment"], 0.4 * r.quantized.commitment.mean() / size)
     torch.testing.assert_close(terms["codebook"], r.quantized.codebook.mean() / size)
-    torch.testing.assert_close(terms["adversarial"], -m.balance * m.critic(r.fake).mean())
+    torch.testing.assert_close(terms["adversarial"], -r.balance * m.critic(r.fake).mean())
     critic = 0.5 * (F.relu(1 - m.critic(b.x)).mean() + F.relu(1 + m.critic(r.fake)).mean())
     torch.testing.assert_close(m.discriminator_loss(r)["adversarial"], critic)
 
@@ -97,8 +98,10 @@ def test_the_discriminator_joins_late_and_so_does_its_term() -> None:
 
 def test_held_out_terms_use_the_last_weight_and_change_nothing() -> None:
     m, b = model(), batch()
-    m.steps = 1
-    m.autoencoder_loss(m(b))
+    m.clock.steps = 1
+    r = m(b)
+    m.autoencoder_loss(r)
+    m.follow({"autoencoder": r})
     balance_, shares = m.balance.clone(), m.prior.shares.clone()
     assert float(balance_) > 0
     m.eval()
@@ -119,7 +122,7 @@ def test_the_last_layer_stays_the_decoders_own_in_a_copy() -> None:
 def test_stop_gradients() -> None:
     m, b = model(), batch()
     m(b)
-    m.steps = 1
+    m.clock.steps = 1
     terms = m.autoencoder_loss(m(b))
     codebook = m.quantizer.codebook
     for name in ("pixel", "perceptual", "commitment", "adversarial"):

@@ -1,7 +1,7 @@
 """The core abstraction: a model has networks, a prior and players; a player has parameters and terms to minimise."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, final, runtime_checkable
 
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ganvas.core.batch import Batch
+from ganvas.core.clock import Clock
+from ganvas.core.order import Alternating, Order
 
 Terms = dict[str, Tensor]
 """Named scalars to be minimised. A player minimises their sum."""
@@ -19,15 +21,20 @@ Role = Literal["generator", "critic", "encoder", "decoder", "autoencoder", "clas
 
 
 class Round:
-    """What several players need from one batch, computed once by `Model.forward`: Round(fake=fake).fake is fake."""
+    """What several players need of one batch, computed once by `Model.forward`: Round(fake=fake).fake is fake.
+
+    logged: named scalars that are logged and that no player descends.
+    """
 
     def __init__(self, **parts: Any) -> None:
-        for name, part in parts.items():  # a plain loop: torch.compile cannot trace shorter forms
+        self.logged: Terms = {}
+        for name, part in parts.items():  # torch.compile reads this, and nothing cleverer
             setattr(self, name, part)
 
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -106,21 +113,17 @@ class Judged(Protocol):
 class Model(nn.Module, ABC):
     """Networks, a prior and players.
 
-    By default players alternate. Each has its own `forward`, in which all other players are frozen.
-    simultaneous: all due players share one `forward` and move together.
-    one_draw: players alternate on one `forward`, made before the first turn. It may use only networks of the last player,
-    because the others move before it.
-    takes_second_derivatives: the model differentiates its own gradients outside of penalties.
+    order: see `core.order`. clock: images seen and steps taken; schedules read it.
+    takes_second_derivatives: whether a loss, outside of penalties, takes gradients of gradients.
     """
 
     prior: nn.Module
-    simultaneous: bool = False
-    one_draw: bool = False
+    order: Order = Alternating()
     takes_second_derivatives: bool = False
-    images_seen: int = 0
-    """Images seen: the clock of schedules. The trainer sets it before each step."""
-    steps: int = 0
-    """The number of the step: the clock of `Player.after`. The trainer sets it before each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
 
     @abstractmethod
     def players(self) -> Sequence[Player]:
@@ -129,6 +132,13 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch) -> Round:
         """Computes what the players' losses share."""
+
+    def follow(self, rounds: Mapping[str, Round]) -> None:
+        """Updates state that no gradient moves: codebooks, running means, pools of old examples.
+
+        The trainer calls it once after each step, without gradients. rounds: for each player that was due, by name, what
+        its turn computed. Changed state belongs into buffers: then it is saved, and taken back if the step failed.
+        """
 
     @abstractmethod
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:

@@ -32,7 +32,7 @@ from ganvas.nn.synchronised import synchronise
 from ganvas.report import write_report
 from ganvas.runs.directory import Directory
 from ganvas.runs.settings import GROWING, Settings
-from ganvas.training import checkpoint
+from ganvas.training import checkpoint, state
 from ganvas.training.callbacks import (
     Advance,
     Checkpoint,
@@ -49,7 +49,8 @@ from ganvas.training.callbacks import (
 )
 from ganvas.training.failures import Rewind
 from ganvas.training.recipe import Recipe
-from ganvas.training.trainer import Callback, NotFinite, Trainer
+from ganvas.training.trainer import Callback, Trainer
+from ganvas.training.verdicts import NotFinite
 from ganvas.use.walks import line_walk, prior_walk
 
 HELD_OUT_LIMIT = 256
@@ -105,7 +106,7 @@ class Job:
         if training.labels is not None:  # hidden from training only: metrics use all labels
             train = keep_labels(train, self.data.info, training.labels, training.seed)
         self.restore(trainer, directory)
-        beginning = checkpoint.state(trainer) if trainer.images_seen == 0 else None
+        beginning = trainer.state() if trainer.images_seen == 0 else None
         evaluation = self.evaluation(trainer) if self.place.leads else None
         examination = self.examination(trainer) if self.place.leads else None
         if self.place.leads:
@@ -124,7 +125,7 @@ class Job:
                     trainer.fit(stream, training.images, happenings if self.place.leads else ())
                     break
                 except NotFinite as error:
-                    if len(trainer.rewinds) >= training.rewinds:
+                    if len(trainer.verdicts.rewinds) >= training.rewinds:
                         raise self.failed(trainer, directory, error, time.monotonic() - start) from error
                     progress.message(self.rewind(trainer, directory, error, beginning))
         if self.place.leads:
@@ -156,17 +157,15 @@ class Job:
         images = distributed.from_leader(0 if found is None else found[0]["images_seen"], trainer.device)
         if images > 0:
             facts, tensors = found or checkpoint.read(checkpoint.path_of(directory.checkpoints, images))
-            checkpoint.restore(trainer, tensors, facts)
+            trainer.restore(tensors, facts)
 
-    def rewind(
-        self, trainer: Trainer, directory: Directory, error: NotFinite, beginning: checkpoint.State | None
-    ) -> str:
-        """Returns the trainer to the newest checkpoint, or to an earlier one if that failed before.
+    def rewind(self, trainer: Trainer, directory: Directory, error: NotFinite, beginning: state.State | None) -> str:
+        """Takes the trainer back to the newest checkpoint, or to one before where that one was gone back to already.
 
         Players that failed take smaller steps from then on. Returns a message. The checkpoint is written again with the
         smaller steps, so that a killed run continues in the same way.
         """
-        failed_at, so_far = trainer.images_seen, list(trainer.rewinds)
+        failed_at, so_far = trainer.images_seen, list(trainer.verdicts.rewinds)
         factors = {seat.player.name: seat.step_factor for seat in trainer.seats}
         images = distributed.from_leader(self.earlier(directory, so_far) if self.place.leads else 0, trainer.device)
         if images > 0:
@@ -174,7 +173,7 @@ class Job:
         else:
             assert beginning is not None, "a resumed run has a checkpoint"
             tensors, facts = beginning
-        checkpoint.restore(trainer, tensors, facts)
+        trainer.restore(tensors, facts)
         players = tuple(dict.fromkeys(failure.player for failure in error.failures))
         for seat in trainer.seats:
             name = seat.player.name
@@ -184,8 +183,8 @@ class Job:
             f"rewind {len(so_far) + 1} of at most {self.settings.training.rewinds}: at {failed_at:,} images {last}."
             f" Returned to {images:,} images, with steps {SMALLER:g} times as large for {' and '.join(players)}"
         )
-        trainer.rewinds = [*so_far, Rewind(images, players, message)]
-        trainer.failures = []
+        trainer.verdicts.rewinds = [*so_far, Rewind(images, players, message)]
+        trainer.verdicts.failures = []
         if self.place.leads:
             directory.rewind(images or -1)
             if images > 0:
@@ -201,8 +200,8 @@ class Job:
         return known[-1] if known else 0
 
     def failed(self, trainer: Trainer, directory: Directory, error: NotFinite, seconds: float) -> NotFinite:
-        """Records that the run was stopped and why, writes its report, and returns the error to raise."""
-        times = len(trainer.rewinds)
+        """Notes that and why the run was given up, and writes its report; returns the error to be raised."""
+        times = len(trainer.verdicts.rewinds)
         rewound = f" after {times} rewind{'s' * (times > 1)}" if times else ""
         message = f"given up{rewound}: {error.message}"
         hint = error.hint
@@ -295,7 +294,7 @@ class Job:
             directory.record({**line, "protocol": protocol})
 
         def scores(model: Model) -> Scores:
-            return scores_now(evaluation if model.images_seen == 0 else evaluation.on(model), model.images_seen)
+            return scores_now(evaluation if model.clock.images == 0 else evaluation.on(model), model.clock.images)
 
         best = KeepBest(training.keep_best, directory.checkpoints, training.keep) if training.keep_best else None
         return Measure(training.when("metrics_every"), record, scores, best)
@@ -339,7 +338,7 @@ def writing(path: Path, place: distributed.Place) -> Generator[None]:
 def note_rewinds(directory: Directory, trainer: Trainer) -> None:
     """Writes returns to checkpoints that are missing in the metrics, for example after a kill."""
     told = {fact.get("message") for fact in directory.facts() if fact.get("event") == "rewound"}
-    for rewind in trainer.rewinds:
+    for rewind in trainer.verdicts.rewinds:
         if rewind.message not in told:
             directory.record({"images": trainer.images_seen, "event": "rewound", "message": rewind.message})
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ganvas.core.batch import Batch
 from ganvas.core.model import Lazy, Model, Player, Round, Terms
+from ganvas.core.order import Simultaneous
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.machine.precision import full
 
@@ -30,7 +31,7 @@ class ConsensusGAN(Model):
     References: Mescheder et al. 2017, "The Numerics of GANs", https://arxiv.org/abs/1705.10461
     """
 
-    simultaneous = True
+    order = Simultaneous()
     takes_second_derivatives = True
 
     def __init__(

@@ -8,6 +8,7 @@ from torch.distributions import Distribution, kl_divergence
 
 from ganvas.core.batch import Batch
 from ganvas.core.model import Autoencoder, Lazy, Player, Round, Terms
+from ganvas.core.order import Simultaneous
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.losses.penalties import Penalty
 from ganvas.losses.reconstruction import optimal_scale
@@ -42,7 +43,7 @@ class Continuum(Autoencoder):
         https://arxiv.org/abs/1711.06077, section 5 weighs distortion against an adversarial term in the same way
     """
 
-    simultaneous = True
+    order = Simultaneous()
 
     def __init__(
         self,

@@ -67,7 +67,7 @@ class FastGAN(GAN):
 
     def critic_loss(self, r: Round) -> Terms:
         critic = cast(DrawingCritic, self.critic)
-        seen = r.x if self.view is None else self.view(r.x, self.images_seen)
+        seen = r.x if self.view is None else self.view(r.x, self.clock.images)
         maps = critic.maps(seen)
         terms = {"adversarial": self.loss.critic(critic.logits(maps), self.score(r.fake, r.y))}
         for name, (drawing, target) in critic.drawings(maps, seen).items():

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ganvas.core.batch import Batch
 from ganvas.core.model import Lazy, Model, Player, Round, Terms
+from ganvas.core.order import Alternating, Order
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.losses.penalties import Penalty
 
@@ -20,8 +21,7 @@ class GAN(Model):
     view: a function from (x, images seen) to x, applied to all inputs of the critic, real and generated, in every loss and
         penalty. Instance noise and DiffAugment are views.
     constraint: called with the critic after each of its moves. WGAN is `loss=Wasserstein(), constraint=WeightClipping()`.
-    simultaneous: whether both move at once, from one forward, instead of in turns.
-    one_draw: whether the generator's turn reuses the generated examples of the critic's turn instead of new ones.
+    order: of the two turns. With `OneDraw` the generator is judged on the examples that the critic has just seen.
 
     References: Goodfellow et al. 2014, "Generative Adversarial Nets", https://arxiv.org/abs/1406.2661
     """
@@ -36,8 +36,7 @@ class GAN(Model):
         critic_steps: int = 1,
         view: Callable[[Tensor, int], Tensor] | None = None,
         constraint: Callable[[nn.Module], None] | None = None,
-        simultaneous: bool = False,
-        one_draw: bool = False,
+        order: Order = Alternating(),
     ) -> None:
         super().__init__()
         self.generator, self.critic, self.prior = generator, critic, prior
@@ -45,7 +44,7 @@ class GAN(Model):
         self.penalties = tuple(penalties)
         self.critic_steps = critic_steps
         self.view, self.constraint = view, constraint
-        self.simultaneous, self.one_draw = simultaneous, one_draw
+        self.order = order
 
     def players(self) -> Sequence[Player]:
         lazy = [Lazy(self.penalty(p), p.every) for p in self.penalties]
@@ -64,7 +63,7 @@ class GAN(Model):
 
     def score(self, x: Tensor, y: Tensor | None) -> Tensor:
         """The critic's scores of its view of x."""
-        return self.critic(x if self.view is None else self.view(x, self.images_seen), y)
+        return self.critic(x if self.view is None else self.view(x, self.clock.images), y)
 
     def judged(self, r: Round) -> tuple[Tensor, Tensor]:
         return self.score(r.x, r.y), self.score(r.fake, r.y)

@@ -99,14 +99,14 @@ class IntroVAE(Introspective):
         return {
             "distortion": self.distortion(r),
             "rate": self.rate(r.q).mean(),
-            "generated hinge": self.alpha(self.images_seen) * (hinges[0] + hinges[1]).mean(),
+            "generated hinge": self.alpha(self.clock.images) * (hinges[0] + hinges[1]).mean(),
         }
 
     def decoder_loss(self, r: Round) -> Terms:
         rates = [self.rate(self.encode(f, r.y)) for f in r.made]
         return {
             "distortion": self.distortion(r),
-            "generated rate": self.alpha(self.images_seen) * (rates[0] + rates[1]).mean(),
+            "generated rate": self.alpha(self.clock.images) * (rates[0] + rates[1]).mean(),
         }
 
     def distortion(self, r: Round) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ganvas.core.batch import Batch
 from ganvas.core.model import Model, Player, Round, Terms
+from ganvas.core.order import OneDraw
 from ganvas.losses.adversarial import Adversarial, Hinge
 
 
@@ -24,7 +25,7 @@ class ProjectedGAN(Model):
         autonomousvision/projected-gan
     """
 
-    one_draw = True
+    order = OneDraw()
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class ProjectedGAN(Model):
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """What the critics see of x (N, C, H, W)."""
-        seen = x if self.view is None else self.view(x, self.images_seen)
+        seen = x if self.view is None else self.view(x, self.clock.images)
         return self.projection(self.features(seen))
 
     def judged(self, r: Round) -> tuple[Tensor, Tensor]:

@@ -108,7 +108,7 @@ class TCVAE(LatentVariableModel):
         return {
             "distortion": -r.p.log_prob(r.x).mean(),
             "mutual information": self.alpha * (r.q.log_prob(r.z) - log_q_joint).mean(),
-            "total correlation": self.beta(self.images_seen) * (log_q_joint - log_q_product).mean(),
+            "total correlation": self.beta(self.clock.images) * (log_q_joint - log_q_product).mean(),
             "dimension-wise rate": self.gamma * (log_q_product - self.prior().log_prob(r.z)).mean(),
         }
 

@@ -56,7 +56,7 @@ class VAE(LatentVariableModel):
         return self.decoder(z, y)
 
     def negative_elbo(self, r: Round) -> Terms:
-        return {"distortion": -r.p.log_prob(r.x).mean(), "rate": self.beta(self.images_seen) * self.rate(r.q, r.z)}
+        return {"distortion": -r.p.log_prob(r.x).mean(), "rate": self.beta(self.clock.images) * self.rate(r.q, r.z)}
 
     def rate(self, q: Distribution, z: Tensor) -> Tensor:
         """KL(q ‖ p), mean over the batch, z ~ q. With free bits, each dimension counts at least its share of them."""

@@ -9,6 +9,7 @@ from torch.distributions import Distribution, kl_divergence
 
 from ganvas.core.batch import Batch
 from ganvas.core.model import Autoencoder, FeatureCritic, Lazy, Player, Round, Terms
+from ganvas.core.order import Simultaneous
 from ganvas.core.schedules import Schedule, as_schedule
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.losses.penalties import Penalty
@@ -37,7 +38,7 @@ class VAEGAN(Autoencoder):
         https://arxiv.org/abs/1512.09300; program: andersbll/autoencoding_beyond_pixels
     """
 
-    simultaneous = True
+    order = Simultaneous()
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class VAEGAN(Autoencoder):
         return r.real, r.scored_fake
 
     def encoder_loss(self, r: Round) -> Terms:
-        rate = self.beta(self.images_seen) * kl_divergence(r.q, self.prior()).mean()
+        rate = self.beta(self.clock.images) * kl_divergence(r.q, self.prior()).mean()
         return {"rate": rate, "feature distance": self.distance(r.h, r.h_hat)}
 
     def decoder_loss(self, r: Round) -> Terms:

@@ -1,7 +1,6 @@
 """VQGAN: a quantising autoencoder with a perceptual loss and a discriminator that starts later."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from ganvas.core.batch import Batch
 from ganvas.core.model import Autoencoder, Player, Round, Terms
 from ganvas.losses.adversarial import Adversarial, Hinge
 from ganvas.models.code_prior import CodePrior
-from ganvas.models.vqvae import rounded
+from ganvas.models.vqvae import follow_codes, rounded
 from ganvas.probability.distributions import Certain
 
 
@@ -76,7 +75,14 @@ class VQGAN(Autoencoder):
 
     def forward(self, batch: Batch) -> Round:
         quantized = self.quantizer(self.encoder(batch.x, batch.y))
-        return Round(x=batch.x, y=batch.y, quantized=quantized, fake=self.decoder(quantized.z, batch.y))
+        return Round(
+            x=batch.x, y=batch.y, balance=self.balance, quantized=quantized, fake=self.decoder(quantized.z, batch.y)
+        )
+
+    def follow(self, rounds: Mapping[str, Round]) -> None:
+        r = rounds["autoencoder"]
+        follow_codes(self.quantizer, self.prior, r)
+        self.balance.copy_(r.balance)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         return Certain(rounded(self.quantizer, self.encoder(x, y)))
@@ -85,8 +91,6 @@ class VQGAN(Autoencoder):
         return self.decoder(z + (rounded(self.quantizer, z) - z).detach(), y)
 
     def autoencoder_loss(self, r: Round) -> Terms:
-        if self.training and torch.is_grad_enabled():
-            cast(CodePrior, self.prior).follow(r.quantized.indices)
         terms = self.reconstruction(r)
         # λ compares D with reconstruction only, without the terms of the codes.
         fooling = self.fooling(r, torch.stack(list(terms.values())).sum())
@@ -104,14 +108,16 @@ class VQGAN(Autoencoder):
         return terms | ({"codebook": r.quantized.codebook.mean() / size} if list(self.quantizer.parameters()) else {})
 
     def fooling(self, r: Round, reconstruction: Tensor) -> Terms:
-        """λ times the adversarial loss; 0 before D's first turn, because an untrained D gives noise."""
-        if self.steps <= self.critic_after:
+        """λ times what fooling D costs; nothing before D has had a turn, while its judgement is noise."""
+        if self.clock.steps <= self.critic_after:
             return {}
         real = self.critic(r.x, r.y) if self.loss.paired else None
         adversarial = self.loss.generator(real, self.critic(r.fake, r.y))
+        weight = self.balance
         if adversarial.requires_grad:
-            self.balance.copy_(self.adversarial_weight * balance(reconstruction, adversarial, self.last[0]))
-        return {"adversarial": self.balance.clone() * adversarial}
+            weight = self.adversarial_weight * balance(reconstruction, adversarial, self.last[0])
+            r.balance = weight
+        return {"adversarial": weight * adversarial}
 
     def judged(self, r: Round) -> tuple[Tensor, Tensor]:
         return self.critic(r.x, r.y), self.critic(r.fake, r.y)

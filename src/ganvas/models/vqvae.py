@@ -1,9 +1,8 @@
 """Neural discrete representation learning: an autoencoder whose code is a grid of entries of a learned codebook."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -48,9 +47,10 @@ class VQVAE(LatentVariableModel):
 
     def forward(self, batch: Batch) -> Round:
         quantized = self.quantizer(self.encoder(batch.x, batch.y))
-        if self.training and torch.is_grad_enabled():
-            cast(CodePrior, self.prior).follow(quantized.indices)
         return Round(x=batch.x, quantized=quantized, p=self.decoder(quantized.z, batch.y))
+
+    def follow(self, rounds: Mapping[str, Round]) -> None:
+        follow_codes(self.quantizer, self.prior, rounds["autoencoder"])
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         return Certain(rounded(self.quantizer, self.encoder(x, y)))
@@ -65,6 +65,12 @@ class VQVAE(LatentVariableModel):
         }
         # Moving averages need no such term.
         return terms | ({"codebook": r.quantized.codebook.mean()} if list(self.quantizer.parameters()) else {})
+
+
+def follow_codes(quantizer: nn.Module, prior: nn.Module, r: Round) -> None:
+    """Moves a codebook and the prior over its entries after a step. r: with `quantized`."""
+    cast(VectorQuantizer, quantizer).follow(r.quantized)
+    cast(CodePrior, prior).follow(r.quantized.indices)
 
 
 def rounded(quantizer: nn.Module, z: Tensor) -> Tensor:

@@ -20,8 +20,9 @@ class Quantized:
     z: the codes, with the shape of z_e; its gradient passes to z_e unchanged (straight-through).
     indices: of the entries, (N,) or (N, H, W), int64.
     commitment: ||z_e - sg[e]||², summed over dimensions, (N,).
-    codebook: ||sg[z_e] - e||², summed over dimensions, (N,); zero if moving averages update the codebook.
-    counts: uses of each entry, (num_codes,); over all processes while it learns, else of this process.
+    codebook: ||sg[z_e] - e||², summed over dimensions, (N,); zero where the codebook follows by averaging.
+    counts: how often each entry was used, in this process, (num_codes,).
+    vectors: the rows of z_e, without a gradient, (M, D); what `VectorQuantizer.follow` learns from.
     """
 
     z: Tensor
@@ -29,6 +30,7 @@ class Quantized:
     commitment: Tensor
     codebook: Tensor
     counts: Tensor
+    vectors: Tensor
 
     @property
     def perplexity(self) -> Tensor:
@@ -41,13 +43,13 @@ class VectorQuantizer(nn.Module, ABC):
 
     z_e: (N, code_size) or (N, code_size, H, W). Computed in float32.
 
-    The codebook learns only in training mode, with gradients enabled and z_e in a graph. A turn with a frozen encoder does
-    not change it. The first batch initialises it by k-means. An entry whose averaged use falls below `revive_below` of an
-    equal share is moved to a random encoder output of the batch (the random restarts of Dhariwal et al. 2020). All steps
-    use the batches of all processes, in rank order. With equally many vectors the result equals that of one process.
+    `follow` moves the codebook after a step; `forward` changes nothing. The first call of `follow` starts the codebook by
+    k-means. Later an entry whose averaged use falls below `revive_below` of its equal share is put on an encoder output
+    of the batch, chosen at random (the random restarts of Dhariwal et al. 2020). It sees the batches of all processes, in
+    the order of their ranks. So the result is what one process computes, if all have equally many vectors.
 
-    While it learns, `tally` (num_codes,) counts the uses of each entry until it is reset. Averaged use does not serve here: a
-    revived entry gets a share of it before any use.
+    `tally` (num_codes,) counts how often each entry was used in training, until `tally_anew`. Averaged use would not do:
+    a revived entry is given a share of it before it was used at all.
     """
 
     codebook: Tensor
@@ -67,8 +69,8 @@ class VectorQuantizer(nn.Module, ABC):
         """Sets the `chosen` (K,) entries of the codebook to `entries` (K, D); `usage` is already set."""
 
     @abstractmethod
-    def follow(self, sums: Tensor) -> None:
-        """Updates the codebook after `usage`. sums: (K, D), the sum of the vectors assigned to each entry."""
+    def average(self, sums: Tensor) -> None:
+        """Moves the codebook after `usage` was updated; `sums` (K, D) are the vectors that each entry was given."""
 
     @abstractmethod
     def codebook_term(self, squared: Tensor) -> Tensor:
@@ -79,19 +81,24 @@ class VectorQuantizer(nn.Module, ABC):
         with unmixed(z_e):
             vectors = full(z_e.movedim(1, -1))
             flat = vectors.detach().reshape(-1, self.code_size)
-            learns = self.training and torch.is_grad_enabled() and z_e.requires_grad
-            if learns and not self.initialised:
-                self._start(flat)
             indices = nearest(flat, self.codebook)
             e = F.embedding(indices, self.codebook).reshape(vectors.shape)
             commitment = (vectors - e.detach()).square().flatten(1).sum(1)
             codebook = self.codebook_term((vectors.detach() - e).square().flatten(1).sum(1))
             z = vectors + (e - vectors).detach()
             counts = torch.bincount(indices, minlength=self.num_codes).to(flat.dtype)
-            if learns:
-                counts = self._learn(flat, indices, counts)
         z = z.movedim(-1, 1).to(z_e.dtype)
-        return Quantized(z, indices.reshape(vectors.shape[:-1]), commitment, codebook, counts)
+        return Quantized(z, indices.reshape(vectors.shape[:-1]), commitment, codebook, counts, flat)
+
+    @final
+    @torch.no_grad()
+    def follow(self, quantized: Quantized) -> None:
+        """Moves the codebook towards what `forward` saw in training, or starts it from that."""
+        with unmixed(quantized.vectors):
+            if self.initialised:
+                self._learn(quantized.vectors, quantized.indices.flatten(), quantized.counts.clone())
+            else:
+                self._start(quantized.vectors)
 
     @final
     def codes(self, indices: Tensor) -> Tensor:
@@ -107,7 +114,6 @@ class VectorQuantizer(nn.Module, ABC):
     def tally_anew(self) -> None:
         self.tally.zero_()
 
-    @torch.no_grad()
     def _start(self, flat: Tensor) -> None:
         centres, counts = k_means(_of_all(flat), self.num_codes)
         _from_first(centres)
@@ -116,20 +122,18 @@ class VectorQuantizer(nn.Module, ABC):
         self.place(centres, torch.ones_like(counts, dtype=torch.bool))
         self.initialised.fill_(True)
 
-    @torch.no_grad()
-    def _learn(self, flat: Tensor, indices: Tensor, counts: Tensor) -> Tensor:
+    def _learn(self, flat: Tensor, indices: Tensor, counts: Tensor) -> None:
         sums = torch.zeros_like(self.codebook).index_add_(0, indices, flat)
         candidates = _drawn_from_all(flat, self.num_codes)
         _sum_over_processes(counts, sums, candidates)
         self.tally += counts
         self.usage.lerp_(counts, 1 - self.decay)
-        self.follow(sums)
+        self.average(sums)
         share = counts.sum() / self.num_codes
         dead = self.usage < self.revive_below * share
         # Starting at an equal share gives a revived entry time to attract vectors.
         self.usage.copy_(torch.where(dead, share, self.usage))
         self.place(candidates, dead)
-        return counts
 
 
 @final
@@ -150,7 +154,7 @@ class EMAQuantizer(VectorQuantizer):
         self.codebook.copy_(torch.where(chosen[:, None], entries, self.codebook))
         self.sums.copy_(torch.where(chosen[:, None], entries * self.usage[:, None], self.sums))
 
-    def follow(self, sums: Tensor) -> None:
+    def average(self, sums: Tensor) -> None:
         self.sums.lerp_(sums, 1 - self.decay)
         # An unused entry does not move: both averages vanish, and their quotient has no meaning.
         used = self.usage[:, None] > 1e-5
@@ -171,8 +175,8 @@ class GradientQuantizer(VectorQuantizer):
     def place(self, entries: Tensor, chosen: Tensor) -> None:
         self.codebook.copy_(torch.where(chosen[:, None], entries, self.codebook))
 
-    def follow(self, sums: Tensor) -> None:
-        """Does nothing: the optimiser updates the codebook."""
+    def average(self, sums: Tensor) -> None:
+        """Nothing: the optimiser moves it."""
 
     def codebook_term(self, squared: Tensor) -> Tensor:
         return squared

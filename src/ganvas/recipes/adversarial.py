@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import nn
 
+from ganvas.core.order import OneDraw, Simultaneous
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError
 from ganvas.losses.adversarial import Hinge, LeastSquares, Relativistic, Wasserstein
@@ -29,7 +30,7 @@ from ganvas.recipes.choices import (
     slope_weight,
 )
 from ganvas.training.recipe import Recipe
-from ganvas.training.trainer import OptimizerFactory
+from ganvas.training.seats import OptimizerFactory
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -243,7 +244,7 @@ def pacgan_ring(data: DataInfo, *, pack: Literal[1, 2, 3, 4] = 2, beta1: float =
     generator = Generator(Mlp(width=400, depth=4, affine=unbiased).synthesis(2, data.shape, norm=batch_norm))
     maxout = Mlp(width=200, depth=3, activation=nn.Identity(), affine=functools.partial(Maxout, pieces=5))
     critic = Packed(lambda shape: Critic(maxout.analysis(shape)), data.shape, pack)
-    model = GAN(small_normal(generator), small_normal(critic), Normal(2), simultaneous=True)
+    model = GAN(small_normal(generator), small_normal(critic), Normal(2), order=Simultaneous())
     return Recipe(model, both(adam(1e-4, beta1)), images=epochs * 100_000 * pack, batch_size=100 * pack)
 
 
@@ -261,7 +262,7 @@ def pacgan_stacked(data: DataInfo, *, pack: Literal[1, 2, 3, 4] = 2) -> Recipe:
     """
     generator = dcgan_init(Generator(StackedSynthesis(256, data.shape)))
     critic = dcgan_init(Packed(lambda shape: Critic(StackedAnalysis(shape)), data.shape, pack))
-    model = GAN(generator, critic, Normal(256), one_draw=True)
+    model = GAN(generator, critic, Normal(256), order=OneDraw())
     rates = {"critic": adam(2e-4, 0.5, 0.99), "generator": adam(1e-4, 0.5, 0.99)}
     return Recipe(model, rates, images=500_000 * 128 * pack, batch_size=128 * pack)
 

@@ -15,7 +15,7 @@ from ganvas.networks.generators import Decoder
 from ganvas.nn.init import dcgan_init
 from ganvas.nn.norms import Norm, batch_norm, no_norm
 from ganvas.probability import likelihoods
-from ganvas.training.trainer import OptimizerFactory
+from ganvas.training.seats import OptimizerFactory
 
 NetworkName = Literal["auto", "mlp", "dcgan", "resnet"]
 LikelihoodName = Literal[

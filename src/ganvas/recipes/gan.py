@@ -1,5 +1,6 @@
 """Recipes of plain adversarial models."""
 
+from ganvas.core.order import OneDraw
 from ganvas.core.schedules import Linear
 from ganvas.data import DataInfo
 from ganvas.data.augment import DiffAugment, InstanceNoise, View, Views
@@ -152,7 +153,7 @@ def dcgan(data: DataInfo, *, width: int = 32, latent: int = 100, learning_rate: 
         initialised(Generator(family.synthesis(latent_length(latent), data.shape, norm=batch_norm)), family),
         initialised(Critic(family.analysis(data.shape, norm=batch_norm)), family),
         Normal(latent),
-        one_draw=True,
+        order=OneDraw(),
     )
     optimizers = {"critic": adam(learning_rate, 0.5), "generator": adam(learning_rate, 0.5)}
     return Recipe(model, optimizers, images=200_000, batch_size=128, ema_half_life=ema or None)

@@ -12,7 +12,7 @@ from ganvas.errors import GanvasError
 from ganvas.machine import storage
 from ganvas.runs.directory import Directory, parsed
 from ganvas.runs.scores import from_json, kept
-from ganvas.training import checkpoint
+from ganvas.training import checkpoint, state
 
 State = Literal["running", "finished", "stopped", "given up", "exported", "damaged"]
 
@@ -73,7 +73,7 @@ def facts(path: Path) -> RunFacts:
         settings = directory.settings()
         about: dict[str, Any] = {"recipe": settings.recipe, "data": settings.source, "wanted": settings.training.images}
         if directory.published:
-            seen = checkpoint.count(storage.read_object(path / "config.json")["images_seen"])
+            seen = state.count(storage.read_object(path / "config.json")["images_seen"])
             return RunFacts(str(path), "exported", changed, **about, images=seen, scores=evaluated(path))
         images, measured, event = progress(directory)
         best = checkpoint.read_best(directory.checkpoints)
@@ -113,7 +113,7 @@ def progress(directory: Directory) -> tuple[int, dict[str, float], str]:
     measured: dict[str, float] = {}
     for line in map(parsed, storage.lines(directory.metrics)):
         seen = line.get("images")
-        if isinstance(seen, int) and not isinstance(seen, bool) and 0 <= seen <= checkpoint.LARGEST_COUNT:
+        if isinstance(seen, int) and not isinstance(seen, bool) and 0 <= seen <= state.LARGEST_COUNT:
             images = max(images, seen)
         values = line.get("metrics")
         if isinstance(values, dict):

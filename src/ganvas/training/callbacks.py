@@ -12,7 +12,8 @@ from ganvas.core.batch import Batch
 from ganvas.core.model import Model
 from ganvas.machine import rng
 from ganvas.training import checkpoint
-from ganvas.training.trainer import Mean, Trainer
+from ganvas.training.means import Mean
+from ganvas.training.trainer import Trainer
 
 When = Callable[[int, int], bool]
 """A function of images seen before and now: whether an action is due."""
@@ -88,6 +89,7 @@ class Log:
         # A line at the end of training does not reset the means: a resumed run continues them.
         players = trainer.terms.read() if due else trainer.terms.peek()
         norms = trainer.gradient_norms.read() if due else trainer.gradient_norms.peek()
+        logged = trainer.logged.read() if due else trainer.logged.peek()
         if not players:
             return
         self.record(
@@ -100,8 +102,9 @@ class Log:
                 "players": players,
                 "roles": {seat.player.name: seat.player.role for seat in trainer.seats if seat.player.role},
                 "gradient_norms": norms.get("gradient", {}),
-                "skipped_steps": trainer.skipped_steps,
-                "skipped_moves": trainer.skipped_moves,
+                **logged,
+                "skipped_steps": trainer.verdicts.skipped_steps,
+                "skipped_moves": trainer.verdicts.skipped_moves,
                 "partial": not due,
             }
         )
@@ -169,7 +172,6 @@ class Validate:
 def held_out_terms(trainer: Trainer, batches: list[Batch]) -> dict[str, dict[str, float]]:
     """Every player's mean terms over `batches`, with the same noise at every call."""
     model = trainer.best_model
-    model.images_seen, model.steps = trainer.images_seen, trainer.steps
     means = Mean()
     was_training = model.training
     model.eval()
@@ -199,7 +201,6 @@ class Examine:
         images, models = trainer.images_seen, {trainer.model, trainer.best_model}
         training = [model for model in models if model.training]
         for model in models:
-            model.images_seen, model.steps = images, trainer.steps
             model.eval()
         with torch.no_grad():
             signs = self.signs(trainer.model, trainer.best_model)
@@ -242,7 +243,6 @@ class Measure:
 
     def __call__(self, trainer: Trainer) -> None:
         images = trainer.images_seen
-        trainer.best_model.images_seen = images
         scores = self.measure(trainer.best_model)
         values = {score.name: score.value for group in scores.values() for score in group}
         due = self.when(trainer.before, images)
@@ -288,7 +288,7 @@ class Checkpoint:
         return self.clock() >= self.next
 
     def __call__(self, trainer: Trainer) -> None:
-        if trainer.images_seen > 0 and (trainer.ending or not trainer.failures):
+        if trainer.images_seen > 0 and (trainer.ending or not trainer.verdicts.failures):
             start = self.clock()
             checkpoint.save(trainer, self.folder, self.keep)
             end = self.clock()

@@ -4,38 +4,24 @@ Tensors are written first. The JSON holds their SHA-256 and is renamed into plac
 or absent.
 """
 
-import copy
 import hashlib
 import json
 import re
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganvas.errors import GanvasError
 from ganvas.machine.storage import atomically, leftovers, read_object
-from ganvas.training.conversions import converted, outdated, renumbered
-from ganvas.training.failures import Failure, Norms, Rewind
+from ganvas.training.state import DamagedCheckpoint, count
 from ganvas.training.trainer import Trainer
 
 FORMAT = 1
-
-State = tuple[dict[str, Tensor], dict[str, Any]]
-"""What `state` returns."""
-
-LARGEST_COUNT = 10**15
-"""The largest valid number of images or steps; more means damage."""
-
-
-class DamagedCheckpoint(GanvasError):
-    """A checkpoint that is damaged or does not fit the model."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +40,8 @@ def save(trainer: Trainer, folder: Path, keep: int = 3, best: Best | None = None
     """
     folder.mkdir(parents=True, exist_ok=True)
     stem = path_of(folder, trainer.images_seen).with_suffix("")
-    tensors, facts = state(trainer)
+    tensors, facts = trainer.state()
+    facts["format"] = FORMAT
     best_before = read_best(folder)
     best = best or best_before
     facts["best"] = None if best is None else asdict(best)  # in the same file: either both are there, or neither
@@ -111,7 +98,7 @@ def best_of(facts: Mapping[str, Any]) -> Best:
 def load(trainer: Trainer, path: Path) -> None:
     """Restores a trainer from the checkpoint `path` (the JSON). The same recipe must have made it."""
     facts, tensors = read(path)
-    restore(trainer, tensors, facts)
+    trainer.restore(tensors, facts)
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -134,13 +121,6 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         return facts, load_file(data)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DamagedCheckpoint(f"The checkpoint {path} cannot be read: {type(error).__name__}: {error}.") from error
-
-
-def count(value: object) -> int:
-    """A number of images or steps, or ValueError."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_COUNT:
-        raise ValueError(f"{str(value)[:40]!r} is not a number of images or steps")
-    return value
 
 
 def sha256(path: Path) -> str:
@@ -187,142 +167,3 @@ def newest(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str, Any], d
                 raise
             warn(f"{error.message} Using the checkpoint before it.")
     return None
-
-
-def state(trainer: Trainer) -> State:
-    """Everything that the next step depends on: flat tensors and JSON facts."""
-    trainer.look()
-    tensors = {f"model/{name}": t for name, t in variables(trainer.model).items()}
-    if trainer.ema:
-        tensors |= {f"ema/{name}": t for name, t in variables(trainer.ema.model).items()}
-    facts: dict[str, Any] = {
-        "format": FORMAT,
-        "images_seen": trainer.images_seen,
-        "steps": trainer.steps,
-        "before": trainer.before,
-        "skipped_steps": trainer.skipped_steps,
-        "failures": [asdict(failure) for failure in trainer.failures],
-        "skipped_moves": trainer.skipped_moves,
-        "rewinds": [asdict(rewind) for rewind in trainer.rewinds],
-        "step_factors": {seat.player.name: seat.step_factor for seat in trainer.seats},
-        "norms": {seat.player.name: {kind: n.to_list() for kind, n in seat.norms.items()} for seat in trainer.seats},
-        "means": {"terms": trainer.terms.to_json(), "gradient_norms": trainer.gradient_norms.to_json()},
-    }
-    for seat in trainer.seats:
-        for index, parameter in enumerate(seat.parameters):
-            for key, value in seat.optimizer.state.get(parameter, {}).items():
-                if isinstance(value, Tensor):
-                    tensors[f"optimizer/{seat.player.name}/{index}/{key}"] = value
-    return {name: t.detach().contiguous().clone() for name, t in tensors.items()}, facts
-
-
-def restore(trainer: Trainer, tensors: dict[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Restores what `state` returned, or raises `DamagedCheckpoint`."""
-    try:
-        _restore(trainer, tensors, facts)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
-        raise DamagedCheckpoint(f"The checkpoint is damaged: {type(error).__name__}: {error}.") from error
-
-
-def _restore(trainer: Trainer, tensors: dict[str, Tensor], facts: Mapping[str, Any]) -> None:
-    own = variables(trainer.model)
-    gone = outdated([name.removeprefix("model/") for name in tensors if name.startswith("model/")], own)
-    tensors = renumbered(tensors, trainer.model, [seat.player for seat in trainer.seats], gone) if gone else tensors
-    fill(trainer.model, tensors, "model/")
-    if trainer.ema:
-        fill(trainer.ema.model, tensors, "ema/")
-    for seat in trainer.seats:
-        seat.optimizer.state.clear()
-        for index, parameter in enumerate(seat.parameters):
-            prefix = f"optimizer/{seat.player.name}/{index}/"
-            kept = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-            if kept:
-                check_same(kept, fresh_state(seat.optimizer, parameter), prefix)
-                seat.optimizer.state[parameter] = {key: placed(t, parameter) for key, t in kept.items()}
-    for sound, buffer in zip(trainer.sound_buffers, trainer.buffers, strict=True):
-        sound.copy_(buffer)
-    trainer.moves = []
-    trainer.images_seen, trainer.steps = facts["images_seen"], facts["steps"]
-    trainer.before = count(facts.get("before", trainer.images_seen))
-    trainer.skipped_steps, trainer.skipped_moves = count(facts["skipped_steps"]), count(facts.get("skipped_moves", 0))
-    # Checkpoints of earlier versions store failures as sentences, and lack the rest.
-    trainer.failures = [failure_of(known) for known in facts["failures"] if isinstance(known, dict)]
-    trainer.rewinds = [rewind_of(known) for known in facts.get("rewinds", [])]
-    factors, norms = facts.get("step_factors", {}), facts.get("norms", {})
-    for seat in trainer.seats:
-        seat.step_factor = float(factors.get(seat.player.name, 1.0))
-        kinds = norms.get(seat.player.name, {})
-        seat.norms = {str(kind): Norms([float(v) for v in values], trainer.device) for kind, values in kinds.items()}
-    trainer.terms.from_json(facts["means"]["terms"])
-    trainer.gradient_norms.from_json(facts["means"]["gradient_norms"])
-    trainer.model.images_seen, trainer.model.steps = trainer.images_seen, trainer.steps
-
-
-def failure_of(facts: Mapping[str, Any]) -> Failure:
-    words = {name: str(facts[name]) for name in ("player", "what", "cause", "advice")}
-    return Failure(step=count(facts["step"]), **words)
-
-
-def rewind_of(facts: Mapping[str, Any]) -> Rewind:
-    return Rewind(count(facts["images"]), tuple(map(str, facts["players"])), str(facts["message"]))
-
-
-def fresh_state(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> dict[str, Tensor]:
-    """An optimiser's state of a parameter after its first step: tensors, shapes and types."""
-    twin = nn.Parameter(torch.zeros_like(parameter))
-    twin.grad = torch.zeros_like(parameter)
-    other = copy.copy(optimizer)
-    other.state = defaultdict(dict)
-    group = next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
-    other.param_groups = [{**group, "params": [twin]}]
-    other.step()
-    return {key: value for key, value in other.state[twin].items() if isinstance(value, Tensor)}
-
-
-def check_same(given: Mapping[str, Tensor], own: Mapping[str, Tensor], prefix: str) -> None:
-    """Raises `DamagedCheckpoint` unless both are the same tensors by name, shape and type."""
-    if missing := sorted(own.keys() ^ given.keys()):
-        raise DamagedCheckpoint(
-            f"The checkpoint is from another model: {len(missing)} tensors are in only one of the two"
-            f" ({prefix}{missing[0]}).",
-            "Use the ganvas version and the recipe that wrote it.",
-        )
-    for name, tensor in own.items():
-        if (given[name].shape, given[name].dtype) != (tensor.shape, tensor.dtype):
-            raise DamagedCheckpoint(
-                f"The checkpoint is from another model: {prefix}{name} is {described(given[name])}, not {described(tensor)}."
-            )
-
-
-def described(tensor: Tensor) -> str:
-    return f"{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
-
-
-def placed(value: Tensor, parameter: Tensor) -> Tensor:
-    """An optimiser's tensor on its parameter's device and with its strides; step counts stay where they are."""
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape and value.dim() else value
-
-
-def variables(model: nn.Module) -> dict[str, Tensor]:
-    """A model's parameters and persistent buffers by name. A shared one appears once, under its first name."""
-    seen: set[int] = set()
-    unique: dict[str, Tensor] = {}
-    for name, tensor in model.state_dict(keep_vars=True).items():
-        if id(tensor) not in seen:
-            seen.add(id(tensor))
-            unique[name] = tensor
-    return unique
-
-
-@torch.no_grad()
-def fill(model: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
-    """Copies the tensors named `prefix` + name into a model. Names and shapes must match exactly."""
-    own = variables(model)
-    given = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-    try:
-        given = converted(given, own)
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise DamagedCheckpoint(f"The checkpoint of an earlier version is damaged: {error}.") from error
-    check_same(given, own, "")
-    for name, tensor in own.items():
-        tensor.copy_(given[name])

@@ -7,8 +7,11 @@ import torch
 
 from ganvas.core.batch import Batch
 from ganvas.core.model import Lazy, Player
+from ganvas.core.order import Simultaneous
 from ganvas.machine import rng
-from ganvas.training.trainer import Seat, Trainer, frozen, gradient, total
+from ganvas.training.gradients import frozen, gradient, total
+from ganvas.training.seats import Seat
+from ganvas.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ def dry_step(trainer: Trainer, batch: Batch) -> Facts:
 
 
 def dry_turn(trainer: Trainer, seat: Seat, batch: Batch, lazy: Lazy | None) -> tuple[dict[str, float], set[int]]:
-    """The terms of a player or of one penalty, and the parameters that get a gradient."""
-    others: Sequence[torch.nn.Parameter] = () if trainer.model.simultaneous else seat.others
+    """A player's terms, or those of one of its penalties, and which of its parameters they reach."""
+    others: Sequence[torch.nn.Parameter] = () if isinstance(trainer.model.order, Simultaneous) else seat.others
     with frozen(others):
         r = trainer.model(batch)
         terms = lazy.penalty(r) if lazy else seat.player.loss(r)

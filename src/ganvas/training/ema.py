@@ -17,7 +17,8 @@ class EMA:
 
     def __init__(self, model: Model, half_life: float, ramp: float = 0.05) -> None:
         self.half_life, self.ramp = half_life, ramp
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        shared = {id(model.clock): model.clock}
+        self.model = copy.deepcopy(model, shared).eval().requires_grad_(False)
         self._pairs: tuple[list[Tensor], list[Tensor]] = ([*self.model.parameters()], [*model.parameters()])
         self._buffers: tuple[list[Tensor], list[Tensor]] = (list(self.model.buffers()), list(model.buffers()))
 

@@ -17,7 +17,7 @@ from ganvas.core.model import Model
 from ganvas.core.schedules import Constant, Schedule
 from ganvas.data import DataInfo
 from ganvas.errors import GanvasError, did_you_mean
-from ganvas.training.trainer import OptimizerFactory
+from ganvas.training.seats import OptimizerFactory
 
 
 @dataclass(frozen=True)

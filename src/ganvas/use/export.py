@@ -28,7 +28,7 @@ from ganvas.runs.directory import PUBLISHED
 from ganvas.runs.scores import from_json as row_from_json
 from ganvas.runs.scores import kept, rounded
 from ganvas.runs.settings import published_settings
-from ganvas.training import checkpoint
+from ganvas.training import state
 from ganvas.use.published import without
 from ganvas.use.run import Run
 
@@ -292,7 +292,7 @@ def write_hub_folder(run: Run, folder: Path) -> None:
     needed |= {"prior"}
     networks = [name for name, _ in model.named_children() if name in needed]
     model = without(model, [name for name, _ in model.named_children() if name not in needed])
-    tensors = {name: t.detach().contiguous().clone() for name, t in checkpoint.variables(model).items()}
+    tensors = {name: t.detach().contiguous().clone() for name, t in state.variables(model).items()}
     save_file(tensors, folder / PUBLISHED, metadata={"format": "pt"})
     config = {**published_settings(run.settings), "images_seen": run.images_seen, "networks": networks}
     write_json(folder / "config.json", config)

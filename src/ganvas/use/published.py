@@ -11,7 +11,7 @@ from ganvas.core.model import Model
 from ganvas.machine.storage import read_object
 from ganvas.runs.directory import PUBLISHED
 from ganvas.runs.settings import text
-from ganvas.training import checkpoint
+from ganvas.training import state
 
 
 def without(model: Model, networks: Sequence[str]) -> Model:
@@ -26,16 +26,16 @@ def published_model(path: Path, model: Model) -> Model:
     try:
         facts = read_object(path / "config.json")
         kept = set(map(text, facts["networks"]))
-        seen = checkpoint.count(facts["images_seen"])
+        seen = state.count(facts["images_seen"])
         tensors = load_file(path / PUBLISHED)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise checkpoint.DamagedCheckpoint(
+        raise state.DamagedCheckpoint(
             f"The model in {path} cannot be read: {type(error).__name__}: {error}."
         ) from error
     unnamed = [(name, part) for name, part in model.named_children() if name not in kept]
-    model = without(model, [name for name, part in unnamed if part.state_dict()])  # a prior may have no weights
-    checkpoint.fill(model, tensors, "")
-    model.images_seen = seen
+    model = without(model, [name for name, part in unnamed if part.state_dict()])  # a prior, say, holds no weights
+    state.fill(model, tensors, "")
+    model.clock.images = seen
     return model
 
 
@@ -43,8 +43,8 @@ def finite(model: Model, path: Path) -> Model:
     """The model. Raises DamagedCheckpoint for NaN or infinity in weights, which training never writes."""
     for name, weights in model.named_parameters():
         if not torch.isfinite(weights).all():
-            raise checkpoint.DamagedCheckpoint(
-                f"The model in {path} has NaN or infinity in its weights: {name}.",
-                "The file changed after training. Copy it again from its source, or train again.",
+            raise state.DamagedCheckpoint(
+                f"The model in {path} has weights that are not finite: {name}.",
+                "It is not what training wrote. Take it from where it came from again, or train it anew.",
             )
     return model

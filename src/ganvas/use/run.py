@@ -16,7 +16,7 @@ from ganvas.machine import rng
 from ganvas.probability.priors import truncated
 from ganvas.runs.directory import Directory
 from ganvas.runs.settings import Settings
-from ganvas.training import checkpoint
+from ganvas.training import checkpoint, state
 from ganvas.training.recipe import Recipe
 from ganvas.use.published import finite, published_model
 from ganvas.use.walks import line_walk, prior_walk
@@ -54,8 +54,8 @@ class Run:
         model = self.recipe.model
         facts, tensors = self.best_checkpoint() if self.best else self.newest_checkpoint()
         averaged = any(name.startswith("ema/") for name in tensors)
-        checkpoint.fill(model, tensors, "ema/" if averaged else "model/")
-        model.images_seen = facts["images_seen"]
+        state.fill(model, tensors, "ema/" if averaged else "model/")
+        model.clock.images = facts["images_seen"]
         return finite(model, self.path).to(self.device).eval().requires_grad_(False)
 
     def newest_checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -74,8 +74,8 @@ class Run:
 
     @property
     def images_seen(self) -> int:
-        """Number of images that the model has seen."""
-        return self.model.images_seen
+        """How many images the model was trained on."""
+        return self.model.clock.images
 
     @torch.no_grad()
     def sample(
