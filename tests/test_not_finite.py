@@ -66,18 +66,18 @@ def test_a_move_with_a_gradient_far_beyond_the_usual_is_not_taken() -> None:
     for _ in range(Norms.WARM):
         step(t, 1.0)
     step(t, 10.5)
-    assert (position(t), t.skipped_moves) == (-16.0, 1)
+    assert (position(t), t.verdicts.skipped_moves) == (-16.0, 1)
     step(t, 9.5)
-    assert (position(t), t.skipped_moves, t.skipped_steps) == (-25.5, 1, 0)
+    assert (position(t), t.verdicts.skipped_moves, t.verdicts.skipped_steps) == (-25.5, 1, 0)
 
 
 def test_nothing_is_unusual_before_enough_is_known_and_nothing_is_skipped_unasked() -> None:
     for t in (trainer(skip_gradient_norm=2), trainer()):
         for slope in (1.0, 100.0) * (Norms.WARM // 2):
             step(t, slope)
-        assert t.skipped_moves == 0
+        assert t.verdicts.skipped_moves == 0
     step(t, 1e6)
-    assert t.skipped_moves == 0
+    assert t.verdicts.skipped_moves == 0
 
 
 def test_a_lasting_change_is_followed() -> None:
@@ -86,7 +86,7 @@ def test_a_lasting_change_is_followed() -> None:
         step(t, 1.0)
     for _ in range(Norms.SIZE):
         step(t, 100.0)
-    assert t.skipped_moves == Norms.SIZE // 2 + 1
+    assert t.verdicts.skipped_moves == Norms.SIZE // 2 + 1
 
 
 def test_what_is_usual_is_kept_in_a_checkpoint(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_what_is_usual_is_kept_in_a_checkpoint(tmp_path: Path) -> None:
         step(second, slope)
     assert whole.state()[1] == second.state()[1]
     assert position(whole) == position(second)
-    assert whole.skipped_moves == 1
+    assert whole.verdicts.skipped_moves == 1
 
 
 def test_norms_come_back_in_their_order() -> None:
@@ -156,7 +156,7 @@ def fragile(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, float], None]:
     def arrange(since: int, limit: float) -> None:
         def loss(self: VAE, r: Round) -> Terms:
             terms = sound(self, r)
-            if self.training and self.images_seen >= since and current[0].seats[0].step_factor > limit:
+            if self.training and self.clock.images >= since and current[0].seats[0].step_factor > limit:
                 terms["rate"] = terms["rate"] + float("inf")
             return terms
 

@@ -14,6 +14,7 @@ from ganvas.core.schedules import Constant, Schedule
 from ganvas.machine import distributed, rng
 from ganvas.machine.arithmetic import fast_arithmetic
 from ganvas.machine.precision import Precision, mixed
+from ganvas.training.buffers import Buffers
 from ganvas.training.ema import EMA
 from ganvas.training.failures import Norms
 from ganvas.training.gradients import frozen, gradient, norm_of, scaled, total
@@ -89,8 +90,7 @@ class Trainer:
         self.clock.images = self.clock.steps = 0
         self.before = 0  # the images seen before the last step
         self.terms, self.gradient_norms, self.logged = Mean(), Mean(), Mean()
-        self.buffers = list(self.model.buffers())
-        self.sound_buffers = [b.clone() for b in self.buffers]  # after the last step without NaN or infinity
+        self.buffers = Buffers(self.model)
         self.skip_gradient_norm = skip_gradient_norm
         self.precision: Precision = precision
         self.look_every = look_every or (1 if device == "cpu" else 16)
@@ -164,7 +164,7 @@ class Trainer:
             due = [seat for seat in self.seats if seat.player.turn(self.steps) is not None]
             play = self._together if isinstance(self.model.order, Simultaneous) else self._alternately
             self._follow(play(due, batch))
-        self._keep_buffers()
+        self.buffers.keep(self.verdicts.sound(self.steps))
         if self.look_every == 1:
             self.verdicts.look(batch)
         self.clock.steps += 1
@@ -175,6 +175,7 @@ class Trainer:
     def _alternately(self, due: Sequence[Seat], batch: Batch) -> dict[str, Round]:
         drawn = self._draw(due, batch) if isinstance(self.model.order, OneDraw) else None
         rounds: dict[str, Round] = {}
+        logged: Terms = {}
         for seat in due:
             for loss, factor in self._losses(seat):
                 with frozen(seat.others):
@@ -182,9 +183,11 @@ class Trainer:
                         r, terms = loss(drawn, batch)
                         terms = scaled(terms, factor)
                     gradients = gradient(terms, seat.parameters, keep=drawn is not None)
-                self._move(seat, terms, gradients, r.logged)
+                self._move(seat, terms, gradients)
+                logged |= r.logged
                 if self.follows:
                     rounds.setdefault(seat.player.name, r)
+        self._log(logged)
         return rounds
 
     def _draw(self, due: Sequence[Seat], batch: Batch) -> Round:
@@ -203,15 +206,21 @@ class Trainer:
                 with mixed(self.precision, self.device):
                     terms = scaled(loss(r, batch)[1], factor)
                 moves.append((seat, terms, gradient(terms, seat.parameters, keep=True)))
-        for number, move in enumerate(moves):
-            self._move(*move, {} if number else r.logged)
+        for move in moves:
+            self._move(*move)
+        self._log(r.logged)
         return {seat.player.name: r for seat in due} if self.follows else {}
 
     @torch.no_grad()
     def _follow(self, rounds: dict[str, Round]) -> None:
         """What moves without a gradient, unless a move of this step is known to have failed."""
-        if rounds and all(move.sound is not False for move in self.verdicts.moves if move.step == self.steps):
+        if rounds and not self.verdicts.failed(self.steps):
             self.model.follow(rounds)
+
+    def _log(self, logged: Terms) -> None:
+        """Numbers that are logged and not descended, of a step that is not known to have failed."""
+        if logged and not self.verdicts.failed(self.steps):
+            self.logged.add("logged", {name: value.detach() for name, value in logged.items()})
 
     def _losses(self, seat: Seat) -> Iterator[tuple[Turn, int]]:
         """What a seat descends in this turn, each by a move of its own: its loss, then the lazy penalties that are due.
@@ -241,7 +250,7 @@ class Trainer:
             if lazy.every > 1 and number % lazy.every == 0:
                 yield paid(lazy), lazy.every
 
-    def _move(self, seat: Seat, terms: Terms, gradients: list[Tensor | None], logged: Terms) -> None:
+    def _move(self, seat: Seat, terms: Terms, gradients: list[Tensor | None]) -> None:
         """One step of the seat's optimiser, unless its gradient is too large, or something is not finite."""
         limit = self.skip_gradient_norm
         present = [g for g in gradients if g is not None]
@@ -268,7 +277,6 @@ class Trainer:
             self._take(seat, gradients)
             self.terms.add(seat.player.name, values, unsure)
             self.gradient_norms.add("gradient", {seat.player.name: norm}, unsure)
-            self.logged.add("logged", {name: value.detach() for name, value in logged.items()})
         self.verdicts.moves.append(Move(self.steps, seat, values, norms, sound, taken, counted, self.data))
 
     def _take(self, seat: Seat, gradients: list[Tensor | None]) -> None:
@@ -281,21 +289,6 @@ class Trainer:
             seat.player.project()
         for parameter in seat.parameters:
             parameter.grad = None
-
-    @torch.no_grad()
-    def _keep_buffers(self) -> None:
-        """Restores running means and codebooks after a forward pass with NaN or infinity."""
-        if not self.buffers:
-            return
-        sound = [move.sound for move in self.verdicts.moves if move.step == self.steps]
-        unsure = [flag for flag in sound if isinstance(flag, Tensor)]
-        if not all(flag for flag in sound if isinstance(flag, bool)):
-            torch._foreach_copy_(self.buffers, self.sound_buffers)  # pyright: ignore[reportPrivateUsage]
-        elif unsure:
-            whole = torch.stack(unsure).all()
-            for buffer, before in zip(self.buffers, self.sound_buffers, strict=True):
-                buffer.copy_(torch.where(whole, buffer, before))
-        torch._foreach_copy_(self.sound_buffers, self.buffers)  # pyright: ignore[reportPrivateUsage]
 
     def state(self) -> State:
         """Everything that the next step depends on: tensors by name, and facts that JSON keeps."""
@@ -327,8 +320,7 @@ class Trainer:
         fill(self.model, tensors, "model/")
         if self.ema:
             fill(self.ema.model, tensors, "ema/")
-        for sound, buffer in zip(self.sound_buffers, self.buffers, strict=True):
-            sound.copy_(buffer)
+        self.buffers.accept()
         self.clock.images, self.clock.steps = facts["images_seen"], facts["steps"]
         self.before = count(facts.get("before", self.images_seen))
         self.verdicts.restore(facts)

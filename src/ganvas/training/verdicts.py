@@ -79,6 +79,14 @@ class Verdicts:
                     self.skipped_moves += 1
             self.note(failures)
 
+    def sound(self, step: int) -> list[Tensor | bool]:
+        """Of each move of a step that was not looked at yet, whether all was finite."""
+        return [move.sound for move in self.moves if move.step == step]
+
+    def failed(self, step: int) -> bool:
+        """Whether a move of a step is known to have failed."""
+        return any(flag is False for flag in self.sound(step))
+
     def note(self, failures: list[Failure]) -> None:
         """failures: of one step."""
         if not failures:
