@@ -88,7 +88,16 @@ def converted(given: Mapping[str, Tensor], own: Collection[str]) -> Tensors:
     return tensors
 
 
-def renumbered(tensors: Tensors, model: nn.Module, players: Sequence[Player], gone: Collection[str]) -> Tensors:
+def of_today(tensors: Mapping[str, Tensor], model: nn.Module, players: Sequence[Player]) -> Mapping[str, Tensor]:
+    """A checkpoint's tensors, without the optimisers' entries for parameters that the model no longer has."""
+    own = model.state_dict().keys()
+    gone = outdated([name.removeprefix("model/") for name in tensors if name.startswith("model/")], own)
+    return renumbered(tensors, model, players, gone) if gone else tensors
+
+
+def renumbered(
+    tensors: Mapping[str, Tensor], model: nn.Module, players: Sequence[Player], gone: Collection[str]
+) -> Tensors:
     """A checkpoint's tensors without the optimisers' entries for parameters that are gone.
 
     Entries are optimizer/PLAYER/INDEX/KEY, and INDEX counts the parameters of a player: it is counted anew.

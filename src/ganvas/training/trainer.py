@@ -15,6 +15,7 @@ from ganvas.machine import distributed, rng
 from ganvas.machine.arithmetic import fast_arithmetic
 from ganvas.machine.precision import Precision, mixed
 from ganvas.training.buffers import Buffers
+from ganvas.training.conversions import of_today
 from ganvas.training.ema import EMA
 from ganvas.training.failures import Norms
 from ganvas.training.gradients import frozen, gradient, norm_of, scaled, total
@@ -317,6 +318,7 @@ class Trainer:
             raise DamagedCheckpoint(f"The checkpoint is damaged: {type(error).__name__}: {error}.") from error
 
     def _restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        tensors = of_today(tensors, self.model, [seat.player for seat in self.seats])
         fill(self.model, tensors, "model/")
         if self.ema:
             fill(self.ema.model, tensors, "ema/")
