@@ -125,7 +125,7 @@ def test_norms_come_back_in_their_order() -> None:
         ({"rate": float("inf")}, [1.0] * 20 + [40.0], 1.0, "grown from 1 to 40"),
         ({"rate": float("inf")}, [], 1e6, "weights have grown to 1e+06"),
         ({"depth": float("inf")}, [], 1.0, "overflow in the loss: depth"),
-        ({}, [], 1.0, "slope"),
+        ({}, [], 1.0, "backward pass"),
     ],
 )
 def test_the_cause_follows_the_evidence(

@@ -58,7 +58,7 @@ def test_the_critic_joins_late_and_is_listened_to_later() -> None:
     assert [p.turn(3) for p in model.players()] == [0, 3]
     b = batch()
     for steps, heard in ((3, False), (3 + model.warm_up - 1, False), (3 + model.warm_up, True)):
-        model.steps = steps
+        model.clock.steps = steps
         assert ("adversarial" in model.autoencoder_loss(model(b))) == heard
     silent = made(critic_after=0, adversarial=0.0)
     silent.steps = 10_000
@@ -71,7 +71,7 @@ def test_a_step_with_both_players_passes_each_image_through_the_frozen_network_o
     model.features.register_forward_hook(lambda m, args, out: seen.append(len(args[0])))
     optimizers = build(autoencoder, IMAGES, SMALL).optimizers
     trainer = Trainer(model, optimizers)
-    trainer.steps = 1_000
+    trainer.clock.steps = 1_000
     trainer.step(batch(6))
     assert seen == [6, 6], "the images, and their reconstructions"
 
@@ -90,7 +90,7 @@ def test_the_frozen_network_and_its_mixes_are_no_parameters_and_do_not_change() 
 
 def test_the_critics_loss_reaches_no_reconstruction_and_the_autoencoders_loss_reaches_encoder_and_decoder() -> None:
     model = made(critic_after=0)
-    model.steps = 1_000
+    model.clock.steps = 1_000
     r = model(batch())
     judged = list(torch.autograd.grad(total(model.critic_loss(r)), [r.fake], allow_unused=True, retain_graph=True))
     assert judged == [None]
@@ -125,7 +125,7 @@ def test_it_learns_to_reconstruct() -> None:
     g = rng.generator("blobs")
     for _ in range(100):
         trainer.step(Batch(blobs(16, g)))
-    assert trainer.skipped_steps == 0
+    assert trainer.verdicts.skipped_steps == 0
     x = blobs(64, rng.generator("others"))
     with torch.no_grad():
         error = (trainer.best_model.eval().reconstruct(x) - x).abs().mean()

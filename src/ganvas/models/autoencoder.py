@@ -8,6 +8,7 @@ from torch.distributions import Distribution, kl_divergence
 
 from ganvas.core.batch import Batch
 from ganvas.core.model import Autoencoder, Player, Round, Terms
+from ganvas.core.order import OneDraw
 from ganvas.losses.adversarial import Adversarial, Hinge
 from ganvas.losses.perceptual import feature_distance
 
@@ -35,7 +36,7 @@ class PerceptualAutoencoder(Autoencoder):
         the critic is that of Sauer et al. 2021, "Projected GANs Converge Faster", https://arxiv.org/abs/2111.01007
     """
 
-    one_draw = True
+    order = OneDraw()
 
     def __init__(
         self,
@@ -100,7 +101,7 @@ class PerceptualAutoencoder(Autoencoder):
 
     def fooling(self, r: Round) -> Terms:
         """w_a times what fooling the critics costs; nothing while they are new."""
-        if self.steps < self.critic_after + self.warm_up or self.adversarial_weight == 0:
+        if self.clock.steps < self.critic_after + self.warm_up or self.adversarial_weight == 0:
             return {}
         real = self.judge(r.real_stages) if self.loss.paired else None
         return {"adversarial": self.adversarial_weight * self.loss.generator(real, self.judge(r.fake_stages))}

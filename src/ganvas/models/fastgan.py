@@ -6,6 +6,7 @@ from typing import Protocol, cast
 from torch import Tensor, nn
 
 from ganvas.core.model import Player, Round, Terms
+from ganvas.core.order import OneDraw
 from ganvas.losses.adversarial import Adversarial, Hinge
 from ganvas.models.gan import GAN
 
@@ -53,7 +54,7 @@ class FastGAN(GAN):
         loss: Adversarial | None = None,
         view: Callable[[Tensor, int], Tensor] | None = None,
     ) -> None:
-        super().__init__(generator, critic, prior, loss or Hinge(), view=view, one_draw=True)
+        super().__init__(generator, critic, prior, loss or Hinge(), view=view, order=OneDraw())
         self.distance, self.reconstruction = distance, reconstruction
 
     def players(self) -> Sequence[Player]:
