@@ -157,7 +157,7 @@ def test_a_conditional_decoder_is_told_each_codes_own_class() -> None:
 
 
 def test_no_codes_are_refused(networks) -> None:
-    with pytest.raises(GanvasError, match="number of codes .* not 0"):
+    with pytest.raises(GanvasError, match=r"number of codes .* not 0"):
         IWAE(*networks, k=0)
 
 
