@@ -190,6 +190,8 @@ def test_what_cannot_be_is_refused_with_a_hint() -> None:
     with pytest.raises(GanvasError, match="signal-to-noise"):
         build(diffusion, POINTS, {"min_snr": -1.0})
     assert build(flow, image, {"conditional": False}).num_classes == 0
+    assert [build(flow, info, {}).model.guidance for info in (image, POINTS)] == [2.5, 1.0]
+    assert build(flow, image, {"guidance": 0.0}).model.guidance == 0.0
     assert build(flow, image, {}).num_classes == 2
 
 

@@ -46,7 +46,7 @@ class PerceptualAutoencoder(Autoencoder):
         projection: nn.Module,
         critics: nn.Module,
         prior: nn.Module,
-        perceptual_weight: float = 0.2,
+        perceptual_weight: float = 0.05,
         rate_weight: float = 2e-5,
         adversarial_weight: float = 0.05,
         critic_after: int = 0,

@@ -24,7 +24,7 @@ def autoencoder(
     grid: int = 8,
     features: FrozenName = "auto",
     feature_size: int = 64,
-    perceptual: float = 0.2,
+    perceptual: float = 0.05,
     rate: float = 2e-5,
     adversarial: float = 0.05,
     critic_after: int = 3_000,
