@@ -161,7 +161,7 @@ def test_only_a_restart_of_the_launch_that_began_a_run_goes_on_with_it(
 
     launched("first", 0, images=320)
     for name, restarts in (("first", 0), ("second", 0), ("second", 1)):
-        with pytest.raises(GanvasError, match="overwritten only with --overwrite"):
+        with pytest.raises(GanvasError, match="overwritten only with"):
             launched(name, restarts, images=640)
     with pytest.raises(GanvasError, match="was trained with"):
         launched("first", 1, images=640, seed=1)

@@ -20,7 +20,7 @@ from ganvas.use.opening import find_recipe
 
 Field = tuple[str, Any, Any]
 
-CHANGED_DATA = "go on with a run although examples or labels were added, taken away or changed"
+CHANGED_DATA = "continue a run although examples or labels were added, removed or changed"
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -39,7 +39,7 @@ class Place:
 
 
 RESUMED = ("images", "device")
-"""Training's options that a run which goes on may be given anew."""
+"""Options of training that may change when a run continues."""
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -71,7 +71,7 @@ def go_on(name: str | None, resume: Path | str, arguments: Sequence[str]) -> Non
     changed = ("changed_data", Annotated[bool, arg(help=CHANGED_DATA)], field_of(False))
     quiet = ("quiet", Annotated[bool, arg(help="print nothing")], field_of(False))
     kind = dataclasses.make_dataclass("Resume", [out, *training_fields(RESUMED), changed, quiet], kw_only=True)
-    about = "Go on with a run. Its data, batch size and options stay as they were."
+    about = "Continue a run. Its data, batch size and options stay the same."
     values = parsed(kind, arguments, "ganvas train --resume RUN", about)
     out = values.pop("out")
     if resume and out is not None:

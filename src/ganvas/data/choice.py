@@ -1,4 +1,4 @@
-"""Which examples stand for all of them, in curves and on pages."""
+"""Representative examples, for curves and pages."""
 
 import torch
 from torch import Tensor

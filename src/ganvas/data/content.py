@@ -1,4 +1,4 @@
-"""What an example holds, as one number: by it a run knows its examples again, in whatever order they come."""
+"""Hashes of examples, by which a run recognises its examples in any order."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 BLOCK = 4096
-"""So many examples are looked at together."""
+"""Number of examples hashed together."""
 
 
 def contents(x: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ class SplitIdentity:
 
     @property
     def content(self) -> str:
-        """The fingerprint of the examples, whatever their order."""
+        """The fingerprint of the examples, independent of their order."""
         return one_number(self.numbers.sort().values)
 
     @property
@@ -104,7 +104,7 @@ class Identity:
             if new or gone:
                 found.append(f"{new:,} of {len(here.numbers):,} {name} examples are new, {gone:,} are gone")
             elif then.content != here.content:
-                found.append(f"other {name} examples stand in the data several times")
+                found.append(f"other {name} examples are repeated in the data")
             elif then.labels != here.labels:
                 found.append(f"{name} examples have other labels")
             elif then.captions != here.captions:
@@ -153,12 +153,12 @@ def read(run: Path) -> Identity | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise GanvasError(
             f"{run / FILE} is damaged: {type(error).__name__}: {error}.",
-            "Remove it to go on; the run then does not know which examples it was trained on.",
+            "Remove it to continue; the run then has no record of its training examples.",
         ) from error
 
 
 def both_sides(known: Identity) -> str:
-    """How many examples stand in both splits, in words."""
+    """The number of examples in both splits, as text."""
     num, all_of_them = known.on_both_sides, len(known.held_out.numbers)
     return (
         f"{num:,} of {all_of_them:,} held-out examples ({num / max(all_of_them, 1):.0%}) are equal to a training example:"

@@ -87,8 +87,8 @@ def check_free(path: Path, overwrite: bool) -> None:
         )
     if not overwrite:
         raise GanvasError(
-            f"A run exists at {path}; it is overwritten only with --overwrite.",
-            f"Go on with it ({option('resume', path)}), replace it ({option('overwrite', True)}), or name another"
+            f"A run exists at {path}; it is overwritten only with {option('overwrite')}.",
+            f"Continue it ({option('resume', path)}), replace it ({option('overwrite', True)}), or name another"
             f" {option('out')}.",
         )
 
@@ -111,7 +111,7 @@ def same_run(path: Path, old: Settings, new: Settings) -> None:
             named = name if name in ("recipe", "the data") else option(name)
             raise GanvasError(
                 f"The run {path} was trained with {named} {then.get(name)}, not {now[name]}.",
-                f"Name another {option('out')}, or go on with it as it was: {option('resume', path)}.",
+                f"Name another {option('out')}, or continue with the old settings: {option('resume', path)}.",
             )
 
 

@@ -8,16 +8,18 @@ from ganvas.data.identity import Identity
 from ganvas.errors import GanvasError, option
 from ganvas.machine import distributed
 
-DATA_CHANGED = f"Put the data back as they were, start a new run, or go on all the same: {option('changed_data', True)}"
+DATA_CHANGED = (
+    f"Restore the old data, start a new run, or continue with the changed data: {option('changed_data', True)}"
+)
 
 
 def identity_of(
     path: Path | None, loaded: Data, place: distributed.Place, changed_data: bool, quiet: bool
 ) -> Identity | None:
-    """What a run is to write of its data; None if nothing changed. path: of a run that goes on.
+    """The data identity for a run to write; None if nothing changed. path: of a run that continues.
 
-    It says what is different, and how many examples stand on both sides. GanvasError if the data are not those that the
-    run was trained on, unless they may have changed. The first process alone looks, for another may see other files.
+    Prints differences, and the number of examples in both splits. Raises GanvasError for changed data, unless changes are
+    allowed. Only the first process checks, because others may see other files.
     """
     if not place.leads:
         return None
@@ -34,7 +36,7 @@ def identity_of(
         messages.append(f"The data have changed: {what}.")
         found = then.followed_by(now, what)
     elif then.reordered(now):
-        messages.append("The training examples stand in another order: batches are not those of a run in one go.")
+        messages.append("The training examples have another order: batches differ from those of an uninterrupted run.")
     if path is None:
         messages += [f"Not used: {u.num:,} pictures: {u.reason}." for u in loaded.unused if u.pictures]
         messages += [identity.both_sides(now)] if now.on_both_sides else []

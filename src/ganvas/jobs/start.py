@@ -36,13 +36,13 @@ def train(
     """Trains a recipe on a data source (by default `glyphs`), and returns the run.
 
     recipe: a name of `recipes()`, a Python file, or what `find_recipe` made of either. out: the run's directory, by default
-        runs/RECIPE-SOURCE. When `torchrun` restarts processes that failed, they go on with the run that they began.
-    resume: a run to go on with; all but `images` and `device` are then as they were.
+        runs/RECIPE-SOURCE. After a failure, processes restarted by `torchrun` continue their own run.
+    resume: a run to continue; only `images` and `device` may change.
     resume_if_there: continue the run at `out` if it exists, else start it: one command for every restart.
-    changed_data: go on with a run although its data are not what they were; their shape and classes must be.
-    options: the fields of `Training`, such as `images`, and the recipe's own. One that is None counts as not given.
+    changed_data: continue a run although its data changed; shape and classes must be the same.
+    options: the fields of `Training`, such as `images`, and those of the recipe. None means not given.
 
-    Raises GanvasError for all that a user can get wrong.
+    Raises GanvasError for all mistakes of a user.
     """
     given, own = parted(options)
     if resume is not None:
@@ -53,15 +53,15 @@ def train(
             )
         return go_on(Path(resume), recipe, given, quiet, changed_data)
     if recipe is None:
-        raise GanvasError("What should be trained?", f"Name a recipe: {command('train', 'vae', data='glyphs')}")
+        raise GanvasError("No recipe was named.", f"Name a recipe: {command('train', 'vae', data='glyphs')}")
     found = find_recipe(recipe) if isinstance(recipe, str) else recipe
     here = resolve_device(str(given.get("device", "cpu")))
     place, source = distributed.join(here), data or "glyphs"
     path = Path(out) if out else own_path(Path("runs") / f"{card(found.function).name}-{slug(source)}", place, here)
     if resume_if_there and (out is None or overwrite):
         raise GanvasError(
-            f"{option('resume_if_there')} needs the run's directory, and overwrites nothing.",
-            f"Write {option('out', 'DIR')}, not {option('overwrite')}.",
+            f"{option('resume_if_there')} needs {option('out')}, and excludes {option('overwrite')}.",
+            f"Write {option('out', 'DIR')}, and leave {option('overwrite')} out.",
         )
     there = Directory(path).recipe.is_file() if resume_if_there else is_mine(path)
     goes_on = bool(distributed.from_leader(int(there), here))

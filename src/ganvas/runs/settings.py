@@ -44,21 +44,19 @@ class About:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The options of a training run that are not its recipe's.
+    """The options of a training run that do not belong to the recipe.
 
     The command line makes flags of these fields, `train` takes them as keyword arguments, and `recipe.json` holds them.
-    Where a field without a default is not given, the recipe says its value. Periods are in images seen; one that is None
-    follows `GROWING`. Raises GanvasError when a value is of the wrong type or out of range.
+    The recipe sets fields without a default. Periods are in images seen; None means the period of `GROWING`. Raises
+    GanvasError for a wrong type or range.
     """
 
-    images: Annotated[int, About("how many images to see in all", least=1)]
-    batch_size: Annotated[int, About("images in a step", least=1)]
-    seed: Annotated[int, About("of weights, order and noise")] = 0
+    images: Annotated[int, About("total number of images to see", least=1)]
+    batch_size: Annotated[int, About("images per step", least=1)]
+    seed: Annotated[int, About("seed of weights, order and noise")] = 0
     labels: Annotated[
         int | None,
-        About(
-            "so many training examples keep theirs, chosen by the seed, for recipes that learn from few; else all", 1
-        ),
+        About("number of training examples that keep labels, for recipes with few labels; default: all", 1),
     ] = None
     device: Annotated[str, About("cpu, cuda, mps or auto")] = "cpu"
     log_every: Annotated[int | None, About(f"images between two lines of metrics; {grows('log_every')}", 1)] = None
@@ -67,32 +65,34 @@ class Training:
     ] = None
     checkpoint_every: Annotated[
         int | None,
-        About("images between two checkpoints; if not given, 5 seconds, or 200 times as long as saving takes", 1),
+        About("images between two checkpoints; default: 5 seconds, or 200 times the saving time if longer", 1),
     ] = None
-    keep: Annotated[int, About("so many of the newest checkpoints, besides the best", 1)] = 2
+    keep: Annotated[int, About("number of newest checkpoints to keep, besides the best", 1)] = 2
     metrics: Annotated[
-        tuple[str, ...], About("measured during training on few samples: names of ganvas metrics, with commas")
+        tuple[str, ...],
+        About("metrics to compute during training, on few samples: names with commas, see ganvas metrics"),
     ] = ()
     metrics_every: Annotated[int | None, About(f"images between two measurements; {grows('metrics_every')}", 1)] = None
     keep_best: Annotated[
-        str | None, About("the metric whose best checkpoint is kept, by its first score; opened with best")
+        str | None, About("keep the checkpoint with the best value of this metric; open it with best")
     ] = None
     health_every: Annotated[
         int | None, About(f"images between two examinations of the model's health; {grows('health_every')}", 1)
     ] = None
-    rewinds: Annotated[int, About("how often to go back to a checkpoint when a loss is NaN or infinite", 0)] = 3
+    rewinds: Annotated[int, About("how often to return to a checkpoint after NaN or infinity", 0)] = 3
     skip_gradient_norm: Annotated[
-        float | None, About("skip moves whose gradient norm is so many times the usual one; 10, say")
+        float | None, About("skip steps with a gradient norm this many times the usual one; 10, say")
     ] = None
     sync_batchnorm: Annotated[
-        bool, About("several processes normalise over the whole batch together, as one process does")
+        bool, About("with several processes, normalise over the whole batch, as one process does")
     ] = False
     precision: Annotated[
-        Precision, About("of networks in training: bf16 is for hardware that has it; what needs float32 keeps it")
+        Precision,
+        About("precision of networks in training; bf16 needs hardware support; sensitive parts stay in float32"),
     ] = "float32"
-    compile: Annotated[bool, About("make one graph of each player's turn by torch.compile; takes a minute first")] = (
-        False
-    )
+    compile: Annotated[
+        bool, About("compile each player's turn with torch.compile; adds about a minute at the start")
+    ] = False
 
     def __post_init__(self) -> None:
         for name, (kind, about) in training_options().items():
@@ -119,7 +119,7 @@ class Training:
 
 @functools.cache
 def training_options() -> dict[str, tuple[Any, About]]:
-    """The type of each training option, and what is said of it."""
+    """The type and description of each training option."""
     hints = get_type_hints(Training, include_extras=True)
     split = {field.name: get_args(hints[field.name]) for field in dataclasses.fields(Training)}
     return {name: (parts[0], parts[1]) for name, parts in split.items()}

@@ -134,7 +134,7 @@ def _facts(path: Path, root: Path) -> os.stat_result | str:
             return "not a regular file"
         return facts if facts.st_size else "the file is empty"
     except FileNotFoundError:
-        return "a link that leads nowhere"
+        return "a broken link"
     except (OSError, RuntimeError) as error:  # a link to itself; no permission
         return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
