@@ -28,7 +28,7 @@ class Round:
 
     def __init__(self, **parts: Any) -> None:
         self.logged: Terms = {}
-        for name, part in parts.items():  # torch.compile reads this, and nothing cleverer
+        for name, part in parts.items():  # a plain loop: torch.compile cannot trace shorter forms
             setattr(self, name, part)
 
     if TYPE_CHECKING:

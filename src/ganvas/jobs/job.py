@@ -160,7 +160,7 @@ class Job:
             trainer.restore(tensors, facts)
 
     def rewind(self, trainer: Trainer, directory: Directory, error: NotFinite, beginning: state.State | None) -> str:
-        """Takes the trainer back to the newest checkpoint, or to one before where that one was gone back to already.
+        """Returns the trainer to the newest checkpoint, or to an earlier one if that failed before.
 
         Players that failed take smaller steps from then on. Returns a message. The checkpoint is written again with the
         smaller steps, so that a killed run continues in the same way.
@@ -200,7 +200,7 @@ class Job:
         return known[-1] if known else 0
 
     def failed(self, trainer: Trainer, directory: Directory, error: NotFinite, seconds: float) -> NotFinite:
-        """Notes that and why the run was given up, and writes its report; returns the error to be raised."""
+        """Records that the run was stopped and why, writes its report, and returns the error to raise."""
         times = len(trainer.verdicts.rewinds)
         rewound = f" after {times} rewind{'s' * (times > 1)}" if times else ""
         message = f"given up{rewound}: {error.message}"

@@ -108,7 +108,7 @@ class VQGAN(Autoencoder):
         return terms | ({"codebook": r.quantized.codebook.mean() / size} if list(self.quantizer.parameters()) else {})
 
     def fooling(self, r: Round, reconstruction: Tensor) -> Terms:
-        """λ times what fooling D costs; nothing before D has had a turn, while its judgement is noise."""
+        """λ times the adversarial loss; 0 before D's first turn, because an untrained D gives noise."""
         if self.clock.steps <= self.critic_after:
             return {}
         real = self.critic(r.x, r.y) if self.loss.paired else None

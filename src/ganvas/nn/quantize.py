@@ -20,7 +20,7 @@ class Quantized:
     z: the codes, with the shape of z_e; its gradient passes to z_e unchanged (straight-through).
     indices: of the entries, (N,) or (N, H, W), int64.
     commitment: ||z_e - sg[e]||², summed over dimensions, (N,).
-    codebook: ||sg[z_e] - e||², summed over dimensions, (N,); zero where the codebook follows by averaging.
+    codebook: ||sg[z_e] - e||², summed over dimensions, (N,); zero if moving averages update the codebook.
     counts: how often each entry was used, in this process, (num_codes,).
     vectors: the rows of z_e, without a gradient, (M, D); what `VectorQuantizer.follow` learns from.
     """
@@ -70,7 +70,7 @@ class VectorQuantizer(nn.Module, ABC):
 
     @abstractmethod
     def average(self, sums: Tensor) -> None:
-        """Moves the codebook after `usage` was updated; `sums` (K, D) are the vectors that each entry was given."""
+        """Updates the codebook after `usage`. sums: (K, D), the sum of the vectors assigned to each entry."""
 
     @abstractmethod
     def codebook_term(self, squared: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ class GradientQuantizer(VectorQuantizer):
         self.codebook.copy_(torch.where(chosen[:, None], entries, self.codebook))
 
     def average(self, sums: Tensor) -> None:
-        """Nothing: the optimiser moves it."""
+        """Does nothing: the optimiser updates the codebook."""
 
     def codebook_term(self, squared: Tensor) -> Tensor:
         return squared

@@ -64,7 +64,7 @@ def dry_step(trainer: Trainer, batch: Batch) -> Facts:
 
 
 def dry_turn(trainer: Trainer, seat: Seat, batch: Batch, lazy: Lazy | None) -> tuple[dict[str, float], set[int]]:
-    """A player's terms, or those of one of its penalties, and which of its parameters they reach."""
+    """The terms of a player or of one penalty, and the parameters that get a gradient."""
     others: Sequence[torch.nn.Parameter] = () if isinstance(trainer.model.order, Simultaneous) else seat.others
     with frozen(others):
         r = trainer.model(batch)

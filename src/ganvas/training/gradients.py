@@ -11,7 +11,7 @@ from ganvas.machine.precision import full
 
 
 def gradient(terms: Terms, parameters: Sequence[nn.Parameter], keep: bool = False) -> list[Tensor | None]:
-    """The gradient of the terms' sum in these parameters, and in nothing else."""
+    """The gradient of the terms' sum in these parameters only."""
     return list(torch.autograd.grad(total(terms), parameters, allow_unused=True, retain_graph=keep))
 
 
@@ -24,7 +24,7 @@ def total(terms: Terms) -> Tensor:
 
 
 def norm_of(tensors: list[Tensor]) -> Tensor:
-    """The Euclidean norm of all of them together; 0 of none."""
+    """The Euclidean norm of all tensors together; 0 for none."""
     if not tensors:
         return torch.zeros(())
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))  # pyright: ignore[reportPrivateUsage]
@@ -36,7 +36,7 @@ def scaled(terms: Terms, factor: int) -> Terms:
 
 @contextmanager
 def frozen(parameters: Sequence[nn.Parameter]) -> Generator[None]:
-    """Inside, these parameters take part in no graph."""
+    """Within this context, these parameters are in no graph."""
     free = [p for p in parameters if p.requires_grad]
     for p in free:
         p.requires_grad_(False)

@@ -15,9 +15,9 @@ OptimizerFactory = Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer]
 
 @dataclass
 class Seat:
-    """A player with what the trainer keeps for it.
+    """A player with its optimiser and the trainer's state for it.
 
-    step_factor: on its learning rate, besides the schedule. norms: of its newest gradients, by the terms of the move.
+    step_factor: multiplies its learning rate, besides the schedule. norms: of its newest gradients, by the move's terms.
     """
 
     player: Player
@@ -53,12 +53,12 @@ class Seat:
 
 
 def leaves_out(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether it takes a `found_inf`, which makes it leave a step out on the device."""
+    """Whether the optimiser accepts `found_inf`, which skips a step on the device."""
     return bool(getattr(optimizer, "_step_supports_amp_scaling", False))
 
 
 def take_seats(players: Sequence[Player], optimizers: Mapping[str, OptimizerFactory]) -> list[Seat]:
-    """Each player with an optimiser of its own over its parameters."""
+    """Each player with its own optimiser over its parameters."""
     names = [p.name for p in players]
     assert len(set(names)) == len(names), f"two players share a name: {names}"
     assert set(optimizers) == set(names), f"optimisers are for {sorted(optimizers)}, players are {sorted(names)}"
@@ -74,7 +74,7 @@ def take_seats(players: Sequence[Player], optimizers: Mapping[str, OptimizerFact
 
 
 def correct_for_laziness(optimizer: torch.optim.Optimizer, periods: Sequence[int]) -> None:
-    """A penalty paid every k-th turn is a (k + 1)-th step in k turns, so rate and betas are taken to c = k / (k + 1).
+    """A penalty at every k-th turn adds one step in k turns. So rate and betas are adapted with c = k / (k + 1).
 
     Karras et al. 2020, appendix B.
     """

@@ -15,22 +15,22 @@ State = tuple[dict[str, Tensor], dict[str, Any]]
 """What `Trainer.state` returns: tensors, and facts that JSON keeps."""
 
 LARGEST_COUNT = 10**15
-"""Of images or steps: a clock beyond this is damage."""
+"""The largest valid number of images or steps; more means damage."""
 
 
 class DamagedCheckpoint(GanvasError):
-    """A checkpoint that cannot be read as it was written."""
+    """A checkpoint that is damaged or does not fit the model."""
 
 
 def count(value: object) -> int:
     """A number of images or steps, or ValueError."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_COUNT:
-        raise ValueError(f"{str(value)[:40]!r} is no number of images or steps")
+        raise ValueError(f"{str(value)[:40]!r} is not a number of images or steps")
     return value
 
 
 def fresh_state(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> dict[str, Tensor]:
-    """What an optimiser keeps of a parameter after its first step: which tensors, of which shapes and types."""
+    """An optimiser's state of a parameter after its first step: tensors, shapes and types."""
     twin = nn.Parameter(torch.zeros_like(parameter))
     twin.grad = torch.zeros_like(parameter)
     other = copy.copy(optimizer)
@@ -45,14 +45,14 @@ def check_same(given: Mapping[str, Tensor], own: Mapping[str, Tensor], prefix: s
     """Raises `DamagedCheckpoint` unless both are the same tensors by name, shape and type."""
     if missing := sorted(own.keys() ^ given.keys()):
         raise DamagedCheckpoint(
-            f"The checkpoint is of another model: {len(missing)} tensors are in one and not in the other"
+            f"The checkpoint is from another model: {len(missing)} tensors are in only one of the two"
             f" ({prefix}{missing[0]}).",
             "Use the ganvas version and the recipe that wrote it.",
         )
     for name, tensor in own.items():
         if (given[name].shape, given[name].dtype) != (tensor.shape, tensor.dtype):
             raise DamagedCheckpoint(
-                f"The checkpoint is of another model: {prefix}{name} is {described(given[name])}, not {described(tensor)}."
+                f"The checkpoint is from another model: {prefix}{name} is {described(given[name])}, not {described(tensor)}."
             )
 
 
@@ -66,7 +66,7 @@ def placed(value: Tensor, parameter: Tensor) -> Tensor:
 
 
 def variables(model: nn.Module) -> dict[str, Tensor]:
-    """A model's parameters and persistent buffers by name, a shared one once, under its first name."""
+    """A model's parameters and persistent buffers by name. A shared one appears once, under its first name."""
     seen: set[int] = set()
     unique: dict[str, Tensor] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
@@ -78,7 +78,7 @@ def variables(model: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def fill(model: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
-    """Copies the tensors named `prefix` + name into a model; all must be there, with the same shapes, and no others."""
+    """Copies the tensors named `prefix` + name into a model. Names and shapes must match exactly."""
     own = variables(model)
     given = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
     try:

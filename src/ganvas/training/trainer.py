@@ -97,7 +97,7 @@ class Trainer:
         self.look_every = look_every or (1 if device == "cpu" else 16)
         self.verdicts = Verdicts(patience, self.terms, self.gradient_norms)
         self.follows = type(model).follow is not Model.follow
-        self.data: Tensor | None = None  # whether the newest batch was finite, where that is seen later
+        self.data: Tensor | None = None  # whether the newest batch was finite; read later
         self.stopping = False
         self.ending = False  # whether this is the last step of `fit`
 
@@ -155,8 +155,8 @@ class Trainer:
         self.stopping = True
 
     def step(self, batch: Batch) -> None:
-        """Every player that is due plays one turn on `batch`, this process's share of the step's images."""
-        # All that is random in a step follows from the seed and the step: nothing else need be kept to resume exactly.
+        """Each due player has one turn on `batch`, this process's share of the step's images."""
+        # Seed and step determine all random numbers of a step, so an exact resume needs no saved generator.
         rng.reseed(self.device, self.seed, "step", self.steps)
         with rng.share(self.place.rank, self.place.world_size):
             if self.transform:
@@ -252,7 +252,7 @@ class Trainer:
                 yield paid(lazy), lazy.every
 
     def _move(self, seat: Seat, terms: Terms, gradients: list[Tensor | None]) -> None:
-        """One step of the seat's optimiser, unless its gradient is too large, or something is not finite."""
+        """One optimiser step, skipped for NaN, infinity or a too large gradient."""
         limit = self.skip_gradient_norm
         present = [g for g in gradients if g is not None]
         loss = (

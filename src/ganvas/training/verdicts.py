@@ -51,10 +51,10 @@ class Verdicts:
 
     def __init__(self, patience: int, terms: Mean, norms: Mean) -> None:
         self.patience, self.terms, self.norms = patience, terms, norms
-        self.moves: list[Move] = []  # since the last look
+        self.moves: list[Move] = []  # since the last check
         self.failures: list[Failure] = []
         self.skipped_steps = 0
-        self.skipped_moves = 0  # for their gradient norm
+        self.skipped_moves = 0  # because of their gradient norm
         self.rewinds: list[Rewind] = []
 
     def look(self, batch: Batch | None = None) -> None:
@@ -97,7 +97,7 @@ class Verdicts:
         if len(self.failures) >= self.patience:
             raise NotFinite(
                 f"{len(self.failures)} moves in a row gave NaN or infinity; the last: {failures[-1]}.",
-                f"None of them was taken. {failures[-1].advice}",
+                f"All of them were skipped. {failures[-1].advice}",
                 self.failures,
             )
 
@@ -122,7 +122,7 @@ def failure(move: Move, batch: Batch | None) -> Failure:
     """What went wrong in a move, and the likely cause."""
     broken = {name: float(v) for name, v in move.terms.items() if not torch.isfinite(v)}
     what = ", ".join(f"{name} is {value}" for name, value in broken.items())
-    what = what or f"the gradient of {' + '.join(move.terms)} is not finite"
+    what = what or f"the gradient of {' + '.join(move.terms)} is NaN or infinite"
     data = move.data if batch is None else torch.isfinite(batch.x).all()
     if data is not None and not bool(data):
         return Failure(move.step, move.seat.player.name, what, BAD_DATA, LOOK_AT_IT)
@@ -141,7 +141,7 @@ def rewind_of(facts: Mapping[str, Any]) -> Rewind:
 
 
 def read(flags: Sequence[Tensor | bool]) -> list[bool]:
-    """All of them, with one look at the device."""
+    """Reads all flags with one transfer from the device."""
     unsure = [flag for flag in flags if isinstance(flag, Tensor)]
     seen = iter(torch.stack(unsure).tolist() if unsure else ())
     return [flag if isinstance(flag, bool) else next(seen) for flag in flags]

@@ -33,7 +33,7 @@ def published_model(path: Path, model: Model) -> Model:
             f"The model in {path} cannot be read: {type(error).__name__}: {error}."
         ) from error
     unnamed = [(name, part) for name, part in model.named_children() if name not in kept]
-    model = without(model, [name for name, part in unnamed if part.state_dict()])  # a prior, say, holds no weights
+    model = without(model, [name for name, part in unnamed if part.state_dict()])  # a prior may have no weights
     state.fill(model, tensors, "")
     model.clock.images = seen
     return model
@@ -44,7 +44,7 @@ def finite(model: Model, path: Path) -> Model:
     for name, weights in model.named_parameters():
         if not torch.isfinite(weights).all():
             raise state.DamagedCheckpoint(
-                f"The model in {path} has weights that are not finite: {name}.",
-                "It is not what training wrote. Take it from where it came from again, or train it anew.",
+                f"The model in {path} has NaN or infinity in its weights: {name}.",
+                "The file changed after training. Copy it again from its source, or train again.",
             )
     return model

@@ -74,7 +74,7 @@ class Run:
 
     @property
     def images_seen(self) -> int:
-        """How many images the model was trained on."""
+        """Number of images that the model has seen."""
         return self.model.clock.images
 
     @torch.no_grad()
