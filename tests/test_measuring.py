@@ -143,7 +143,7 @@ def test_mistakes_are_said_before_anything_is_written(tmp_path: Path, capsys: py
     with pytest.raises(GanvasError, match="no metric 'fidd'") as raised:
         ganvas.train("gan", out=out, keep_best="fidd", **TINY)
     assert "fid" in raised.value.hint
-    with pytest.raises(GanvasError, match="needs --metrics"):
+    with pytest.raises(GanvasError, match="but not what"):
         ganvas.train("gan", out=out, metrics_every=64, **TINY)
     with pytest.raises(GanvasError, match="`metrics_every` must be at least 1"):
         ganvas.train("gan", out=out, metrics=["swd"], metrics_every=-1, **TINY)
