@@ -17,7 +17,7 @@ class UNet(nn.Module):
 
     shape: of one example, (C, H, W). widths: channels of each resolution, from the finest; each halves the one before.
     blocks: residual blocks a resolution. attention: resolutions of at most this side attend to themselves.
-    num_classes: how many classes it is told, if any. dropout: in each residual block, while training.
+    num_classes: how many classes it is told, if any.
 
     Called with x (N, *shape), t (N,) in [0, 1] and y (N,); returns a prediction shaped as x, which begins at 0.
 
@@ -31,7 +31,6 @@ class UNet(nn.Module):
         blocks: int = 2,
         attention: int = 8,
         num_classes: int = 0,
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         size = 4 * widths[0]
@@ -43,11 +42,11 @@ class UNet(nn.Module):
 
         def stage(widths_in: Sequence[int], width: int, side: int) -> nn.ModuleList:
             looks = side <= attention
-            return nn.ModuleList(TimedBlock(w, width, size, dropout, looks) for w in widths_in)
+            return nn.ModuleList(TimedBlock(w, width, size, looks) for w in widths_in)
 
         self.down = nn.ModuleList(stage([w] * blocks, w, side) for w, side in zip(widths, sides, strict=True))
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
-        self.middle = TimedBlock(widths[-1], widths[-1], size, dropout, sides[-1] <= attention)
+        self.middle = TimedBlock(widths[-1], widths[-1], size, sides[-1] <= attention)
         self.up = nn.ModuleList(
             stage([2 * w] + [w] * (blocks - 1), w, side) for w, side in zip(widths[::-1], sides[::-1], strict=True)
         )
@@ -86,13 +85,12 @@ class TimedBlock(nn.Module):
     h: (N, in_channels, H, W); told: (N, size). Returns (N, out_channels, H, W). The last convolution begins at 0.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, size: int, dropout: float, attends: bool) -> None:
+    def __init__(self, in_channels: int, out_channels: int, size: int, attends: bool) -> None:
         super().__init__()
         self.norm1 = nn.GroupNorm(groups(in_channels), in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.gain_and_shift = nn.Linear(size, 2 * out_channels)
         self.norm2 = nn.GroupNorm(groups(out_channels), out_channels)
-        self.dropout = nn.Dropout(dropout)
         self.conv2 = zeroed(nn.Conv2d(out_channels, out_channels, 3, padding=1))
         self.skip = nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1)
         self.attention = GridAttention(out_channels) if attends else nn.Identity()
@@ -100,7 +98,7 @@ class TimedBlock(nn.Module):
     def forward(self, h: Tensor, told: Tensor) -> Tensor:
         r = self.conv1(F.silu(self.norm1(h)))
         gain, shift = self.gain_and_shift(told)[:, :, None, None].chunk(2, dim=1)
-        r = self.conv2(self.dropout(F.silu(torch.addcmul(shift, self.norm2(r), 1 + gain))))
+        r = self.conv2(F.silu(torch.addcmul(shift, self.norm2(r), 1 + gain)))
         return self.attention(self.skip(h) + r)
 
 
