@@ -26,6 +26,7 @@ from ganvas.jobs import signals
 from ganvas.jobs.signals import Examination
 from ganvas.nn.quantize import EMAQuantizer
 from ganvas.recipes import RECIPES
+from ganvas.runs import log
 from ganvas.runs.settings import GROWING
 from ganvas.training.callbacks import Every, Examine, Log, Tally
 from ganvas.training.recipe import Recipe
@@ -169,11 +170,15 @@ def history(case: Case, seed: int) -> dict[str, Any]:
         seed=seed,
     )
     lines: list[Any] = []
+
+    def record(kind: str, /, **fields: Any) -> None:
+        lines.append(log.line(kind, **fields).record())
+
     examination = Examination(data, seed, "cpu", recipe.num_classes, recipe.transform)
     callbacks = [
-        Log(GROWING["log_every"], lines.append, lambda: 0.0),
-        Tally(Every(10_000), lines.append),
-        Examine(GROWING["health_every"], lines.append, examination),
+        Log(GROWING["log_every"], record, lambda: 0.0),
+        Tally(Every(10_000), record),
+        Examine(GROWING["health_every"], record, examination),
     ]
     start = time.process_time()
     try:

@@ -106,7 +106,7 @@ def trained(name: str, how: Training, seed: int, mnist: str, budget: int) -> Res
         )
     rows = [row for protocol in how.protocols for row in service.evaluate(run, protocol=protocol)]
     rows += [row for protocol in how.dear for row in without_untrained(run, protocol)]
-    return Result(seed, budget, run.directory.seconds(), tuple(map(measured, rows)))
+    return Result(seed, budget, run.directory.log.seconds(), tuple(map(measured, rows)))
 
 
 def without_untrained(run: Run, protocol: Protocol) -> list[Row]:

@@ -194,5 +194,15 @@ def test_a_measurement_off_the_beat_is_marked() -> None:
             best_model = nn.Module()
 
         Clock.before, Clock.images_seen, Clock.steps = before, images, images  # type: ignore[attr-defined]
-        Measure(when, lambda line: recorded.append(dict(line)), lambda _: {"m": [Told("m", 1.0, "lower")]})(Clock())  # type: ignore[arg-type]
-        assert recorded[-1] == {"images": images, "step": images, "metrics": {"m": 1.0}, "partial": partial}
+        Measure(
+            when,
+            lambda kind, /, **line: recorded.append({"kind": kind, **line}),
+            lambda _: {"m": [Told("m", 1.0, "lower")]},
+        )(Clock())  # type: ignore[arg-type]
+        assert recorded[-1] == {
+            "kind": "metrics",
+            "images": images,
+            "step": images,
+            "metrics": {"m": 1.0},
+            "partial": partial,
+        }

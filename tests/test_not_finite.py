@@ -215,7 +215,7 @@ def test_a_run_killed_just_after_a_rewind_goes_on_the_same(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("ganvas.jobs.job.note_rewinds", killed)
+        patch.setattr("ganvas.jobs.rewinding.note_rewinds", killed)
         ganvas.train("vae", out=tmp_path / "killed", **options)
     assert newest(tmp_path / "killed")[0]["step_factors"] == {"autoencoder": 0.5}
     ganvas.train(resume=tmp_path / "killed", quiet=True)

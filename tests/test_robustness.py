@@ -121,7 +121,7 @@ def test_seconds_are_known_where_no_means_of_terms_were_due(tmp_path: Path) -> N
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     validated = [line["seconds"] for line in lines if line.get("split") == "held_out"]
     assert len(validated) == 3 and validated == sorted(validated)
-    assert Directory(run).seconds() == validated[-1] > 0
+    assert Directory(run).log.seconds() == validated[-1] > 0
 
 
 @pytest.mark.trains

@@ -14,7 +14,7 @@ from ganvas.models.aae import AAE
 from ganvas.models.aae_semi import SemiSupervisedAAE
 from ganvas.networks import ClassifyingEncoder, Mlp
 from ganvas.probability.priors import Normal
-from ganvas.recipes.hybrids import aae, aae_semi
+from ganvas.recipes.aae import aae, aae_semi
 from ganvas.training.recipe import build
 from ganvas.training.trainer import Trainer
 

@@ -1,16 +1,29 @@
-"""A run directory as a trainer would leave it, drawn without training anything."""
+"""A run directory as training leaves it, by the same writers, without training anything."""
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from ganvas.data import DataInfo, ImageOptions
+from ganvas.data.domains.pictures import save_picture
+from ganvas.recipes.gan import wgan_gp
+from ganvas.recipes.vaegan import vaegan
+from ganvas.runs.directory import Directory
+from ganvas.runs.log import Event, HeldOut, Line, Log, Measured, Trained
+from ganvas.runs.settings import Settings, Training
+from ganvas.training.recipe import RecipeFunction, build
 
 SIZE = 28
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"
 LETTERS = "ABCDEFGHKMNPQRSTUVWXYZabdefghkmnqrtuy&?%@345689"
+INFO = DataInfo(shape=(1, SIZE, SIZE), classes=tuple(LETTERS), num_train=41_230)
 
 
 def glyph(letter: str, angle: float = 0.0) -> np.ndarray:
@@ -26,39 +39,42 @@ def blurred(picture: np.ndarray, radius: float) -> np.ndarray:
     return np.asarray(image, dtype=np.float32) / 255
 
 
-def save_grid(rows: list[list[np.ndarray]], file: Path, scale: int = 3) -> None:
+def save_grid(rows: list[list[np.ndarray]], file: Path) -> None:
+    """Pictures in rows of equal length, written as a run writes its own."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    padded = [np.concatenate([np.pad(p, 1, constant_values=0.25) for p in row], axis=1) for row in rows]
-    grid = np.concatenate(padded, axis=0)
-    image = Image.fromarray((grid * 255).clip(0, 255).astype(np.uint8))
-    image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST).save(file)
+    x = torch.from_numpy(np.stack([picture for row in rows for picture in row])).float().unsqueeze(1) * 2 - 1
+    save_picture(x, file, INFO, columns=len(rows[0]))
 
 
 def write_json(file: Path, value: object) -> None:
     file.write_text(json.dumps(value), encoding="utf-8")
 
 
+def settings(**changes: Any) -> Settings:
+    """What a finished VAE-GAN run was asked to do."""
+    asked = Settings(
+        recipe="vaegan",
+        file=None,
+        summary="VAE-GAN: an autoencoder whose reconstructions a critic judges by its own features",
+        paper="Larsen, Sønderby, Larochelle & Winther 2016, Autoencoding beyond pixels",
+        arguments={"latent": 8, "width": 4, "gamma": 1e-2, "spectral_norm": True},
+        source="glyphs",
+        options=ImageOptions(size=28),
+        info=INFO,
+        training=Training(images=50_000, batch_size=64),
+        command="ganvas train vaegan --data glyphs --out runs/vaegan-glyphs --images 50000 --batch-size 64 --seed 0",
+    )
+    return replace(asked, **changes)
+
+
 def recipe(**changes: object) -> dict[str, object]:
-    return {
-        "recipe": "vaegan",
-        "file": None,
-        "summary": "VAE-GAN: an autoencoder whose reconstructions a critic judges by its own features",
-        "paper": "Larsen, Sønderby, Larochelle & Winther 2016, Autoencoding beyond pixels",
-        "arguments": {"latent": 64, "width": 32, "gamma": 1e-2, "spectral_norm": True},
-        "data": {
-            "source": "glyphs",
-            "options": {"size": 28, "crop": None},
-            "info": {"shape": [1, 28, 28], "classes": list(LETTERS), "train": 41_230, "held_out": 4_582},
-        },
-        "training": {"images": 50_000, "batch_size": 64, "seed": 0, "device": "cpu"},
-        "ganvas": "0.1.0",
-        "command": "ganvas train vaegan --data glyphs --out runs/vaegan-glyphs --images 50000 --batch-size 64 --seed 0",
-    } | changes
+    """The same as recipe.json holds it, with entries changed as only a stranger would."""
+    return settings().to_json() | changes
 
 
-def metric_lines(images: int, every: int) -> list[dict[str, object]]:
+def metric_lines(images: int, every: int) -> list[Line]:
     random = np.random.default_rng(0)
-    lines: list[dict[str, object]] = []
+    lines: list[Line] = []
     for seen in range(every, images + 1, every):
         t, noise = seen / images, random.normal(size=8)
         distortion = 95 + 430 * math.exp(-14 * t) + 2 * noise[0]
@@ -73,14 +89,15 @@ def metric_lines(images: int, every: int) -> list[dict[str, object]]:
             "decoder": 2.1,
             "critic": 0.3 * math.exp(0.3 * noise[6]),
         }
-        line = {"images": seen, "step": seen // 64, "seconds": seen / 470, "images_per_second": 470 + 22 * noise[7]}
-        lines.append(line | {"split": "train", "players": players, "gradient_norms": norms})
+        clock: dict[str, Any] = {"images": seen, "step": seen // 64, "seconds": seen / 470}
+        speed = 470 + 22 * noise[7]
+        lines.append(Trained(**clock, players=players, gradient_norms=norms, images_per_second=speed))
         if seen % (every * 10) == 0:
             held_out = {
                 "encoder": {"rate": rate + 0.5, "feature_distance": 44 + 120 * math.exp(-5 * t)},
                 "decoder": {"distortion": distortion + 6 + 14 * t},
             }
-            lines.append({"images": seen, "split": "held_out", "players": held_out})
+            lines.append(HeldOut(**clock, players=held_out))
     return lines
 
 
@@ -105,58 +122,45 @@ def write_samples(run: Path, images: int, num: int) -> None:
         start, end = glyph("R"), glyph("g")
         walk = [blurred((1 - s) * start + s * end, 0.6 + blur / 3) for s in np.linspace(0, 1, 12)]
         save_grid([walk], run / f"samples/walk-{seen:09d}.png")
-    frames = [Image.fromarray((f * 255).astype(np.uint8)).resize((168, 168)) for f in walk]
-    frames[0].save(run / "samples/walk.gif", save_all=True, append_images=frames[1:], duration=120, loop=0)
+
+
+def begun(run: Path, asked: Settings, model: RecipeFunction) -> Log:
+    """The files that a run has before its first step. Returns its log."""
+    directory = Directory(run)
+    directory.create(asked, build(model, asked.info, {"latent": 8, "width": 4}))
+    return directory.log
 
 
 def write_run(run: Path, images: int = 50_000, every: int = 640, snapshots: int = 10) -> Path:
-    """A finished VAE-GAN run that was resumed once."""
-    run.mkdir(parents=True, exist_ok=True)
-    write_json(run / "recipe.json", recipe())
-    write_json(
-        run / "environment.json",
-        {
-            "python": "3.11.9", "torch": "2.13.0+cpu", "platform": "Linux-6.8-x86_64", "processor": "x86_64",
-            "cores": 2, "threads": 2, "device": "cpu", "ganvas": "0.1.0", "started": "2026-01-05T14:03:11+00:00",
-        },
-    )  # fmt: skip
-    networks = {"encoder": 431_232, "decoder": 612_417, "critic": 498_113}
-    write_json(run / "networks.json", {name: {"parameters": count} for name, count in networks.items()})
+    """A finished VAE-GAN run that went back to a checkpoint once."""
+    log = begun(run, settings(), vaegan)
     lines = metric_lines(images, every)
-    middle = len(lines) // 2
-    lines.insert(
-        middle, {"images": lines[middle - 1]["images"], "event": "resumed", "message": "from the last checkpoint"}
-    )
-    lines += [{"images": images * k // 5, "metrics": {"fid": 90 / k + 8}} for k in range(1, 6)]
-    lines.append({"images": images, "metrics": {"recall": 0.61}})
-    lines.append({"images": images, "event": "finished", "message": ""})
-    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    middle = lines[len(lines) // 2 - 1].images
+    lines.insert(len(lines) // 2, Event(images=middle, event="rewound", message="rewind 1 of at most 3"))
+    protocol = {"num": 2_000, "features": "lenet", "split": "held-out"}
+    lines += [Measured(images=images * k // 5, metrics={"fid": 90 / k + 8}, protocol=protocol) for k in range(1, 6)]
+    lines.append(Measured(images=images, metrics={"recall": 0.61}, protocol=protocol))
+    lines.append(Event(images=images, event="finished", partial=True))
+    for line in lines:
+        log.append(line)
     write_samples(run, images, snapshots)
     return run
 
 
 def write_gan_run(run: Path) -> Path:
-    """A GAN run in progress: no encoder, no held-out data, a NaN, a last line half written, one snapshot."""
-    run.mkdir(parents=True, exist_ok=True)
-    entry = recipe(
-        recipe="wgan-gp",
-        command="",
-        summary="A Wasserstein GAN with a gradient penalty.",
-        paper="Gulrajani et al. 2017.",
+    """A GAN run in progress: no encoder, a NaN, a last line half written, one snapshot; its environment.json is lost."""
+    asked = settings(
+        recipe="wgan-gp", command="", summary="A Wasserstein GAN with a gradient penalty.", paper="Gulrajani"
     )
-    write_json(run / "recipe.json", entry)
-    write_json(run / "networks.json", {"generator": {"parameters": 1_812_417}, "critic": {"parameters": 498_113}})
-    lines = [
-        {
-            "images": 640 * k, "step": 10 * k, "seconds": k * 1.1, "images_per_second": 580.0, "split": "train",
-            "players": {
-                "critic": {"adversarial": -4.0 / k, "gradient_penalty": math.nan if k == 7 else 0.3 / k},
-                "generator": {"adversarial": 0.5 * math.sin(k), "zest": math.nan},
-            },
+    log = begun(run, asked, wgan_gp)
+    (run / "environment.json").unlink()
+    for k in range(1, 12):
+        players = {
+            "critic": {"adversarial": -4.0 / k, "gradient_penalty": math.nan if k == 7 else 0.3 / k},
+            "generator": {"adversarial": 0.5 * math.sin(k), "zest": math.nan},
         }
-        for k in range(1, 12)
-    ]  # fmt: skip
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    (run / "metrics.jsonl").write_text(text + '{"images": 7680, "play', encoding="utf-8")
-    save_grid([[blurred(glyph(letter), 2) for letter in "ABCD"]] * 4, run / "samples/prior-000006400.png", scale=1)
+        log.append(Trained(images=640 * k, step=10 * k, seconds=k * 1.1, images_per_second=580.0, players=players))
+    with log.file.open("a") as file:
+        file.write('{"images": 7680, "play')
+    save_grid([[blurred(glyph(letter), 2) for letter in "ABCD"]] * 4, run / "samples/prior-000006400.png")
     return run

@@ -1,6 +1,6 @@
 """What is checked of a training run before a file is written. Each check raises GanvasError."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ganvas.data import Data
@@ -93,8 +93,14 @@ def check_free(path: Path, overwrite: bool) -> None:
         )
 
 
-def same_run(path: Path, old: Settings, new: Settings) -> None:
-    """Raises GanvasError if a run would continue with other settings; more images are allowed."""
+def check_same(path: Path, old: Settings, new: Settings, changed_data: bool) -> None:
+    """Raises GanvasError if a run would continue with other settings; more images are allowed.
+
+    changed_data: whether the number of examples may differ.
+    """
+    if changed_data:
+        old = replace(old, info=replace(old.info, num_train=new.info.num_train))
+    check_budget(path, old.training.images, new.training.images)
     then, now = (
         {
             "recipe": s.recipe,

@@ -2,66 +2,54 @@
 
 import shlex
 import signal
-import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import torch
 
 from ganvas.core.batch import Batch
-from ganvas.core.model import Autoencoder, Model
+from ganvas.core.model import Model
 from ganvas.data import Data, Split, batches, identity, keep_labels, representative
-from ganvas.data.domains.pictures import PAIR_COLUMNS, beside, save_picture
 from ganvas.data.identity import Identity
 from ganvas.errors import GanvasError, printable
 from ganvas.health import Watch
+from ganvas.jobs.measuring import evaluation_of, measure
+from ganvas.jobs.pictures import draw_progress
 from ganvas.jobs.progress import Progress
+from ganvas.jobs.recorder import Recorder
+from ganvas.jobs.rewinding import note_rewinds, restore, rewind
 from ganvas.jobs.signals import Examination
 from ganvas.machine import distributed
 from ganvas.machine.devices import resolve_device
 from ganvas.machine.storage import held
-from ganvas.metrics.card import Score
 from ganvas.metrics.cost import peak_memory
-from ganvas.metrics.evaluation import Evaluation, Protocol
+from ganvas.metrics.evaluation import Evaluation
 from ganvas.nn.synchronised import synchronise
 from ganvas.report import write_report
 from ganvas.runs.directory import Directory
+from ganvas.runs.log import Event
 from ganvas.runs.settings import GROWING, Settings
-from ganvas.training import checkpoint, state
 from ganvas.training.callbacks import (
     Advance,
     Checkpoint,
     Every,
     Examine,
-    KeepBest,
     Log,
-    Measure,
     OneTwoFive,
     Picture,
-    Scores,
     Tally,
     Validate,
 )
-from ganvas.training.failures import Rewind
 from ganvas.training.recipe import Recipe
 from ganvas.training.trainer import Callback, Trainer
 from ganvas.training.verdicts import NotFinite
-from ganvas.use.walks import line_walk, prior_walk
 
 HELD_OUT_LIMIT = 256
 """Number of held-out examples for validation during training. `evaluate` uses as many as requested."""
-
-MEASURED = Protocol(num=2_000, importance_samples=100)
-"""The protocol of metrics during training. It has fewer samples than `evaluate`, so scores are not comparable."""
-
-
-SMALLER = 0.5
-"""Factor on a player's learning rate after a return to a checkpoint because of NaN or infinity."""
 
 
 @dataclass
@@ -105,13 +93,16 @@ class Job:
         train = self.data.train
         if training.labels is not None:  # hidden from training only: metrics use all labels
             train = keep_labels(train, self.data.info, training.labels, training.seed)
-        self.restore(trainer, directory)
+        if not self.fresh:
+            restore(trainer, directory, self.place)
         beginning = trainer.state() if trainer.images_seen == 0 else None
-        evaluation = self.evaluation(trainer) if self.place.leads else None
+        evaluation = (
+            evaluation_of(trainer, training.metrics, self.recipe, self.data, self.fresh) if self.place.leads else None
+        )
         examination = self.examination(trainer) if self.place.leads else None
         if self.place.leads:
             self.prepare(directory, trainer)
-        start = time.monotonic() - directory.seconds()
+        start = time.monotonic() - directory.log.seconds()
         title = printable(f"{self.settings.recipe} on {self.settings.source}")
         silent = self.quiet or not self.place.leads
         with stopped_by_signals(trainer), Progress(training.images, title, quiet=silent) as progress:
@@ -127,7 +118,7 @@ class Job:
                 except NotFinite as error:
                     if len(trainer.verdicts.rewinds) >= training.rewinds:
                         raise self.failed(trainer, directory, error, time.monotonic() - start) from error
-                    progress.message(self.rewind(trainer, directory, error, beginning))
+                    progress.message(rewind(trainer, directory, self.place, training, error, beginning))
         if self.place.leads:
             self.finish(trainer, directory, time.monotonic() - start)
 
@@ -144,84 +135,17 @@ class Job:
             self.recipe.labelled_share,
         )
 
-    def restore(self, trainer: Trainer, directory: Directory) -> None:
-        """Loads the newest checkpoint, if the run continues.
-
-        The first process chooses it, because others may see other files.
-        """
-        if self.fresh:
-            return
-        found = None
-        if self.place.leads:
-            found = checkpoint.newest(directory.checkpoints, warn=lambda text: print(text, file=sys.stderr))
-        images = distributed.from_leader(0 if found is None else found[0]["images_seen"], trainer.device)
-        if images > 0:
-            facts, tensors = found or checkpoint.read(checkpoint.path_of(directory.checkpoints, images))
-            trainer.restore(tensors, facts)
-
-    def rewind(self, trainer: Trainer, directory: Directory, error: NotFinite, beginning: state.State | None) -> str:
-        """Returns the trainer to the newest checkpoint, or to an earlier one if that failed before.
-
-        Players that failed take smaller steps from then on. Returns a message. The checkpoint is written again with the
-        smaller steps, so that a killed run continues in the same way.
-        """
-        failed_at, so_far = trainer.images_seen, list(trainer.verdicts.rewinds)
-        factors = {seat.player.name: seat.step_factor for seat in trainer.seats}
-        images = distributed.from_leader(self.earlier(directory, so_far) if self.place.leads else 0, trainer.device)
-        if images > 0:
-            facts, tensors = checkpoint.read(checkpoint.path_of(directory.checkpoints, images))
-        else:
-            assert beginning is not None, "a resumed run has a checkpoint"
-            tensors, facts = beginning
-        trainer.restore(tensors, facts)
-        players = tuple(dict.fromkeys(failure.player for failure in error.failures))
-        for seat in trainer.seats:
-            name = seat.player.name
-            seat.step_factor = factors[name] * (SMALLER if name in players else 1.0)
-        last = error.failures[-1]
-        message = (
-            f"rewind {len(so_far) + 1} of at most {self.settings.training.rewinds}: at {failed_at:,} images {last}."
-            f" Returned to {images:,} images, with steps {SMALLER:g} times as large for {' and '.join(players)}"
-        )
-        trainer.verdicts.rewinds = [*so_far, Rewind(images, players, message)]
-        trainer.verdicts.failures = []
-        if self.place.leads:
-            directory.rewind(images or -1)
-            if images > 0:
-                checkpoint.save(trainer, directory.checkpoints, self.settings.training.keep)
-            note_rewinds(directory, trainer)
-        return message
-
-    def earlier(self, directory: Directory, so_far: list[Rewind]) -> int:
-        """The images of the checkpoint to return to; 0 for the start."""
-        known = [int(path.stem) for path in checkpoint.checkpoints(directory.checkpoints)]
-        if so_far and len(known) > 1 and known[-1] == so_far[-1].images:
-            known.pop()  # it failed twice
-        return known[-1] if known else 0
-
     def failed(self, trainer: Trainer, directory: Directory, error: NotFinite, seconds: float) -> NotFinite:
         """Records that the run was stopped and why, writes its report, and returns the error to raise."""
         times = len(trainer.verdicts.rewinds)
         rewound = f" after {times} rewind{'s' * (times > 1)}" if times else ""
         message = f"given up{rewound}: {error.message}"
-        hint = error.hint
+        hint = error.marked[1]
         if self.place.leads:
-            end = {"images": trainer.images_seen, "event": "failed", "message": message, "seconds": seconds}
-            directory.record({**end, "partial": True})
+            end = Event(images=trainer.images_seen, event="failed", message=message, seconds=seconds, partial=True)
+            directory.log.append(end)
             hint = f"{hint}\nReport: {write_report(directory.path)}"
         return NotFinite(f"Training was {message}", hint, error.failures)
-
-    def evaluation(self, trainer: Trainer) -> Evaluation | None:
-        """The evaluation during training, or None. Raises GanvasError if a metric cannot be computed."""
-        names = self.settings.training.metrics
-        if not names:
-            return None
-        protocol = replace(MEASURED, metrics=names)
-        evaluation = Evaluation.of(trainer.best_model, self.recipe, self.data, protocol)
-        if self.fresh:
-            for name in names:
-                evaluation.scores(name)  # raises for impossible metrics before files are written
-        return evaluation
 
     def examination(self, trainer: Trainer) -> Examination | None:
         """The examination of vital signs, or None if there are too few examples."""
@@ -255,12 +179,11 @@ class Job:
     ) -> list[Callback]:
         training = self.settings.training
         watch = Watch(self.settings.arguments)
-        for fact in directory.facts():
-            watch.feed(fact)
+        for line in directory.log.lines():
+            watch.feed(line.record())
         record = Recorder(directory, progress, watch, clock)
         held_out = self.data.held_out
-        chosen = representative(held_out, HELD_OUT_LIMIT)
-        rows = [chosen[part] for part in whole_batches(len(chosen), training.batch_size)]
+        rows = validation_batches(held_out, training.batch_size)
 
         def validation() -> list[Batch]:
             return [held_out.batch(part, trainer.device) for part in rows]
@@ -275,37 +198,17 @@ class Job:
             Validate(training.when("validate_every"), record, validation),
             *(() if examination is None else (Examine(training.when("health_every"), record, examination),)),
             Picture(OneTwoFive(1_000), draw),
-            *(() if evaluation is None else (self.measure(evaluation, directory),)),
+            *(() if evaluation is None else (measure(evaluation, directory, training, len(held_out)),)),
             Checkpoint(training.checkpoint_every, directory.checkpoints, training.keep, clock),
         ]
-
-    def measure(self, evaluation: Evaluation, directory: Directory) -> Measure:
-        """The callback for metrics, with their protocol; it keeps the best checkpoint if requested."""
-        training, network = self.settings.training, evaluation.context.features
-        protocol = {
-            "num": min(evaluation.protocol.num, len(self.data.held_out)),
-            "samples": evaluation.protocol.num,
-            "features": None if network is None else network.name,
-            "split": "held-out",
-            "seed": evaluation.protocol.seed,
-        }
-
-        def record(line: Mapping[str, object]) -> None:
-            directory.record({**line, "protocol": protocol})
-
-        def scores(model: Model) -> Scores:
-            return scores_now(evaluation if model.clock.images == 0 else evaluation.on(model), model.clock.images)
-
-        best = KeepBest(training.keep_best, directory.checkpoints, training.keep) if training.keep_best else None
-        return Measure(training.when("metrics_every"), record, scores, best)
 
     def finish(self, trainer: Trainer, directory: Directory, seconds: float) -> None:
         """Records how the run ended, writes its report, and prints both."""
         seen, done = trainer.images_seen, trainer.images_seen >= self.settings.training.images
         event = "finished" if done else "stopped"
         message = f"{event} after {seen:,} images and {duration(seconds)}"
-        end = {"images": seen, "event": event, "message": message, "seconds": seconds, "peak_memory": peak_memory()}
-        directory.record({**end, "partial": True})
+        end = Event(images=seen, event=event, message=message, seconds=seconds, partial=True, peak_memory=peak_memory())
+        directory.log.append(end)
         page = write_report(directory.path)
         if not self.quiet:
             print(f"{message[0].upper()}{message[1:]}.")
@@ -335,12 +238,10 @@ def writing(path: Path, place: distributed.Place) -> Generator[None]:
         ) from error
 
 
-def note_rewinds(directory: Directory, trainer: Trainer) -> None:
-    """Writes returns to checkpoints that are missing in the metrics, for example after a kill."""
-    told = {fact.get("message") for fact in directory.facts() if fact.get("event") == "rewound"}
-    for rewind in trainer.verdicts.rewinds:
-        if rewind.message not in told:
-            directory.record({"images": trainer.images_seen, "event": "rewound", "message": rewind.message})
+def validation_batches(held_out: Split, batch_size: int) -> list[torch.Tensor]:
+    """Rows of the held-out examples that a run is watched by, in batches of one size."""
+    chosen = representative(held_out, HELD_OUT_LIMIT)
+    return [chosen[part] for part in whole_batches(len(chosen), batch_size)]
 
 
 def whole_batches(num: int, size: int) -> list[torch.Tensor]:
@@ -353,60 +254,6 @@ def whole_batches(num: int, size: int) -> list[torch.Tensor]:
         return []
     size = size if num >= size else 1 << (num.bit_length() - 1)
     return list(torch.arange(num - num % size).split(size))
-
-
-class Recorder:
-    """Writes each line of metrics to the run and shows it. Findings about the run's health get their own lines.
-
-    watch: has read the run's lines so far. clock: the training time in seconds. Every line stores it, so a killed run can
-        continue from the newest line before its checkpoint.
-    """
-
-    def __init__(self, directory: Directory, progress: Progress, watch: Watch, clock: Callable[[], float]) -> None:
-        self.directory, self.progress, self.watch, self.clock = directory, progress, watch, clock
-        self.tallied: dict[str, Mapping[str, float]] = {}
-
-    def __call__(self, line: Mapping[str, Any]) -> None:
-        self.directory.record({**line, "seconds": self.clock()})
-        for change in self.watch.feed(line):
-            clock = {name: line[name] for name in ("images", "step", "partial")}
-            self.directory.record({**clock, **change.line()})
-            self.progress.message(f"{line['images']:,} images: {change}")
-        if "metrics" in line:
-            self.tallied = {"last epoch": line["metrics"]}
-        if line.get("split") == "train":
-            self.progress.update(line["images"], line["images_per_second"], {**line["players"], **self.tallied})
-
-
-def scores_now(evaluation: Evaluation, images: int) -> Scores:
-    """The scores of each metric. A metric that fails now is skipped with a message."""
-    found: dict[str, list[Score]] = {}
-    for name in evaluation.protocol.metrics:
-        try:
-            found[name] = evaluation.scores(name)
-        except GanvasError as error:
-            print(f"Not measured at {images:,} images: {error.message}.", file=sys.stderr)
-    return found
-
-
-def draw_progress(model: Model, recipe: Recipe, data: Data, folder: Path, images: int, device: str) -> None:
-    """Draws a run's pictures: samples, reconstructions, a walk between two held-out examples."""
-    info, number = data.info, f"{images:09d}"
-    is_image = len(info.shape) == 3
-    num = 64 if is_image else 2_500
-    y = torch.arange(num, device=device) % recipe.num_classes if recipe.num_classes else None
-    save_picture(model.sample(num, y).cpu(), folder / f"prior-{number}.png", info)
-    if not is_image or not len(data.held_out):
-        return
-    shown = data.held_out.batch(representative(data.held_out, 2 * PAIR_COLUMNS), device)
-    if isinstance(model, Autoencoder):
-        reconstruction = model.reconstruct(shown.x, shown.y)
-        pairs = beside(shown.x, reconstruction).cpu()
-        save_picture(pairs, folder / f"reconstruction-{number}.png", info, columns=PAIR_COLUMNS)
-        walk = line_walk(model, shown.x[:1], shown.x[-1:], None if shown.y is None else shown.y[:1], steps=11)
-    else:
-        walk = prior_walk(model, None if y is None else y[:1], steps=11)
-    save_picture(walk.cpu(), folder / f"walk-{number}.png", info, columns=11)
 
 
 def duration(seconds: float) -> str:

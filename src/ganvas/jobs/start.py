@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from ganvas.data import Data, ImageOptions, open_data
 from ganvas.errors import GanvasError, command, option
-from ganvas.jobs.checks import check, check_budget, check_free, measured, same_run
+from ganvas.jobs.checks import check, check_free, check_same, measured
 from ganvas.jobs.job import Job
 from ganvas.jobs.known_data import identity_of
-from ganvas.jobs.resume import go_on
+from ganvas.jobs.resuming import go_on
 from ganvas.machine import distributed
 from ganvas.machine.devices import resolve_device
 from ganvas.runs.directory import Directory, numbered
@@ -55,35 +55,37 @@ def train(
     if recipe is None:
         raise GanvasError("No recipe was named.", f"Name a recipe: {command('train', 'vae', data='glyphs')}")
     found = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    here = resolve_device(str(given.get("device", "cpu")))
-    place, source = distributed.join(here), data or "glyphs"
+    here, source = resolve_device(str(given.get("device", "cpu"))), data or "glyphs"
+    place = distributed.join(here)
     path = Path(out) if out else own_path(Path("runs") / f"{card(found.function).name}-{slug(source)}", place, here)
     if resume_if_there and (out is None or overwrite):
         raise GanvasError(
             f"{option('resume_if_there')} needs {option('out')}, and excludes {option('overwrite')}.",
             f"Write {option('out', 'DIR')}, and leave {option('overwrite')} out.",
         )
-    there = Directory(path).recipe.is_file() if resume_if_there else is_mine(path)
-    goes_on = bool(distributed.from_leader(int(there), here))
-    if place.leads and not goes_on:
-        check_free(path, overwrite)
+    goes_on = may_go_on(path, resume_if_there, overwrite, place, here)
     old = Directory(path).settings() if goes_on else None
     if old is not None:
         image_options = replace(image_options, split_by=old.options.split_by)
     loaded = open_data(source, image_options)
     built = seeded_build(found.function, loaded.info, own, given.get("seed", 0))
-    training = planned(given, built)
-    if old is not None:
-        training = training.not_named(old.training)
+    training = planned(given, built) if old is None else planned(given, built).not_named(old.training)
     check(training, card(found.function).name, built, loaded, place)
     settings = settled(found, own, source, image_options, loaded, training)
     if old is not None:
-        then = replace(old.info, num_train=loaded.info.num_train) if changed_data else old.info
-        same_run(path, replace(old, info=then), settings)
-        check_budget(path, old.training.images, training.images)
+        check_same(path, old, settings, changed_data)
     known = identity_of(path if goes_on else None, loaded, place, changed_data, quiet)
     Job(path, settings, built, loaded, fresh=not goes_on, place=place, quiet=quiet, identity=known).run()
     return opened(path, found.function, training.device)
+
+
+def may_go_on(path: Path, resume_if_there: bool, overwrite: bool, place: distributed.Place, device: str) -> bool:
+    """Whether there is a run to go on with. GanvasError when something is there that must not be lost."""
+    there = Directory(path).recipe.is_file() if resume_if_there else is_mine(path)
+    goes_on = bool(distributed.from_leader(int(there), device))
+    if place.leads and not goes_on:
+        check_free(path, overwrite)
+    return goes_on
 
 
 def parted(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

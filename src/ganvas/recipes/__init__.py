@@ -5,14 +5,17 @@ from pathlib import Path
 
 from ganvas.errors import GanvasError
 from ganvas.machine.own_code import executed
+from ganvas.recipes.aae import aae, aae_semi
 from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, pacgan_stacked, r3gan, sngan, wgan
 from ganvas.recipes.article import article_gan, article_vae
+from ganvas.recipes.bigan import bigan, veegan
 from ganvas.recipes.conditional import acgan, cgan, cvae
 from ganvas.recipes.continuum import continuum
 from ganvas.recipes.denoising import diffusion, flow
+from ganvas.recipes.density_ratio import alpha_gan, avb, factor_vae
 from ganvas.recipes.few_pictures import fastgan, projected_gan
 from ganvas.recipes.gan import consensus_gan, dcgan, gan, wgan_gp
-from ganvas.recipes.hybrids import aae, aae_semi, alpha_gan, avb, bigan, factor_vae, introvae, soft_introvae, veegan
+from ganvas.recipes.introvae import introvae, soft_introvae
 from ganvas.recipes.likelihood import iwae, mixture_vae, tc_vae, vamp_vae
 from ganvas.recipes.pictures import autoencoder
 from ganvas.recipes.quantized import vq_vae, vqgan

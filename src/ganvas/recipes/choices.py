@@ -150,3 +150,8 @@ def classes_of(data: DataInfo, conditional: bool) -> int | None:
             "Labels are class folders, or `label` in metadata.jsonl; `ganvas data SOURCE` shows them.",
         )
     return len(data.classes)
+
+
+def critic_width(data: DataInfo, for_images: int = 512) -> int:
+    """Hidden units of a critic's layers on codes; for points the same as in its other layers."""
+    return for_images if len(data.shape) == 3 else POINTS_WIDTH

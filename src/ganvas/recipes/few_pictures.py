@@ -74,14 +74,9 @@ def projected_gan(
         LOSSES[loss](),
         view(data, diffaugment, 0.0, 1),
     )
-    return Recipe(
-        model,
-        {"critic": adam(critic_learning_rate, beta1, 0.99), "generator": adam(learning_rate, beta1, 0.99)},
-        images=100_000,
-        batch_size=16,
-        ema_half_life=ema or None,
-        transform=HorizontalFlip() if flip else None,
-    )
+    optimizers = {"critic": adam(critic_learning_rate, beta1, 0.99), "generator": adam(learning_rate, beta1, 0.99)}
+    views = HorizontalFlip() if flip else None
+    return Recipe(model, optimizers, images=100_000, batch_size=16, ema_half_life=ema or None, transform=views)
 
 
 def only_images(data: DataInfo, recipe: str) -> None:

@@ -83,16 +83,8 @@ def gan(
         critic_steps=critic_steps,
         view=view(data, diffaugment, instance_noise, instance_noise_images),
     )
-    return Recipe(
-        model,
-        {
-            "critic": adam(critic_learning_rate, beta1),
-            "generator": adam(learning_rate, beta1),
-        },
-        images=200_000,
-        batch_size=batch_for(data),
-        ema_half_life=ema or None,
-    )
+    optimizers = {"critic": adam(critic_learning_rate, beta1), "generator": adam(learning_rate, beta1)}
+    return Recipe(model, optimizers, images=200_000, batch_size=batch_for(data), ema_half_life=ema or None)
 
 
 def consensus_gan(

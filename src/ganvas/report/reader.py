@@ -4,7 +4,6 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ganvas.errors import GanvasError
 from ganvas.health import Diagnosis, diagnose
 from ganvas.health.course import mapping, number
 from ganvas.machine.storage import read_list
+from ganvas.runs.log import Counted, Event, HeldOut, Line, Log, Measured, Trained
 
 Points = list[tuple[float, float]]
 """(images seen, value), sorted by images; NaN or infinity is a gap."""
@@ -21,12 +21,7 @@ Points = list[tuple[float, float]]
 MAX_SNAPSHOTS = 24
 """The maximum number of pictures on a page, so that it opens quickly: evenly spaced, with first and last."""
 
-MAX_IMAGES = 1e15
-"""The largest valid number of images or steps; more means damage."""
-
 MAX_PICTURE_BYTES = 16 * 2**20
-
-MEDIA_TYPES = {".png": "PNG", ".gif": "GIF"}
 
 
 @dataclass(frozen=True)
@@ -52,19 +47,12 @@ class Recipe:
         return int(wanted) if math.isfinite(wanted) else None
 
 
-@dataclass(frozen=True)
-class Event:
-    images: int
-    name: str
-    message: str
-
-
 @dataclass
 class History:
     """metrics.jsonl, sorted into curves.
 
     terms: player -> term -> split ("train", "held_out") -> points.
-    seconds: training time, over all sessions of the run. skipped_steps: because of NaN or infinity.
+    seconds: spent training, over all sessions of the run. skipped_steps: because of NaN or infinity.
     """
 
     terms: dict[str, dict[str, dict[str, Points]]] = field(default_factory=dict)
@@ -105,7 +93,6 @@ class Run:
     samples: list[Picture]
     reconstructions: list[Picture]
     walks: list[Picture]
-    animation: Picture | None
     scores: list[dict[str, object]]
     neighbours: Picture | None
     notes: list[str]
@@ -124,18 +111,17 @@ def read_run(directory: Path) -> Run:
     networks = _object(directory, "networks.json", notes)
     parameters = {name: number(mapping(entry).get("parameters")) for name, entry in networks.items()}
     recipe = _recipe(_object(directory, "recipe.json", notes))
-    lines = _replayed(_lines(directory, notes))
+    lines = _lines(directory, notes)
     return Run(
         directory=directory,
         recipe=recipe,
         environment=_object(directory, "environment.json", notes),
         networks={name: int(count) for name, count in parameters.items() if math.isfinite(count)},
         history=_history(lines),
-        health=diagnose(lines, recipe.arguments),
+        health=diagnose([line.record() for line in lines], recipe.arguments),
         samples=_snapshots(directory, "prior", notes),
         reconstructions=_snapshots(directory, "reconstruction", notes),
         walks=_snapshots(directory, "walk", notes),
-        animation=_picture(directory, Path("samples/walk.gif"), None, notes),
         scores=_evaluation(directory, notes),
         neighbours=_picture(directory, Path("neighbours.png"), None, notes),
         notes=notes,
@@ -195,71 +181,52 @@ def _recipe(entry: dict[str, object]) -> Recipe:
     )
 
 
-def _lines(directory: Path, notes: list[str]) -> Iterator[dict[str, object]]:
-    """The objects of metrics.jsonl. The last line of a run in training may be incomplete."""
-    file = directory / "metrics.jsonl"
-    if not file.is_file() or not _inside(directory, file):
+def _lines(directory: Path, notes: list[str]) -> list[Line]:
+    """The lines of metrics.jsonl. A run in progress may be in the middle of its last line."""
+    log = Log(directory / "metrics.jsonl")
+    if not log.file.is_file() or not _inside(directory, log.file):
         notes.append("metrics.jsonl is missing.")
-        return
-    damaged = 0
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
-                damaged += bool(line.strip()) and line.endswith("\n")
-                continue
-            if isinstance(value, dict) and 0 <= number(mapping(value).get("images")) < MAX_IMAGES:
-                yield mapping(value)
-            else:
-                damaged += 1
-    if damaged:
-        notes.append(f"{damaged} damaged line{'s' * (damaged > 1)} of metrics.jsonl skipped.")
+        return []
+    try:
+        lines, damage = log.intact()
+    except GanvasError as error:
+        notes.append(error.message)
+        return []
+    if damage:
+        notes.append(damage)
+    return lines
 
 
-def _replayed(lines: Iterator[dict[str, object]]) -> list[dict[str, object]]:
-    """The lines without those that a resumed run repeated from its last checkpoint."""
-    kept: list[dict[str, object]] = []
-    for line in lines:
-        if line.get("event") == "resumed":
-            start = number(line["images"])
-            kept = [old for old in kept if number(old["images"]) <= start or "event" in old]
-        kept.append(line)
-    return kept
-
-
-def _history(lines: list[dict[str, object]]) -> History:
+def _history(lines: list[Line]) -> History:
     history = History()
-    earlier = last = 0.0  # seconds of earlier sessions; seconds of the current one
     for line in lines:
-        images = number(line["images"])
-        if "event" in line:
-            event = Event(int(images), text(line["event"]), text(line.get("message")))
-            history.events.append(event)
-        history.images = max(history.images, int(images)) if line.get("event") != "resumed" else history.images
-        seconds = number(line.get("seconds"))
-        if math.isfinite(seconds):
-            # The clock restarts in a session that resumed the run.
-            earlier, last = (earlier + last, seconds) if seconds < last else (earlier, seconds)
-        _record(history, images, line)
-    history.seconds = earlier + last
+        history.images = max(history.images, line.images)
+        history.seconds = max(history.seconds, line.seconds or 0.0)
+        match line:
+            case Event():
+                history.events.append(line)
+            case Trained():
+                _add_terms(history, line)
+                for player, value in line.gradient_norms.items():
+                    history.gradient_norms.setdefault(player, []).append((line.images, value))
+                history.skipped_steps = max(history.skipped_steps, line.skipped_steps)
+                if line.images_per_second is not None:
+                    history.throughput.append((line.images, line.images_per_second))
+            case HeldOut():
+                _add_terms(history, line)
+            case Measured() | Counted():
+                for metric, value in line.metrics.items():
+                    history.metrics.setdefault(metric, []).append((line.images, value))
+            case _:
+                pass
     return history
 
 
-def _record(history: History, images: float, line: dict[str, object]) -> None:
-    split = text(line.get("split")) or "train"
-    for player, terms in mapping(line.get("players")).items():
-        for term, value in mapping(terms).items():
+def _add_terms(history: History, line: Trained | HeldOut) -> None:
+    for player, terms in line.players.items():
+        for term, value in terms.items():
             splits = history.terms.setdefault(player, {}).setdefault(term, {})
-            splits.setdefault(split, []).append((images, number(value)))
-    for player, value in mapping(line.get("gradient_norms")).items():
-        history.gradient_norms.setdefault(player, []).append((images, number(value)))
-    for metric, value in mapping(line.get("metrics")).items():
-        history.metrics.setdefault(metric, []).append((images, number(value)))
-    skipped = number(line.get("skipped_steps"))
-    history.skipped_steps = max(history.skipped_steps, int(skipped) if math.isfinite(skipped) else 0)
-    if "images_per_second" in line:
-        history.throughput.append((images, number(line["images_per_second"])))
+            splits.setdefault(line.split, []).append((line.images, value))
 
 
 def _snapshots(directory: Path, kind: str, notes: list[str]) -> list[Picture]:
@@ -280,17 +247,16 @@ def _snapshots(directory: Path, kind: str, notes: list[str]) -> list[Picture]:
 def _picture(directory: Path, name: Path, images: int | None, notes: list[str]) -> Picture | None:
     """A picture with its size. None, with a note, if it is not of the type of its suffix."""
     file = directory / name
-    kind = MEDIA_TYPES[name.suffix]
     if not file.is_file():
         return None
     if not _inside(directory, file) or file.stat().st_size > MAX_PICTURE_BYTES:
         notes.append(f"{name.as_posix()} is not shown: it is a link out of the run, or too large.")
         return None
     try:
-        with warnings.catch_warnings(), Image.open(file, formats=[kind]) as image:
+        with warnings.catch_warnings(), Image.open(file, formats=["PNG"]) as image:
             width, height = image.size
             image.verify()
     except Exception:  # a decoder may raise anything for a hostile file
         notes.append(f"{name.as_posix()} is not shown: it is damaged.")
         return None
-    return Picture(file.read_bytes(), f"image/{kind.lower()}", width, height, images)
+    return Picture(file.read_bytes(), "image/png", width, height, images)

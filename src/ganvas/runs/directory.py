@@ -1,16 +1,12 @@
 """The files of a run."""
 
 import json
-import math
 import os
 import platform
 import re
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -18,7 +14,8 @@ import ganvas
 from ganvas.core.model import Model
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.machine import facts
-from ganvas.machine.storage import atomically, leftovers, lines, parsed_object, read_object
+from ganvas.machine.storage import atomically, leftovers, read_object
+from ganvas.runs.log import Log
 from ganvas.runs.settings import Settings, text
 from ganvas.training import checkpoint
 from ganvas.training.recipe import Recipe
@@ -42,8 +39,8 @@ class Directory:
         return self.path / "samples"
 
     @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
+    def log(self) -> Log:
+        return Log(self.path / "metrics.jsonl")
 
     @property
     def recipe(self) -> Path:
@@ -66,7 +63,7 @@ class Directory:
         self.samples.mkdir(exist_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
         self.write("networks.json", networks(recipe.model))
-        self.metrics.touch()
+        self.log.file.touch()
 
     def write(self, name: str, content: object) -> None:
         atomically(self.path / name, lambda part: part.write_text(json.dumps(content, indent=2)))
@@ -90,25 +87,6 @@ class Directory:
         except (OSError, ValueError):
             return False
 
-    def record(self, line: Mapping[str, object]) -> None:
-        """Adds one line to `metrics.jsonl`."""
-        with self.metrics.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def seconds(self) -> float:
-        """The training time so far in seconds, by the metrics."""
-        facts = (parsed(line) for line in lines(self.metrics) if belongs(line, sys.maxsize))
-        return max((number(fact.get("seconds")) for fact in facts), default=0.0)
-
-    def latest(self, key: str) -> float | None:
-        """The newest number with that name in the metrics, or None."""
-        found = [number(fact[key]) for fact in map(parsed, lines(self.metrics)) if key in fact]
-        return found[-1] if found else None
-
-    def facts(self) -> list[dict[str, Any]]:
-        """The lines of `metrics.jsonl`, without a line that a crash truncated."""
-        return [fact for fact in map(parsed, lines(self.metrics)) if fact]
-
     def machine(self) -> str:
         """The device or processor that trained the run; "" if it was not recorded."""
         try:
@@ -131,8 +109,7 @@ class Directory:
 
     def rewind(self, images: int) -> None:
         """Removes the metrics written after the checkpoint at `images`, and those of the run's end there."""
-        kept = [line for line in lines(self.metrics) if line.endswith("\n") and belongs(line, images)]
-        atomically(self.metrics, lambda part: part.write_text("".join(kept)))
+        self.log.rewind(images)
         for picture in self.samples.glob("*-*.png"):
             seen = picture.stem.rpartition("-")[2]
             if re.fullmatch("[0-9]{1,16}", seen) and int(seen) > images:
@@ -165,29 +142,6 @@ RUN_FILES = (
     "neighbours.png",
     "report.html",
 )
-
-
-def parsed(line: str) -> dict[str, Any]:
-    """A line of metrics; {} for a line that a crash truncated."""
-    try:
-        return parsed_object(line)
-    except ValueError:
-        return {}
-
-
-def number(value: object) -> float:
-    """A number from the metrics; 0 for any other value."""
-    try:
-        return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
-    except OverflowError:
-        return 0.0
-
-
-def belongs(line: str, images: int) -> bool:
-    """Whether a line was written up to `images`; False for a line that a crash truncated."""
-    fact = parsed(line)
-    seen = fact.get("images")
-    return isinstance(seen, int | float) and seen <= images and not fact.get("partial", False)
 
 
 def environment(device: str) -> dict[str, str | int]:

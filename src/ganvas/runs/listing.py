@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from ganvas.errors import GanvasError
 from ganvas.machine import storage
-from ganvas.runs.directory import Directory, parsed
+from ganvas.runs.directory import Directory
+from ganvas.runs.log import Counted, Event, Measured
 from ganvas.runs.scores import from_json, kept
 from ganvas.training import checkpoint, state
 
@@ -111,14 +112,11 @@ def progress(directory: Directory) -> tuple[int, dict[str, float], str]:
     """By the metrics: images seen, the newest scores, and how the run ended, if it did."""
     images, event = 0, ""
     measured: dict[str, float] = {}
-    for line in map(parsed, storage.lines(directory.metrics)):
-        seen = line.get("images")
-        if isinstance(seen, int) and not isinstance(seen, bool) and 0 <= seen <= state.LARGEST_COUNT:
-            images = max(images, seen)
-        values = line.get("metrics")
-        if isinstance(values, dict):
-            measured = {str(n): float(v) for n, v in values.items() if isinstance(v, int | float) and math.isfinite(v)}
-        event = str(line.get("event", ""))
+    for line in directory.log.lines():
+        images = max(images, line.images)
+        if isinstance(line, Measured | Counted):
+            measured = {name: value for name, value in line.metrics.items() if math.isfinite(value)}
+        event = line.event if isinstance(line, Event) else ""
     return images, measured, event
 
 

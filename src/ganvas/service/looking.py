@@ -15,7 +15,7 @@ from ganvas.machine import storage
 from ganvas.machine.checks import at_least
 from ganvas.recipes import RECIPES
 from ganvas.report import write_report
-from ganvas.runs.directory import Directory, parsed
+from ganvas.runs.directory import Directory
 from ganvas.training.contract import Facts, dry_step
 from ganvas.training.recipe import build, card, resolved
 from ganvas.training.trainer import Trainer
@@ -96,15 +96,13 @@ def doctor(path: str | Path) -> Checkup:
     """
     directory = Directory(Path(path))
     settings = directory.settings()
-    lines = [line for line in storage.lines(directory.metrics) if line.endswith("\n")]  # the last may be incomplete
-    facts = [fact for fact in map(parsed, lines) if fact]
-    if not facts:
+    lines, damage = directory.log.intact()
+    if not lines:
         raise GanvasError(
             f"The run {path} has no metrics yet.",
             "An exported model has no metrics; a run has metrics once it trains.",
         )
-    if len(facts) < len(lines):
-        damaged = len(lines) - len(facts)
-        warnings.warn(f"{damaged} damaged line{'s' * (damaged > 1)} of metrics.jsonl skipped.", stacklevel=2)
-    diagnosis = diagnose(facts, settings.arguments)
+    if damage:
+        warnings.warn(damage, stacklevel=2)
+    diagnosis = diagnose([line.record() for line in lines], settings.arguments)
     return Checkup(str(path), settings.recipe, settings.source, storage.in_use(directory.path), diagnosis)

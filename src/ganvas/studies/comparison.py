@@ -272,10 +272,10 @@ def cost(run: Run) -> Cost:
     with rng.seeded("cost"), torch.no_grad():
         z = run.model.prior().sample((2,))
     y = torch.zeros(2, dtype=torch.int64, device=z.device) if run.recipe.num_classes else None
-    peak = run.directory.latest("peak_memory")
+    peak = run.directory.log.latest("peak_memory")
     return Cost(
         images=run.images_seen,
-        seconds=run.directory.latest("seconds") or 0.0,
+        seconds=run.directory.log.latest("seconds") or 0.0,
         parameters=num_parameters(run.model),
         multiply_adds=multiply_adds(lambda codes: run.model.generate(codes, y), z),
         peak_memory=None if peak is None else int(peak),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -69,9 +69,9 @@ class Sparser:
 
 
 class Record(Protocol):
-    """Writes one line of a run's metrics."""
+    """Writes one line of a run's metrics: its kind and its fields, as `runs/log.py` lists them."""
 
-    def __call__(self, line: Mapping[str, object]) -> None: ...
+    def __call__(self, kind: str, /, **fields: Any) -> None: ...
 
 
 class Log:
@@ -93,20 +93,18 @@ class Log:
         if not players:
             return
         self.record(
-            {
-                "images": trainer.images_seen,
-                "step": trainer.steps,
-                "seconds": now,
-                "images_per_second": (trainer.images_seen - images) / max(now - seconds, 1e-9),
-                "split": "train",
-                "players": players,
-                "roles": {seat.player.name: seat.player.role for seat in trainer.seats if seat.player.role},
-                "gradient_norms": norms.get("gradient", {}),
-                **logged,
-                "skipped_steps": trainer.verdicts.skipped_steps,
-                "skipped_moves": trainer.verdicts.skipped_moves,
-                "partial": not due,
-            }
+            "training",
+            images=trainer.images_seen,
+            step=trainer.steps,
+            seconds=now,
+            images_per_second=(trainer.images_seen - images) / max(now - seconds, 1e-9),
+            players=players,
+            roles={seat.player.name: seat.player.role for seat in trainer.seats if seat.player.role},
+            gradient_norms=norms.get("gradient", {}),
+            skipped_steps=trainer.verdicts.skipped_steps,
+            skipped_moves=trainer.verdicts.skipped_moves,
+            partial=not due,
+            **logged,
         )
 
 
@@ -150,7 +148,7 @@ class Tally:
         if due:
             for module in counting.values():
                 module.tally_anew()
-        self.record({"images": trainer.images_seen, "step": trainer.steps, "metrics": values, "partial": not due})
+        self.record("counts", images=trainer.images_seen, step=trainer.steps, metrics=values, partial=not due)
 
 
 class Validate:
@@ -164,14 +162,15 @@ class Validate:
 
     def __call__(self, trainer: Trainer) -> None:
         if trainer.images_seen > 0:
-            line = {"images": trainer.images_seen, "step": trainer.steps, "split": "held_out"}
             due = self.when(trainer.before, trainer.images_seen)
-            self.record({**line, "players": held_out_terms(trainer, self.batches()), "partial": not due})
+            terms = held_out_terms(trainer, self.batches())
+            self.record("held-out", images=trainer.images_seen, step=trainer.steps, players=terms, partial=not due)
 
 
 def held_out_terms(trainer: Trainer, batches: list[Batch]) -> dict[str, dict[str, float]]:
     """Every player's mean terms over `batches`, with the same noise at every call."""
     model = trainer.best_model
+
     means = Mean()
     was_training = model.training
     model.eval()
@@ -207,7 +206,7 @@ class Examine:
         for model in training:
             model.train()
         partial = images > 0 and not self.when(trainer.before, images)
-        self.record({"images": images, "step": trainer.steps, "signs": signs, "partial": partial})
+        self.record("signs", images=images, step=trainer.steps, signs=signs, partial=partial)
 
 
 class Scored(Protocol):
@@ -243,10 +242,11 @@ class Measure:
 
     def __call__(self, trainer: Trainer) -> None:
         images = trainer.images_seen
+
         scores = self.measure(trainer.best_model)
         values = {score.name: score.value for group in scores.values() for score in group}
         due = self.when(trainer.before, images)
-        self.record({"images": images, "step": trainer.steps, "metrics": values, "partial": images > 0 and not due})
+        self.record("metrics", images=images, step=trainer.steps, metrics=values, partial=images > 0 and not due)
         if due and self.then:
             self.then(trainer, scores)
 

@@ -18,7 +18,7 @@ from ganvas.runs.directory import PUBLISHED, Directory
 from ganvas.runs.settings import RESERVED, Settings
 from ganvas.training.recipe import Recipe, RecipeFunction, build, recipe_name
 from ganvas.training.recipe import options as recipe_options
-from ganvas.use.export import pull
+from ganvas.use.hub import pull
 from ganvas.use.run import Run
 
 HUB = "hub:"
