@@ -8,19 +8,7 @@ from typing import Any
 
 import pytest
 
-from ganvas.runs.log import (
-    KINDS,
-    Counted,
-    Event,
-    Examined,
-    Health,
-    HeldOut,
-    Line,
-    Log,
-    Measured,
-    Trained,
-    of_record,
-)
+from ganvas.runs.log import KINDS, Counted, Event, Examined, Health, HeldOut, Line, Log, Measured, Trained, of_record
 
 CLOCK: dict[str, Any] = {"images": 640, "step": 10, "seconds": 1.5}
 

@@ -33,17 +33,7 @@ from ganvas.report import write_report
 from ganvas.runs.directory import Directory
 from ganvas.runs.log import Event
 from ganvas.runs.settings import GROWING, Settings
-from ganvas.training.callbacks import (
-    Advance,
-    Checkpoint,
-    Every,
-    Examine,
-    Log,
-    OneTwoFive,
-    Picture,
-    Tally,
-    Validate,
-)
+from ganvas.training.callbacks import Advance, Checkpoint, Every, Examine, Log, OneTwoFive, Picture, Tally, Validate
 from ganvas.training.recipe import Recipe
 from ganvas.training.trainer import Callback, Trainer
 from ganvas.training.verdicts import NotFinite

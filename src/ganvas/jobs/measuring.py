@@ -12,11 +12,7 @@ from ganvas.metrics.evaluation import Evaluation, Protocol
 from ganvas.runs.directory import Directory
 from ganvas.runs.log import line
 from ganvas.runs.settings import Training
-from ganvas.training.callbacks import (
-    KeepBest,
-    Measure,
-    Scores,
-)
+from ganvas.training.callbacks import KeepBest, Measure, Scores
 from ganvas.training.recipe import Recipe
 from ganvas.training.trainer import Trainer
 

@@ -4,11 +4,7 @@ from ganvas.data import DataInfo
 from ganvas.errors import GanvasError, option
 from ganvas.models.aae import AAE
 from ganvas.models.aae_semi import SemiSupervisedAAE
-from ganvas.networks import (
-    ClassifyingEncoder,
-    CodeCritic,
-    Encoder,
-)
+from ganvas.networks import ClassifyingEncoder, CodeCritic, Encoder
 from ganvas.probability.priors import Normal
 from ganvas.recipes import choices
 from ganvas.recipes.choices import (

@@ -3,12 +3,7 @@
 from ganvas.data import DataInfo
 from ganvas.models.bigan import BiGAN
 from ganvas.models.veegan import VEEGAN
-from ganvas.networks import (
-    Encoder,
-    Generator,
-    JointCritic,
-    PointEncoder,
-)
+from ganvas.networks import Encoder, Generator, JointCritic, PointEncoder
 from ganvas.probability.priors import Normal
 from ganvas.recipes.choices import (
     LOSSES,

@@ -4,14 +4,7 @@ from ganvas.data import DataInfo
 from ganvas.models.alphagan import AlphaGAN
 from ganvas.models.avb import AVB
 from ganvas.models.factorvae import FactorVAE
-from ganvas.networks import (
-    CodeCritic,
-    Critic,
-    Encoder,
-    Generator,
-    ImplicitEncoder,
-    JointCritic,
-)
+from ganvas.networks import CodeCritic, Critic, Encoder, Generator, ImplicitEncoder, JointCritic
 from ganvas.probability.priors import Normal
 from ganvas.recipes import choices
 from ganvas.recipes.choices import (

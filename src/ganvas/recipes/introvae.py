@@ -3,18 +3,9 @@
 from ganvas.core.schedules import Linear
 from ganvas.data import DataInfo
 from ganvas.models.introvae import IntroVAE, SoftIntroVAE
-from ganvas.networks import (
-    Encoder,
-    Generator,
-)
+from ganvas.networks import Encoder, Generator
 from ganvas.probability.priors import Normal
-from ganvas.recipes.choices import (
-    NetworkName,
-    adam,
-    batch_for,
-    body,
-    code_length,
-)
+from ganvas.recipes.choices import NetworkName, adam, batch_for, body, code_length
 from ganvas.training.recipe import Recipe
 
 
