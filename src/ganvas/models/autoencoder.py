@@ -48,7 +48,7 @@ class PerceptualAutoencoder(Autoencoder):
         prior: nn.Module,
         perceptual_weight: float = 0.05,
         rate_weight: float = 2e-5,
-        adversarial_weight: float = 0.05,
+        adversarial_weight: float = 0.01,
         critic_after: int = 0,
         warm_up: int = 200,
         loss: Adversarial | None = None,
