@@ -38,9 +38,9 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     done: list[Path] = []
     real = folder.decode
 
-    def noted(path: Path, options: ImageOptions):
+    def noted(path: Path, options: ImageOptions, *more: object):
         done.append(path)
-        return real(path, options)
+        return real(path, options, *more)
 
     monkeypatch.setattr(folder, "decode", noted)
     return done

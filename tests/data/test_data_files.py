@@ -193,9 +193,78 @@ def test_npz_that_is_none(file: Path, tmp_path: Path) -> None:
         file.write_bytes(damaged)
         with pytest.raises(GanvasError, match=r"cannot be read|not a complete"):
             open_data(f"npz:{file}")
-    np.save(tmp_path / "one.npy", colours(3))
-    with pytest.raises(GanvasError, match=r"not a complete \.npz"):
-        open_data(f"npz:{tmp_path / 'one.npy'}")
+
+
+def test_npy(tmp_path: Path) -> None:
+    path, images = tmp_path / "one.npy", colours(9)
+    np.save(path, images)
+    for source in (f"npz:{path}", str(path)):
+        data = open_data(source)
+        assert data.source == source and len(data.train) + len(data.held_out) == 9 and data.info.shape == (3, 6, 5)
+    whole = path.read_bytes()
+    for damaged in (b"", b"text", whole[:100], whole[:-1], whole + b"1"):
+        path.write_bytes(damaged)
+        with pytest.raises(GanvasError, match=r"cannot be read|is damaged"):
+            open_data(str(path))
+    np.save(path, np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(GanvasError, match="never loads them"):
+        open_data(str(path))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float64])
+@pytest.mark.parametrize("side", [8, 28])
+def test_rows_of_whole_numbers_are_pictures(file: Path, kind: type, side: int) -> None:
+    """As scikit-learn's fetch_openml and Kaggle have MNIST."""
+    rows = np.random.default_rng(0).integers(0, 256, (20, side * side)).astype(kind)
+    data = open_data(save(file, x=rows, y=np.arange(20) % 2))
+    assert data.info.shape == (1, side, side) and f"pictures of {side}x{side}" in data.notes[0]
+    found = {x.numpy().tobytes() for s in (data.train, data.held_out) for x in s.x}
+    assert found == {row.astype(np.uint8).tobytes() for row in rows}
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.random.default_rng(0).normal(size=(20, 784)),
+        np.random.default_rng(0).random(size=(20, 64)),
+        np.random.default_rng(0).integers(0, 9, (20, 4)),
+        np.random.default_rng(0).integers(0, 256, (20, 70)),
+        np.random.default_rng(0).integers(-9, 300, (20, 64)),
+    ],
+)
+def test_points_stay_points(file: Path, points: np.ndarray) -> None:
+    data = open_data(save(file, x=points))
+    num = points.shape[1]
+    assert data.info.shape == (num,) and data.train.x.dtype == torch.float32
+    assert any("reshape them to (N, " in note for note in data.notes) == (num in (64, 784))
+
+
+def test_npz_as_medmnist_names_it(file: Path) -> None:
+    parts = {"train": 9, "val": 4, "test": 5}
+    arrays = {f"{name}_images": colours(num) for name, num in parts.items()}
+    arrays |= {f"{name}_labels": np.arange(num)[:, None] % 3 for name, num in parts.items()}
+    data = open_data(save(file, **arrays))
+    assert (len(data.train), len(data.held_out)) == (9, 4) and data.info.classes == ("0", "1", "2")
+    assert [(u.num, u.pictures) for u in data.unused] == [(5, True)] and "test_images" in data.unused[0].reason
+
+
+def test_npz_as_kmnist_names_it(tmp_path: Path) -> None:
+    for split, num in (("train", 9), ("test", 4)):
+        np.savez(tmp_path / f"kmnist-{split}-imgs.npz", colours(num)[..., 0])
+        np.savez(tmp_path / f"kmnist-{split}-labels.npz", np.arange(num) % 2)
+    data = open_data(f"npz:{tmp_path / 'kmnist-train-imgs.npz'}")
+    assert (len(data.train), len(data.held_out)) == (9, 4) and data.info.classes == ("0", "1") and data.notes
+
+
+def test_npz_of_arrays_without_names(file: Path) -> None:
+    np.savez(file, colours(9), np.arange(9) % 2)
+    data = open_data(f"npz:{file}")
+    assert len(data.train) + len(data.held_out) == 9 and data.info.classes == ("0", "1")
+
+
+def test_npz_whose_second_split_has_no_labels(file: Path) -> None:
+    data = open_data(save(file, x_train=colours(9), y_train=np.arange(9) % 2, x_test=colours(4)))
+    assert data.info.classes == () and "Only one split has labels" in data.notes[0]
 
 
 def test_labels_that_begin_at_one_make_no_class_without_examples(file: Path) -> None:

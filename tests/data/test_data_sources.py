@@ -23,7 +23,7 @@ REAL = Path(__file__).parents[3] / "shared" / "data"
         ("idz:folder", "'idx'"),
         ("npz:", "after the colon"),
         ("./nowhere", "Other sources: glyphs"),
-        ("data.npz", "Write npz:data.npz"),
+        ("data.npz", "no file data.npz"),
         ("cat.png", "Name the folder of the pictures"),
         ("", "glyphs"),
         ("a\0b", "glyphs"),

@@ -13,6 +13,9 @@ Crop = Annotated[
     Literal["center", "none"], arg(help="how to handle images that are not square: crop the centre, or none")
 ]
 Channels = Annotated[int | None, arg(help="1 grey, 3 RGB, 4 RGB and alpha")]
+White = Annotated[
+    int | None, arg(help="the value that is white, such as 4095 for 12 bits; default: told from the data")
+]
 RunPath = Annotated[Positional[Path], arg(help="a run's directory")]
 File = Annotated[str | None, arg(help="your Python file, if the run was made from one; it is executed")]
 Best = Annotated[bool, arg(help="use the checkpoint from --keep-best instead of the newest")]

@@ -6,7 +6,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from ganvas import service
-from ganvas.cli.flags import Channels, Crop, Json, RunPath, Size, said
+from ganvas.cli.flags import Channels, Crop, Json, RunPath, Size, White, said
 from ganvas.cli.show import show_check, show_data, show_diagnosis, show_recipes, show_runs
 from ganvas.data import ImageOptions
 from ganvas.errors import GanvasError
@@ -29,6 +29,7 @@ def data(
     size: Size = None,
     crop: Crop = "center",
     channels: Channels = None,
+    white: White = None,
     clear_cache: Annotated[bool, arg(help="delete the cache of decoded folders")] = False,
     json: Json = False,
 ) -> None:
@@ -40,7 +41,7 @@ def data(
         if not clear_cache:
             raise GanvasError("No data source was named.", "Name one: ganvas data glyphs")
         return
-    options = ImageOptions(size=size, crop=crop, channels=channels)
+    options = ImageOptions(size=size, crop=crop, channels=channels, white=white)
     show_data(service.data(source, out=out, num=num, image_options=options), as_json=json)
     said(out)
 
@@ -52,10 +53,11 @@ def check(
     size: Size = None,
     crop: Crop = "center",
     channels: Channels = None,
+    white: White = None,
     json: Json = False,
 ) -> None:
     """Test a model with one dry step: players, their terms, and parameters without a gradient."""
-    options = ImageOptions(size=size, crop=crop, channels=channels)
+    options = ImageOptions(size=size, crop=crop, channels=channels, white=white)
     show_check(service.check(file, data=data, image_options=options), as_json=json)
 
 

@@ -6,7 +6,21 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from ganvas import service
-from ganvas.cli.flags import Best, Channels, Crop, Device, Features, File, Json, RunPath, Size, listed, numbers, said
+from ganvas.cli.flags import (
+    Best,
+    Channels,
+    Crop,
+    Device,
+    Features,
+    File,
+    Json,
+    RunPath,
+    Size,
+    White,
+    listed,
+    numbers,
+    said,
+)
 from ganvas.cli.show import show_metrics, show_scores
 from ganvas.data import ImageOptions
 from ganvas.metrics.evaluation import FeaturesName, Protocol
@@ -85,6 +99,7 @@ def continuum(
     size: Size = None,
     crop: Crop = "center",
     channels: Channels = None,
+    white: White = None,
     device: Device = "cpu",
     quiet: Annotated[bool, arg(help="print nothing")] = False,
 ) -> None:
@@ -98,7 +113,7 @@ def continuum(
         batch_size=batch_size,
         num=num,
         features=features,
-        image_options=ImageOptions(size=size, crop=crop, channels=channels),
+        image_options=ImageOptions(size=size, crop=crop, channels=channels, white=white),
         device=device,
         quiet=quiet,
         network=network,

@@ -11,7 +11,7 @@ import tyro
 from tyro.conf import arg
 
 from ganvas import service
-from ganvas.cli.flags import PLAIN, Channels, Crop, Size, listed
+from ganvas.cli.flags import PLAIN, Channels, Crop, Size, White, listed
 from ganvas.data import ImageOptions
 from ganvas.errors import GanvasError
 from ganvas.runs.settings import Training, training_options
@@ -32,6 +32,7 @@ class Place:
     size: Size = None
     crop: Crop = "center"
     channels: Channels = None
+    white: White = None
     overwrite: Annotated[bool, arg(help="replace the run at --out")] = False
     resume_if_there: Annotated[bool, arg(help="continue the run at --out if it exists, else start it")] = False
     changed_data: Annotated[bool, arg(help=CHANGED_DATA)] = False
@@ -61,7 +62,7 @@ def train(arguments: Sequence[str]) -> None:
     kind = dataclasses.make_dataclass("Options", flags, bases=(Place,), kw_only=True)
     values = parsed(kind, given, f"ganvas train {name}", f"{about.summary}. {about.paper}")
     values["metrics"] = listed(values["metrics"])
-    image_options = ImageOptions(**{key: values.pop(key) for key in ("size", "crop", "channels")})
+    image_options = ImageOptions(**{key: values.pop(key) for key in ("size", "crop", "channels", "white")})
     service.train(found, image_options=image_options, **values)
 
 

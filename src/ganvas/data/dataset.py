@@ -146,6 +146,8 @@ class Data:
     skipped: what could not be used. factor_names, factor_sizes: of `Split.factors`' columns, where there are any.
     unused: of a folder, the other files: examples, skipped and unused files together are all that there are.
     contents: the numbers of both splits' examples by `content.contents`, if they are known already.
+    white: the value of the source that became 255, if it was named or told from the data; see `ImageOptions`.
+    notes: what was assumed in reading it, in words for the user.
     channels: of stacked images, the training and held-out images that their channels are made of, with classes.
     """
 
@@ -159,6 +161,8 @@ class Data:
     channels: tuple[Split, Split] | None = None
     contents: tuple[Tensor, Tensor] | None = None
     unused: tuple[Unused, ...] = ()
+    white: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def gather(

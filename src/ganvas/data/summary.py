@@ -38,6 +38,7 @@ def summary(data: Data) -> dict[str, Any]:
             "in held out": duplicates(known.held_out.numbers),
             "held out and in train": known.on_both_sides,
         },
+        "notes": list(data.notes),
         "not_used": {u.reason: u.num for u in data.unused},
         "skipped": len(data.skipped),
         "skipped_reasons": dict(reasons.most_common()),

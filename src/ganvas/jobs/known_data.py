@@ -38,6 +38,7 @@ def identity_of(
     elif then.reordered(now):
         messages.append("The training examples have another order: batches differ from those of an uninterrupted run.")
     if path is None:
+        messages += loaded.notes
         messages += [f"Not used: {u.num:,} pictures: {u.reason}." for u in loaded.unused if u.pictures]
         messages += [identity.both_sides(now)] if now.on_both_sides else []
     if not quiet:

@@ -66,7 +66,8 @@ def train(
     goes_on = may_go_on(path, resume_if_there, overwrite, place, here)
     old = Directory(path).settings() if goes_on else None
     if old is not None:
-        image_options = replace(image_options, split_by=old.options.split_by)
+        white = image_options.white or old.options.white
+        image_options = replace(image_options, split_by=old.options.split_by, white=white)
     loaded = open_data(source, image_options)
     built = seeded_build(found.function, loaded.info, own, given.get("seed", 0))
     training = planned(given, built) if old is None else planned(given, built).not_named(old.training)
@@ -131,7 +132,7 @@ def settled(
         paper=about.paper,
         arguments=resolved(found.function, own),
         source=source,
-        options=image_options,
+        options=replace(image_options, white=loaded.white or image_options.white),
         info=loaded.info,
         training=training,
         command=command_line(),

@@ -187,7 +187,8 @@ class Settings:
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> "Settings":
         data = given["data"]
-        options: dict[str, Any] = {"split_by": "name", **data["options"]}  # version 0.1.0 knew no other split
+        # Version 0.1.0 knew no other split, and no other white than the largest value of the format.
+        options: dict[str, Any] = {"split_by": "name", "white": 65_535, **data["options"]}
         return cls(
             recipe=text(given["recipe"]),
             file=None if given["file"] is None else text(given["file"]),
@@ -235,7 +236,10 @@ def described(info: DataInfo) -> str:
 
 def slug(source: str) -> str:
     """A source's name as part of a folder's name."""
-    name = Path(source.partition(":")[2] or source).name.removesuffix(".npz") or "data"
+    name = (
+        Path(source.partition(":")[2] or source).name.removesuffix(".npz").removesuffix(".npy").removesuffix(".zip")
+        or "data"
+    )
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
 
 

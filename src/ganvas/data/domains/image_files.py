@@ -35,6 +35,8 @@ class ImageOptions:
         middle, "none" scales the whole picture to the square.
     channels: 1 grey, 3 RGB, 4 RGB and alpha; None means 1 if every picture is grey, else 3. Without a
         fourth channel, transparent pixels become white.
+    white: the value that is white, where it is not the largest of the format: 4095 for files of 16 bits from a scanner
+        of 12 bits, 1 for masks of 0 and 1. None tells it from the data. Pictures of 8 bits use it only below 255.
     split_by: what decides which examples are held out, if the source does not say: their content, or their name or row
         number, as in version 0.1.0. Runs that began with that version go on with it.
     """
@@ -42,6 +44,7 @@ class ImageOptions:
     size: int | None = None
     crop: Literal["center", "none"] = "center"
     channels: int | None = None
+    white: int | None = None
     split_by: Literal["content", "name"] = "content"
 
     def __post_init__(self) -> None:
@@ -54,6 +57,8 @@ class ImageOptions:
             )
         if self.crop not in ("center", "none"):
             raise GanvasError(f"There is no crop {self.crop!r}.", "Use --crop center or none.")
+        if self.white is not None and self.white < 1:
+            raise GanvasError(f"White cannot be {self.white}.", "Use --white 1 or more, such as 4095.")
         if self.split_by not in ("content", "name"):
             raise GanvasError(f"Examples are not split by {self.split_by!r}.", "They are split by content, or by name.")
 
@@ -78,8 +83,10 @@ def opened(file: Path | IO[bytes]) -> Generator[Image.Image]:
             yield image
 
 
-def decode(file: Path | IO[bytes], options: ImageOptions) -> Pixels:
+def decode(file: Path | IO[bytes], options: ImageOptions, deep_peaks: list[float] | None = None) -> Pixels:
     """A picture file as uint8 (C, H, W). When `options` leave the channels open, C is 1 for a grey picture, else 3.
+
+    deep_peaks: takes the largest value of a picture of 16 bits.
 
     Whatever Pillow raises on a file that is not a whole picture passes through: see `reason`.
     """
@@ -87,7 +94,8 @@ def decode(file: Path | IO[bytes], options: ImageOptions) -> Pixels:
         if options.size is not None and image.format == "JPEG":
             # Photographs are much larger than training images: the decoder can then skip detail.
             image.draft(None, (2 * options.size, 2 * options.size))  # pyright: ignore[reportArgumentType]
-        return convert(_reduced(_upright(image), options.size), options)
+        plain = _masks_scaled(_upright(image), options.white)
+        return convert(_reduced(plain, options.size), options, deep_peaks)
 
 
 def measure(file: Path) -> tuple[int, int]:
@@ -98,9 +106,9 @@ def measure(file: Path) -> tuple[int, int]:
     return (height, width) if sideways else (width, height)
 
 
-def convert(image: Image.Image, options: ImageOptions) -> Pixels:
+def convert(image: Image.Image, options: ImageOptions, deep_peaks: list[float] | None = None) -> Pixels:
     """An opened picture as uint8 (C, H, W)."""
-    image = _plain(image)
+    image = _plain(image, options.white, deep_peaks)
     if options.channels is not None:
         image = _with_mode(image, _MODES[options.channels])
     elif image.mode == "RGBA":
@@ -122,8 +130,10 @@ def fit(image: Image.Image, size: tuple[int, int], crop: Literal["center", "none
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def read_image(path: Path | str, shape: Sequence[int]) -> Tensor:
+def read_image(path: Path | str, shape: Sequence[int], white: int | None = None) -> Tensor:
     """A user's picture as input of a model of images of `shape` (C, H, W): float (C, H, W) in [-1, 1].
+
+    white: see `ImageOptions`.
 
     Raises GanvasError when the file is absent or is not a picture.
     """
@@ -135,7 +145,8 @@ def read_image(path: Path | str, shape: Sequence[int]) -> Tensor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with opened(path) as image:
-                whole = _with_mode(_plain(_reduced(_upright(image), max(height, width))), _MODES[channels])
+                bright = _masks_scaled(_upright(image), white)
+                whole = _with_mode(_plain(_reduced(bright, max(height, width)), white), _MODES[channels])
                 pixels = np.array(fit(whole, (width, height)))
     except Exception as error:
         raise GanvasError(f"{path} cannot be read: {reason(error)}.") from error
@@ -211,10 +222,20 @@ def _reduced(image: Image.Image, size: int | None) -> Image.Image:
     return image.resize((image.width // factor, image.height // factor), Image.Resampling.BOX)
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _masks_scaled(image: Image.Image, white: int | None) -> Image.Image:
+    """A picture of 8 bits whose white is below 255, with white at 255; others unchanged. ValueError for larger values."""
+    if white is None or white >= 255 or image.mode not in ("L", "RGB"):
+        return image
+    brightest = int(np.asarray(image).max())
+    if brightest > white:
+        raise ValueError(f"its values go up to {brightest}, above the white {white}")
+    return image.point([min(255, round(value * 255 / white)) for value in range(256)] * len(image.getbands()))
+
+
+def _plain(image: Image.Image, white: int | None = None, deep_peaks: list[float] | None = None) -> Image.Image:
     """The picture with 8 bits a channel, as L, RGB or RGBA."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _from_deep(image)
+        return _from_deep(image, white, deep_peaks)
     if image.mode == "RGBA" or (image.mode in ("L", "RGB") and not image.has_transparency_data):
         return image
     if image.has_transparency_data:
@@ -222,15 +243,19 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _from_deep(image: Image.Image) -> Image.Image:
+def _from_deep(image: Image.Image, white: int | None, deep_peaks: list[float] | None) -> Image.Image:
     """Grey of 16 bits, or of numbers: Pillow's own conversion would cut everything above 255 to white."""
     grey = Image.new("L", image.size)
-    white = 1.0 if image.mode == "F" else 65535.0
+    brightest = white or (1.0 if image.mode == "F" else 65535.0)
+    peak = 0.0
     for box in _strips(image):
         values = np.asarray(image.crop(box)).astype(np.float64)
-        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= white):
-            raise ValueError(f"its values are not within 0 to {white:g}, so white is undefined")
-        grey.paste(Image.fromarray(np.rint(values * (255 / white)).astype(np.uint8)), box)
+        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= brightest):
+            raise ValueError(f"its values are not within 0 to {brightest:g}; name their white with --white")
+        peak = max(peak, float(values.max()))
+        grey.paste(Image.fromarray(np.rint(values * (255 / brightest)).astype(np.uint8)), box)
+    if deep_peaks is not None and image.mode != "F":
+        deep_peaks.append(peak)
     return grey
 
 

@@ -63,6 +63,8 @@ def open_data(source: str, options: ImageOptions | None = None, *, limit: int | 
         data = _NAMED[source](options, limit)
     elif colon and rest and prefix in _PREFIXED:
         data = _PREFIXED[prefix](rest, options, limit)
+    elif source.lower().endswith((".npz", ".npy")) and Path(source).expanduser().is_file():
+        data = npz(source, options, limit)
     elif _is_folder(source):
         data = folder(source, options, limit)
     else:
@@ -84,8 +86,8 @@ def _unknown(source: str) -> GanvasError:
         return GanvasError(f"{source!r} needs a name after the colon.", f"Available: {', '.join(source_names())}.")
     if colon and rest and "/" not in prefix:
         return GanvasError(f"There is no kind of data source {prefix!r}.", did_you_mean(prefix, _PREFIXED))
-    if path.suffix == ".npz":
-        return GanvasError(f"{source!r} is not a folder of images.", f"Write npz:{source}.")
+    if path.suffix.lower() in (".npz", ".npy"):
+        return GanvasError(f"There is no file {source}.")
     if path.suffix.lower() in EXTENSIONS:
         return GanvasError(f"{source!r} is not a folder of images.", "Name the folder of the pictures.")
     if "/" in source or source.startswith((".", "~")):

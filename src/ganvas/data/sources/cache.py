@@ -24,7 +24,7 @@ PAYS_FROM = 1_000
 CHECKED_BYTES = 2**30
 """Larger files are not checked completely, because a run would have to wait."""
 
-FORMAT = 2
+FORMAT = 3
 
 
 def home() -> Path:
@@ -66,7 +66,9 @@ def load(key: str, source: str) -> Data | None:
         train, held_out = (rows(x, y, text, part) for part in (slice(0, num), slice(num, None)))
         unused = tuple(Unused(str(reason), int(n), bool(pictures)) for reason, n, pictures in facts["unused"])
         found = (numbers[:num], numbers[num:])
-        return Data(source, train, held_out, info, skipped, contents=found, unused=unused)
+        white = None if facts["white"] is None else int(facts["white"])
+        notes = tuple(str(note) for note in facts["notes"])
+        return Data(source, train, held_out, info, skipped, contents=found, unused=unused, white=white, notes=notes)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, EOFError) as error:
         print(f"The cache of {printable(source)} is damaged ({error}) and is created again.", file=sys.stderr)
         shutil.rmtree(entry, ignore_errors=True)
@@ -109,6 +111,8 @@ def write(folder: Path, data: Data) -> None:
         "text": None if data.train.text is None else [*data.train.text, *(data.held_out.text or ())],
         "skipped": [(s.path, s.reason) for s in data.skipped],
         "unused": [(u.reason, u.num, u.pictures) for u in data.unused],
+        "white": data.white,
+        "notes": data.notes,
         "checksums": {file.name: checksum_of(file) for file in sorted(folder.glob("*.npy"))},
     }
     (folder / "facts.json").write_text(json.dumps(facts))

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from ganvas.data.content import contents
 from ganvas.data.dataset import Data, Skipped, gather
 from ganvas.data.domains.image_files import ImageOptions, check_memory, check_one_size, decode, measure, reason, stack
 from ganvas.data.sources import cache
+from ganvas.data.sources.depth import WHITES, from_files
 from ganvas.data.sources.layout import EXTENSIONS, File, Listing, describe, skip, walk
 from ganvas.data.sources.layout import splits as splits_of
 from ganvas.data.sources.splits import by_content, keep, keep_contents, split_by_key
@@ -67,12 +68,12 @@ def _read(
         skipped += unreadable
     if options.size is not None:
         check_memory(sum(map(len, splits)), options.size, options.channels)
-    pictures: list[torch.Tensor] = []
-    with _progress(sum(map(len, splits))) as advance:
-        for i, part in enumerate(splits):
-            splits[i], decoded, unreadable = _decoded(part, options, root, advance)
-            pictures += decoded
-            skipped += unreadable
+    found = _decoded_all(splits, options, root)
+    depth = from_files(options, found.deep_peaks, found.pictures)
+    if depth.white not in (options.white, WHITES[-1]):
+        found = _decoded_all(splits, replace(options, white=depth.white), root)
+    depth.check_range(found.pictures)
+    splits, pictures, skipped = found.splits, found.pictures, [*skipped, *found.skipped]
     if not splits[0]:
         raise _nothing(source, listing, skipped, held_out=sum(map(len, splits[1:])))
     used = [f for part in splits for f in part]
@@ -92,9 +93,9 @@ def _read(
     text = tuple(t or "" for t in texts) if any(texts) else None
     num = len(rows[0])
     train, held_out = (cache.rows(x, labels, text, part) for part in (slice(0, num), slice(num, None)))
-    found = (numbers[order[:num]], numbers[order[num:]])
-    data = gather(source, train, held_out, classes=classes, skipped=skipped, contents=found)
-    return replace(data, unused=tuple(listing.left()))
+    known = (numbers[order[:num]], numbers[order[num:]])
+    data = gather(source, train, held_out, classes=classes, skipped=skipped, contents=known)
+    return replace(data, unused=tuple(listing.left()), white=depth.white, notes=tuple(depth.notes))
 
 
 def _by_name(files: list[File], keys: list[str], limit: int | None) -> list[torch.Tensor]:
@@ -105,20 +106,33 @@ def _by_name(files: list[File], keys: list[str], limit: int | None) -> list[torc
     return [torch.tensor(part, dtype=torch.int64) for part in kept]
 
 
-def _decoded(
-    files: list[File], options: ImageOptions, root: Path, advance: Callable[[int], None]
-) -> tuple[list[File], list[torch.Tensor], list[Skipped]]:
-    """The files that could be decoded, their pictures in pieces of uint8 (n, C, H, W), and the others."""
-    good: list[File] = []
-    pieces: list[torch.Tensor] = []
-    skipped: list[Skipped] = []
-    for start in range(0, len(files), PIECE):
-        part, pictures, unreadable = _each(files[start : start + PIECE], lambda f: decode(f.path, options), root)
-        good += part
-        pieces += [stack(pictures)] if pictures else []
-        skipped += unreadable
-        advance(PIECE)
-    return good, pieces, skipped
+@dataclass
+class _Decoded:
+    """The files of each split that could be decoded, and the others. pictures: uint8 (n, C, H, W), in pieces.
+
+    deep_peaks: the largest value of each picture of 16 bits.
+    """
+
+    splits: list[list[File]] = field(default_factory=list)
+    pictures: list[torch.Tensor] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    deep_peaks: list[float] = field(default_factory=list)
+
+
+def _decoded_all(splits: Sequence[Sequence[File]], options: ImageOptions, root: Path) -> _Decoded:
+    found = _Decoded()
+    with _progress(sum(map(len, splits))) as advance:
+        for files in splits:
+            good: list[File] = []
+            for start in range(0, len(files), PIECE):
+                piece = files[start : start + PIECE]
+                part, pictures, bad = _each(piece, lambda f: decode(f.path, options, found.deep_peaks), root)
+                good += part
+                found.pictures += [stack(pictures)] if pictures else []
+                found.skipped += bad
+                advance(PIECE)
+            found.splits.append(good)
+    return found
 
 
 def _joined(pieces: list[torch.Tensor], order: torch.Tensor) -> torch.Tensor:

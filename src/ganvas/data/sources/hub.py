@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 
 from ganvas.data.dataset import Data, Skipped, Split, gather
 from ganvas.data.domains.image_files import ImageOptions, Pixels, check_one_size, decode, reason, stack
+from ganvas.data.sources.depth import WHITES, from_files
 from ganvas.data.sources.splits import divided, keep, split_by_key
 from ganvas.errors import GanvasError, needs_extra
 
@@ -25,16 +26,19 @@ def hub(name: str, options: ImageOptions, limit: int | None = None) -> Data:
     """
     tables = _tables(name, _load(name))
     columns = _columns(name, tables[0])
-    parts = [_Part(part) for part in ("train", "held out")[: len(tables)]]
-    for part, table in zip(parts, tables, strict=True):
-        rows = keep([str(row) for row in range(len(table))], limit if len(tables) == 2 else None)
-        part.read(table, rows, columns, options)
+    parts = _read(tables, columns, options, limit)
+    peaks = [peak for part in parts for peak in part.deep_peaks]
+    depth = from_files(options, peaks, [torch.from_numpy(p) for part in parts for p in part.pictures])
+    if depth.white not in (options.white, WHITES[-1]):
+        parts = _read(tables, columns, replace(options, white=depth.white), limit)
     skipped = [s for part in parts for s in part.skipped]
     if not parts[0].pictures:
         raise GanvasError(f"hf:{name} has no readable image.", f"The first: {skipped[0].reason}." if skipped else "")
     pictures = [p for part in parts for p in part.pictures]
     check_one_size(f"hf:{name}", [(p.shape[2], p.shape[1]) for p in pictures])
-    x = stack(pictures).split([len(part.pictures) for part in parts])
+    whole = stack(pictures)
+    depth.check_range([whole])
+    x = whole.split([len(part.pictures) for part in parts])
     splits = [
         Split(
             x[i],
@@ -49,7 +53,17 @@ def hub(name: str, options: ImageOptions, limit: int | None = None) -> Data:
         splits = [splits[0].select(rows) for rows in parts[0].split_by_row(len(tables[0]))]
     elif len(splits) == 1:
         splits, numbers = divided(splits[0], limit)
-    return gather(f"hf:{name}", splits[0], splits[1], classes=classes, skipped=skipped, contents=numbers)
+    data = gather(f"hf:{name}", splits[0], splits[1], classes=classes, skipped=skipped, contents=numbers)
+    return replace(data, white=depth.white, notes=tuple(depth.notes))
+
+
+def _read(tables: Sequence[Any], columns: "_Columns", options: ImageOptions, limit: int | None) -> list["_Part"]:
+    """The pictures of each table, decoded."""
+    parts = [_Part(part) for part in ("train", "held out")[: len(tables)]]
+    for part, table in zip(parts, tables, strict=True):
+        rows = keep([str(row) for row in range(len(table))], limit if len(tables) == 2 else None)
+        part.read(table, rows, columns, options)
+    return parts
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,7 @@ class _Part:
     labels: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    deep_peaks: list[float] = field(default_factory=list)
 
     def read(self, table: Any, rows: Sequence[int], columns: _Columns, options: ImageOptions) -> None:
         import datasets  # pyright: ignore[reportMissingImports]
@@ -78,7 +93,7 @@ class _Part:
         for row in rows:
             example = table[row]
             try:
-                self.pictures.append(decode(_file(example[columns.image]), options))
+                self.pictures.append(decode(_file(example[columns.image]), options, self.deep_peaks))
             except Exception as error:  # a decoder may raise anything for a hostile file
                 self.skipped.append(Skipped(f"{self.name}[{row}]", reason(error)))
                 continue

@@ -14,6 +14,7 @@ from torch import Tensor
 from ganvas.data.dataset import Data, Split, gather
 from ganvas.data.domains.image_files import ImageOptions, adapt
 from ganvas.data.labels import numbered
+from ganvas.data.sources.depth import Depth, depth_of_numbers
 from ganvas.data.sources.splits import keep_rows
 from ganvas.errors import GanvasError
 from ganvas.machine.memory import must_fit
@@ -36,6 +37,12 @@ def idx(directory: str, options: ImageOptions, limit: int | None = None) -> Data
     if not folder.is_dir():
         raise GanvasError(f"There is no folder {folder}.", f"`idx:` reads a folder that holds {', '.join(_FILES)}.")
     parts = [read_idx(_find(folder, name)) for name in _FILES]
+    depth = Depth()
+    if options.split_by != "name":  # version 0.1.0 told no white
+        high = max(int(parts[i].max()) for i in (0, 2))
+        depth = depth_of_numbers(options.white, high, [np.dtype(np.uint8)])
+        parts[0], parts[2] = (scaled(folder, parts[i], depth.white) for i in (0, 2))
+        depth.check_range([parts[0], parts[2]])
     train, held_out = (
         _split(folder, images, labels, options, limit)
         for images, labels in ((parts[0], parts[1]), (parts[2], parts[3]))
@@ -45,7 +52,17 @@ def idx(directory: str, options: ImageOptions, limit: int | None = None) -> Data
     if options.split_by == "name":  # version 0.1.0 had a class for every number up to the largest
         labels, classes = [train.y, held_out.y], [str(i) for i in range(int(max(parts[1].max(), parts[3].max())) + 1)]
     train, held_out = replace(train, y=labels[0]), replace(held_out, y=labels[1])
-    return gather(f"idx:{directory}", train, held_out, classes=classes)
+    data = gather(f"idx:{directory}", train, held_out, classes=classes)
+    return replace(data, white=depth.white, notes=tuple(depth.notes))
+
+
+def scaled(folder: Path, images: Tensor, white: int | None) -> Tensor:
+    """Images uint8 whose white is `white`, with white at 255. GanvasError for larger values."""
+    if white is None or white >= 255:
+        return images
+    if (high := int(images.max())) > white:
+        raise GanvasError(f"The images in {folder} have values up to {high}, above the white {white}.")
+    return images.mul(255 / white).round().to(torch.uint8)
 
 
 def read_idx(path: Path) -> Tensor:
@@ -96,4 +113,4 @@ def _split(folder: Path, images: Tensor, labels: Tensor, options: ImageOptions, 
             f"The files in {folder} do not belong together: images {tuple(images.shape)}, labels {tuple(labels.shape)}."
         )
     rows = keep_rows(len(images), limit)
-    return adapt(Split(images[rows][:, None], labels[rows].long()), options)
+    return adapt(Split(images[rows][:, None], labels[rows].long()), replace(options, white=None))

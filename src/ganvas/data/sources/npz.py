@@ -1,20 +1,18 @@
-"""`npz:FILE`: arrays that numpy saved. Pickled objects in them are never loaded."""
+"""`npz:FILE`: arrays that numpy saved, in a file .npz or .npy. Pickled objects in them are never loaded."""
 
 import math
 import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from ganvas.data.dataset import Data, Split, gather
-from ganvas.data.domains.image_files import ImageOptions, adapt
-from ganvas.data.labels import numbered
-from ganvas.data.sources.points import no_image_options
-from ganvas.data.sources.splits import divided, keep_rows, split_by_key
+from ganvas.data.dataset import Data, Unused
+from ganvas.data.domains.image_files import ImageOptions
+from ganvas.data.sources.arrays import Arrays, from_arrays
 from ganvas.errors import GanvasError
 from ganvas.machine.memory import must_fit
 
@@ -22,15 +20,12 @@ Array = NDArray[Any]
 
 _KEYS = (
     "Its arrays are named images (or x), labels (or y), class_names and captions; "
-    "or x_train, y_train, x_test, y_test where it has two splits."
+    "or x_train, y_train, x_test, y_test where it has two splits; or as MedMNIST and KMNIST name them."
 )
 
-
-LARGEST_COORDINATE = 1e15
-"""Of points. Distances between points are sums of squares, which must stay below float32's largest number, 3.4e38."""
-
-TEXT = "US"
-"""The kinds of dtype that hold text."""
+_X = ("images", "x", "data", "arr_0")
+_Y = ("labels", "y", "targets", "arr_1")
+_SPLITS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
 
 LONGEST_HEADER = 10_000
 """Characters of an array's header; numpy reads no more of a file that it does not trust."""
@@ -39,195 +34,147 @@ LONGEST_HEADER = 10_000
 def npz(file: str, options: ImageOptions, limit: int | None = None) -> Data:
     """Images or points with what belongs to them.
 
-    images or x: (N, H, W), (N, H, W, C) or (N, C, H, W) of whole numbers up to 255 (or 65535 when uint16), or of
-    floats in [0, 1] or [-1, 1]; or points, (N, D). labels or y: (N,) whole numbers from 0, -1 for none, or names.
-    class_names: (K,). captions: (N,). With x_train and x_test (and their y_) the test arrays are held out; else
-    about a tenth is, by content. Raises GanvasError if the file is unreadable, or if the arrays do not match.
+    images or x: (N, H, W), (N, H, W, C) or (N, C, H, W) of whole numbers, or of floats in [0, 1], [-1, 1] or [0, 255];
+    or points, (N, D). Rows (N, D) of whole numbers up to 255 are pictures if D is a square from 64 on, such as 784.
+    labels or y: (N,) whole numbers from 0, -1 for none, or names. class_names: (K,). captions: (N,).
+    With x_train and x_test (and their y_), or train_images and val_images (and _labels), the second arrays are held
+    out; else about a tenth is, by content. A file of KMNIST, such as kmnist-train-imgs.npz, is read with the other
+    three beside it. A file .npy is one array. Raises GanvasError if the file is unreadable, or if the arrays do not match.
     """
     path = Path(file).expanduser()
     arrays = _load(path)
-    parts = [_part(path, arrays, suffix) for suffix in (("_train", "_test") if "x_train" in arrays else ("",))]
-    splits, classes = _name_classes(path, parts, arrays.get("class_names"), options.split_by == "name")
-    if len(splits) == 1 and options.split_by == "name":
-        train, held_out = split_by_key([str(i) for i in range(len(splits[0]))])
-        splits = [splits[0].select(torch.tensor(rows, dtype=torch.int64)) for rows in (train, held_out)]
-    if len(splits) == 2:
-        splits = [s.select(keep_rows(len(s), limit)) for s in splits]
-    if splits[0].x.dim() == 4:
-        splits = [adapt(s, options) for s in splits]
-    else:
-        no_image_options(f"npz:{file}", options)
-    if len(splits) == 1:
-        (train, held_out), numbers = divided(splits[0], limit)
-        return gather(f"npz:{file}", train, held_out, classes=classes, contents=numbers)
-    if splits[0].x.shape[1:] != splits[1].x.shape[1:]:
-        raise GanvasError(f"{path}: x_train and x_test hold examples of different shapes.")
-    return gather(f"npz:{file}", splits[0], splits[1], classes=classes)
+    source = f"npz:{file}"
+    parts, unused, notes = _parts(path, arrays)
+    loaded = from_arrays(source, str(path), parts, options, limit, arrays.get("class_names"), notes)
+    return replace(loaded, unused=tuple(unused))
+
+
+def _parts(path: Path, arrays: Mapping[str, Array]) -> tuple[list[Arrays], list[Unused], list[str]]:
+    """The arrays of each split, the examples that are left out, and what was assumed."""
+    named = {split: _of_split(arrays, forms) for split, forms in _SPLITS.items()}
+    train = named["train"]
+    if train is None:
+        whole = _whole(arrays)
+        assert whole is not None
+        beside = [] if "arr_0" not in arrays else _beside(path, whole)
+        return (beside or [whole]), [], [f"Read with the files beside it: {len(beside)} splits."] if beside else []
+    second = named["validation"] or named["test"]
+    if second is None:
+        raise GanvasError(f"{path} has {train.name} but no {train.name.replace('train', 'test')}.", _KEYS)
+    third = named["test"] if named["validation"] else None
+    unused = [] if third is None else [Unused(f"a second held-out split ({third.name})", len(third.x), pictures=True)]
+    return [train, second], unused, []
+
+
+def _of_split(arrays: Mapping[str, Array], forms: tuple[str, ...]) -> Arrays | None:
+    """The arrays of the split that is called by one of these names: x_train, train_images, trainX ..."""
+    for form in forms:
+        for x, y in ((f"x_{form}", f"y_{form}"), (f"{form}_images", f"{form}_labels"), (f"{form}_x", f"{form}_y")):
+            if x in arrays:
+                return Arrays(arrays[x], arrays.get(y), name=x, label=y)
+    return None
+
+
+def _whole(arrays: Mapping[str, Array]) -> Arrays | None:
+    """The arrays of a file without splits."""
+    x = next((name for name in _X if name in arrays), None)
+    if x is None:
+        return None
+    y = next((name for name in _Y if name in arrays), None)
+    if y == "arr_1" and arrays[y].shape[:1] != arrays[x].shape[:1]:
+        y = None
+    return Arrays(arrays[x], None if y is None else arrays[y], arrays.get("captions"), x, y or "labels")
+
+
+def _beside(path: Path, images: Arrays) -> list[Arrays]:
+    """The splits of KMNIST, whose images and labels stand in four files; empty for a file of another name."""
+    name = path.name
+    if not name.endswith("train-imgs.npz"):
+        return []
+    found: list[Arrays] = []
+    for split in ("train", "test"):
+        x = path.with_name(name.removesuffix("train-imgs.npz") + f"{split}-imgs.npz")
+        y = path.with_name(name.removesuffix("train-imgs.npz") + f"{split}-labels.npz")
+        if not x.is_file():
+            continue
+        pixels = images.x if split == "train" else _load(x)["arr_0"]
+        labels = _load(y)["arr_0"] if y.is_file() else None
+        found.append(Arrays(pixels, labels, name=x.name, label=y.name))
+    return found
+
+
+def _known() -> set[str]:
+    """The names of arrays that are read."""
+    forms = [form for group in _SPLITS.values() for form in group]
+    patterns = ("x_{}", "y_{}", "{}_images", "{}_labels", "{}_x", "{}_y")
+    return {*_X, *_Y, "class_names", "captions", *(p.format(form) for p in patterns for form in forms)}
 
 
 def _load(path: Path) -> dict[str, Array]:
+    """The arrays that are read, by their names in small letters."""
     if not path.is_file():
         raise GanvasError(f"There is no file {path}.")
+    if path.suffix.lower() == ".npy":
+        return {"x": _one(path)}
     if not zipfile.is_zipfile(path):
         raise GanvasError(f"{path} is not a complete .npz file, which is a zip archive of arrays.", _KEYS)
-    known = ("images", "labels", "class_names", "captions", "x", "y", "x_train", "y_train", "x_test", "y_test")
+    known = _known()
     try:
         with zipfile.ZipFile(path) as entries:
             for entry in entries.infolist():
-                if entry.filename.removesuffix(".npy") in known:
-                    check_header(path, entries, entry)
+                if entry.filename.removesuffix(".npy").lower() in known:
+                    with entries.open(entry) as stream:
+                        check_header(path, entry.filename, stream, entry.file_size)
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files if key in known}
+            arrays = {key.lower(): archive[key] for key in archive.files if key.lower() in known}
             found = archive.files
     except GanvasError:
         raise
     except Exception as error:  # zip, deflate and numpy each raise their own of damaged files, and several of Python's
-        if "allow_pickle" in str(error):
-            raise GanvasError(
-                f"{path} holds Python objects, which could run code when they are loaded; ganvas never loads them.",
-                "Save arrays of numbers and of text (dtype str), not of dtype object.",
-            ) from error
-        raise GanvasError(f"{path} cannot be read as .npz: {str(error) or type(error).__name__}.") from error
-    if "x_train" in arrays and "x_test" not in arrays:
-        raise GanvasError(f"{path} has x_train but no x_test.", _KEYS)
-    if not {"images", "x", "x_train"} & set(arrays):
+        raise _unreadable(path, error) from error
+    if _whole(arrays) is None and _of_split(arrays, _SPLITS["train"]) is None:
         raise GanvasError(f"{path} holds no images: its arrays are {', '.join(found) or 'none'}.", _KEYS)
     return arrays
 
 
-def check_header(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-    """Raises GanvasError when an array is not as large as its entry, or too large: numpy takes the memory that it claims."""
-    with archive.open(entry) as stream:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        start = stream.tell()
-        length = int.from_bytes(stream.read(2 if version == (1, 0) else 4), "little")
-        if length > LONGEST_HEADER:
-            raise GanvasError(
-                f"{path}: the header of {entry.filename} has {length:,} bytes; numpy reads {LONGEST_HEADER:,} at most.",
-                "Save plain arrays of numbers and of text, without a structured dtype.",
-            )
-        stream.seek(start)
-        shape, _, kind = read(stream)
-        claimed, held = math.prod(shape) * kind.itemsize, entry.file_size - stream.tell()
+def _one(path: Path) -> Array:
+    """The array in a file .npy."""
+    try:
+        with path.open("rb") as stream:
+            check_header(path, path.name, stream, path.stat().st_size)
+        return np.load(path, allow_pickle=False)
+    except GanvasError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> GanvasError:
+    if "allow_pickle" in str(error):
+        return GanvasError(
+            f"{path} holds Python objects, which could run code when they are loaded; ganvas never loads them.",
+            "Save arrays of numbers and of text (dtype str), not of dtype object.",
+        )
+    return GanvasError(f"{path} cannot be read as {path.suffix}: {str(error) or type(error).__name__}.")
+
+
+def check_header(path: Path, name: str, stream: IO[bytes], size: int) -> None:
+    """Raises GanvasError when an array is not as large as its file, or too large: numpy takes the memory that it claims.
+
+    stream: the start of the array called `name`, which has `size` bytes with its header.
+    """
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    start = stream.tell()
+    length = int.from_bytes(stream.read(2 if version == (1, 0) else 4), "little")
+    if length > LONGEST_HEADER:
+        raise GanvasError(
+            f"{path}: the header of {name} has {length:,} bytes; numpy reads {LONGEST_HEADER:,} at most.",
+            "Save plain arrays of numbers and of text, without a structured dtype.",
+        )
+    stream.seek(start)
+    shape, _, kind = read(stream)
+    claimed, held = math.prod(shape) * kind.itemsize, size - stream.tell()
     if not kind.hasobject and claimed != held:
-        raise GanvasError(f"{path} is damaged: {entry.filename} should hold {claimed:,} bytes, and holds {held:,}.")
-    must_fit(2 * claimed, f"{path}: {entry.filename}")
-
-
-def _part(path: Path, arrays: dict[str, Array], suffix: str) -> tuple[Tensor, Array | None, tuple[str, ...] | None]:
-    """Examples, raw labels and captions of the arrays whose names end so."""
-    name, label = (f"x{suffix}", f"y{suffix}")
-    if not suffix and "images" in arrays:
-        name = "images"
-    if not suffix and "labels" in arrays:
-        label = "labels"
-    x = _examples(f"{path}: {name}", arrays[name])
-    y = arrays.get(label)
-    if y is not None and y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]  # as Keras stores CIFAR-10
-    captions = None if suffix else arrays.get("captions")
-    for key, array in ((label, y), ("captions", captions)):
-        if key == "captions" and array is not None and array.dtype.kind not in TEXT:
-            raise GanvasError(f"{path}: captions holds {array.dtype}, not text.")
-        if array is not None and array.shape != (len(x),):
-            raise GanvasError(f"{path}: {key} has the shape {array.shape}; {len(x)} examples need ({len(x)},).")
-    return x, y, None if captions is None else tuple(map(_text, captions))
-
-
-def _examples(name: str, array: Array) -> Tensor:
-    """Images as uint8 (N, C, H, W), points as float32 (N, D)."""
-    if array.dtype.kind not in "biuf":  # numpy counts time differences among the numbers, too
-        raise GanvasError(f"{name} holds {array.dtype}, not real numbers.")
-    if not array.size:
-        raise GanvasError(f"{name} is empty: its shape is {array.shape}.")
-    if not np.isfinite(array).all():
-        raise GanvasError(f"{name} holds NaN or infinity.")
-    if array.ndim == 2 and array.shape[1] >= 2:
-        largest = max(abs(float(array.min())), abs(float(array.max())))
-        if largest > LARGEST_COORDINATE:
-            raise GanvasError(
-                f"{name} holds coordinates up to {largest:.3g}; float32 cannot hold the squares of such numbers.",
-                "Scale the points, best to a spread of about 1.",
-            )
-        return torch.from_numpy(array.astype(np.float32))
-    if array.ndim == 3:
-        array = array[..., None]
-    elif array.ndim == 4 and array.shape[3] not in (1, 3, 4):
-        array = array.transpose(0, 2, 3, 1)
-    if array.ndim != 4 or array.shape[3] not in (1, 3, 4):
-        raise GanvasError(
-            f"{name} has the shape {array.shape}, which is neither images nor points.",
-            "Images are (N, H, W), (N, H, W, C) or (N, C, H, W), C being 1, 3 or 4; points are (N, D), D at least 2.",
-        )
-    return torch.from_numpy(np.ascontiguousarray(_bytes(name, array).transpose(0, 3, 1, 2)))
-
-
-def _bytes(name: str, array: Array) -> NDArray[np.uint8]:
-    if array.dtype == np.uint8:
-        return array
-    low, high = float(array.min()), float(array.max())
-    if array.dtype == np.bool_:
-        offset, scale = 0.0, 255.0
-    elif array.dtype == np.uint16 and high > 255:
-        offset, scale = 0.0, 255 / 65535
-    elif np.issubdtype(array.dtype, np.floating) and low >= -1 and high <= 1:
-        offset, scale = (1.0, 127.5) if low < 0 else (0.0, 255.0)
-    elif low >= 0 and high <= 255:
-        offset, scale = 0.0, 1.0
-    else:
-        raise GanvasError(
-            f"{name} holds values from {low:g} to {high:g}, so black and white are undefined.",
-            "Images are whole numbers from 0 to 255, or floats in [0, 1] or [-1, 1].",
-        )
-    return np.rint((array.astype(np.float32) + offset) * scale).astype(np.uint8)
-
-
-def _name_classes(
-    path: Path,
-    parts: list[tuple[Tensor, Array | None, tuple[str, ...] | None]],
-    class_names: Array | None,
-    from_zero: bool,
-) -> tuple[list[Split], tuple[str, ...]]:
-    """The splits with their labels numbered, and the classes' names. from_zero: whether there is a class for every number
-    up to the largest, as in version 0.1.0."""
-    raw = [y for _, y, _ in parts if y is not None]
-    if len(raw) < len(parts):
-        return [Split(x, None, text) for x, _, text in parts], ()
-    if all(y.dtype.kind in TEXT for y in raw):
-        names = sorted({_text(v) for y in raw for v in y})
-        number = {name: i for i, name in enumerate(names)}
-        labels = [np.array([number[_text(v)] for v in y]) for y in raw]
-    else:
-        labels = raw
-        if class_names is not None and class_names.dtype.kind not in TEXT + "iu":
-            raise GanvasError(f"{path}: class_names holds {class_names.dtype}, not text.")
-        names = [] if class_names is None else [_text(v) for v in class_names.ravel()]
-        _check_labels(path, labels, names)
-        if not names and not from_zero:
-            found, names = numbered([torch.from_numpy(y.astype(np.int64)) for y in labels])
-            labels = [y.numpy() for y in found]
-        names = names or [str(i) for i in range(max(int(y.max()) for y in labels) + 1)]
-    splits = [
-        Split(x, torch.from_numpy(y.astype(np.int64)), text) for (x, _, text), y in zip(parts, labels, strict=True)
-    ]
-    return splits, tuple(names)
-
-
-def _check_labels(path: Path, labels: list[Array], names: list[str]) -> None:
-    """Raises GanvasError for labels that are no classes, or have no names although others have."""
-    for y in labels:
-        if y.dtype.kind not in "iu":
-            raise GanvasError(f"{path}: labels are {y.dtype}; they are whole numbers or names.")
-    low, high = min(int(y.min()) for y in labels), max(int(y.max()) for y in labels)
-    if low < -1 or (names and high >= len(names)):
-        known = f"0 to {len(names) - 1} have names" if names else "classes count from 0, and -1 is no class"
-        raise GanvasError(f"{path}: labels go from {low} to {high}, but {known}.")
-    if not names and high >= 100_000:
-        raise GanvasError(
-            f"{path}: labels go up to {high}, too many for classes.", "Classes count from 0 without gaps."
-        )
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        raise GanvasError(f"{path} is damaged: {name} should hold {claimed:,} bytes, and holds {held:,}.")
+    must_fit(2 * claimed, f"{path}: {name}")

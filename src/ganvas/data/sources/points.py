@@ -8,5 +8,5 @@ from ganvas.errors import GanvasError
 
 def no_image_options(source: str, options: ImageOptions) -> None:
     """Raises GanvasError for picture options with a source of points."""
-    if replace(options, split_by="content") != ImageOptions():
-        raise GanvasError(f"{source} holds points, not pictures.", "Leave out --size, --crop and --channels.")
+    if replace(options, split_by="content", white=None if options.white == 65_535 else options.white) != ImageOptions():
+        raise GanvasError(f"{source} holds points, not pictures.", "Leave out --size, --crop, --channels and --white.")
