@@ -66,7 +66,7 @@ def test_the_vamp_prior_is_the_mixture_of_the_encoders_posteriors() -> None:
     z = torch.randn(6, 3)
     q = encoder(start)
     expected = torch.stack([DiagonalNormal(q.loc[k : k + 1], q.log_variance[k : k + 1]).log_prob(z) for k in range(5)])
-    torch.testing.assert_close(VampPrior(encoder, start)().log_prob(z), expected.exp().mean(0).log())
+    torch.testing.assert_close(VampPrior(encoder, start, bounded=False)().log_prob(z), expected.exp().mean(0).log())
 
 
 def test_pseudo_inputs_of_images_stay_in_range_and_those_of_points_are_free() -> None:
@@ -77,11 +77,11 @@ def test_pseudo_inputs_of_images_stay_in_range_and_those_of_points_are_free() ->
             seen.append(x)
             return super().forward(x, y)
 
-    images = VampPrior(Watched(Mlp(width=8).analysis((1, 4, 4)), 3), torch.full((2, 1, 4, 4), 7.0))
+    images = VampPrior(Watched(Mlp(width=8).analysis((1, 4, 4)), 3), torch.full((2, 1, 4, 4), 7.0), bounded=True)
     with torch.no_grad():
         images.pseudo_inputs.add_(100)
     images()
-    points = VampPrior(Watched(Mlp(width=8).analysis((2,)), 3), torch.full((2, 2), 7.0))
+    points = VampPrior(Watched(Mlp(width=8).analysis((2,)), 3), torch.full((2, 2), 7.0), bounded=False)
     points()
     assert float(seen[0].detach().max()) <= 1.0
     assert float(seen[1].detach().min()) == 7.0

@@ -13,7 +13,7 @@ import ganvas
 from ganvas import GanvasError
 from ganvas.cli import VERBS, main
 from ganvas.cli.verbs import COMMANDS
-from ganvas.data.domains.pictures import save_picture, to_arrays
+from ganvas.data.domains.pictures import save_picture
 from ganvas.training import checkpoint
 
 pytestmark = pytest.mark.trains
@@ -119,7 +119,7 @@ def test_truncation_draws_codes_on_to_the_mean(vae: Path, tmp_path: Path, capsys
     spread = [x.std(0).mean().item() for x in (none, half, mean)]
     assert spread[0] > spread[1] > spread[2] == pytest.approx(0, abs=1e-6)
     command("sample", vae, "--num", 6, "--truncation", 0.5, "--out", tmp_path / "x.npz")
-    np.testing.assert_array_equal(np.load(tmp_path / "x.npz")["images"], to_arrays(half))
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npz")["images"], run.info.domain.arrays(half)["images"])
     out = ("--out", tmp_path / "y.png")
     assert "1.5 is not possible" in refused(capsys, "sample", vae, "--truncation", 1.5, *out)
     assert "own prior" in refused(capsys, "sample", vae, "--truncation", 0.5, "--prior", "gaussian", *out)

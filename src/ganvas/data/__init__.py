@@ -3,7 +3,7 @@
 from ganvas.data.batches import batches
 from ganvas.data.choice import representative
 from ganvas.data.dataset import Data, DataInfo, Modes, Skipped, Split
-from ganvas.data.domains.drawing import image_grid, picture, points_picture, to_uint8
+from ganvas.data.domains.drawing import image_grid, points_picture, to_uint8
 from ganvas.data.domains.image_files import ImageOptions, read_image
 from ganvas.data.labels import keep_labels
 from ganvas.data.sources.by_name import open_data, source_names
@@ -24,7 +24,6 @@ __all__ = [
     "image_grid",
     "keep_labels",
     "open_data",
-    "picture",
     "points_picture",
     "read_image",
     "representative",

@@ -8,22 +8,10 @@ import torch
 from torch import Tensor
 
 from ganvas.core.batch import Batch
+from ganvas.data.domains.domain import Domain, Images, Points
+from ganvas.data.domains.modes import Modes
+from ganvas.data.domains.rest import awake
 from ganvas.errors import GanvasError
-
-
-@dataclass(frozen=True)
-class Modes:
-    """The components of a mixture of equally likely spherical Gaussians. centres: K points; sigma: their one scale."""
-
-    centres: tuple[tuple[float, ...], ...]
-    sigma: float
-
-    def to_json(self) -> dict[str, Any]:
-        return {"centres": [list(c) for c in self.centres], "sigma": self.sigma}
-
-    @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> "Modes":
-        return cls(tuple(tuple(float(v) for v in c) for c in stored["centres"]), float(stored["sigma"]))
 
 
 @dataclass(frozen=True)
@@ -36,6 +24,7 @@ class DataInfo:
     num_train: number of training examples, an epoch.
     mean: the mean training example, in the space of batches ([-1, 1] for images). It is not stored.
     modes: components of a mixture.
+    given: the domain, if the shape does not tell it. It is not stored.
     """
 
     shape: tuple[int, ...]
@@ -44,6 +33,14 @@ class DataInfo:
     num_train: int = 0
     mean: Tensor | None = field(default=None, compare=False, repr=False)
     modes: Modes | None = None
+    given: Domain | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def domain(self) -> Domain:
+        """What an example is: by its shape, images or points, unless the source gave a domain of its own."""
+        if self.given is not None:
+            return self.given
+        return Images(self.shape) if len(self.shape) > 1 else Points(self.shape, self.modes)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -110,8 +107,7 @@ class Split:
     def batch(self, indices: Tensor, device: torch.device | str = "cpu") -> Batch:
         """The examples at `indices` (int64, (B,)) as a batch on `device`, images scaled to [-1, 1]."""
         x = sent(self.x.index_select(0, indices), device)
-        if x.dtype == torch.uint8:
-            x = x.div(127.5).sub_(1)  # float32: torch divides whole numbers so
+        x = awake(x)
         y = None if self.y is None else sent(self.y.index_select(0, indices), device)
         text = None if self.text is None else tuple(self.text[i] for i in indices.tolist())
         return Batch(x, y, text)

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ganvas.core.batch import Batch
 from ganvas.core.model import Autoencoder, Judged, Model
 from ganvas.data import Data, representative
+from ganvas.data.domains.domain import FAR
 from ganvas.machine import rng
 from ganvas.metrics.distances import squared_distances
 from ganvas.nn.quantize import k_means
@@ -30,9 +30,6 @@ SEARCHED = 10_000
 LEAST = 16
 """The minimum number of held-out examples."""
 
-SIDE = 16
-"""Images are averaged down to this side before comparison: problems of a model are visible at low resolution."""
-
 FEW_DIMENSIONS = 16
 """Up to this many dimensions, neighbours are so close that distances use float64, else float32."""
 
@@ -43,9 +40,6 @@ LEAST_OF_CLASS = 6
 
 ACTIVE = 0.01
 """A code dimension is active if the variance of its posterior mean is above this. Burda et al. 2016, section 5."""
-
-FAR = 1e3
-"""NaN, infinity and larger values are set to this bound; data are in [-1, 1]."""
 
 
 class Examination:
@@ -82,6 +76,7 @@ class Examination:
         num_classes: int = 0,
         transform: Callable[[Batch], Batch] | None = None,
     ) -> None:
+        self.domain = data.info.domain
         self.seed, self.num_classes, self.transform = seed, num_classes, transform
         with rng.seeded(seed, "examination"):
             order = representative(data.train, NUM_KNOWN, seed)
@@ -90,7 +85,7 @@ class Examination:
             self.held_out = data.held_out.batch(rows[:NUM_CODED], device)
             self.train = data.train.batch(order[: len(self.held_out)], device)
             known, seen = data.train.batch(order, device), data.held_out.batch(rows, device)
-            self.known, self.seen = view(known.x), view(seen.x)
+            self.known, self.seen = self.domain.view(known.x), self.domain.view(seen.x)
             centres = k_means(self.known, min(NUM_BINS, len(order)))[0]
         self.num, self.num_bins = len(rows), len(centres)
         self.usual = self.shares(squared(self.known, centres))
@@ -120,7 +115,7 @@ class Examination:
                 if self.num_classes
                 else None
             )
-            signs = self.of_samples(view(best.sample(self.num, y)), y)
+            signs = self.of_samples(self.domain.view(best.sample(self.num, y)), y)
             held_out, train = (self.transform(b) if self.transform else b for b in (self.held_out, self.train))
             if isinstance(best, Autoencoder):
                 signs |= self.of_codes(best, held_out, train)
@@ -178,14 +173,6 @@ class Examination:
         """The share of examples in each bin, (K,), from squared distances to the bins' centres, (N, K)."""
         bins = to_centres.argmin(1)
         return torch.bincount(bins, minlength=self.num_bins).double() / len(bins)
-
-
-def view(x: Tensor) -> Tensor:
-    """Examples for comparison: low resolution, flat, (N, F), bounded."""
-    x = x.float().nan_to_num(FAR, FAR, -FAR).clamp(-FAR, FAR)
-    if x.dim() == 4 and x.shape[-1] > SIDE:
-        x = F.adaptive_avg_pool2d(x, SIDE)
-    return x.flatten(1)
 
 
 def squared(a: Tensor, b: Tensor) -> Tensor:

@@ -156,7 +156,7 @@ def context_of(model: Model, recipe: Recipe, data: Data, protocol: Protocol) -> 
     """The model before `data`, with a feature network if a metric needs one."""
     names = protocol.metrics or USUAL
     seen = {need for name in names for need in metric(name).needs}
-    looks = len(data.info.shape) == 3 and not seen.isdisjoint((Need.FEATURES, Need.CLASSIFIER))
+    looks = data.info.domain.kind == "images" and not seen.isdisjoint((Need.FEATURES, Need.CLASSIFIER))
     features = feature_network(protocol, data) if looks else None
     modes = data.info.modes
     return EvaluationContext(

@@ -1,17 +1,18 @@
 """Images as the metrics read them: float in [−1, 1], or the 256 levels of files."""
 
-import torch
 from torch import Tensor
+
+from ganvas.data.domains.rest import at_rest, awake
 
 
 def as_float(x: Tensor) -> Tensor:
     """uint8 levels to float in [−1, 1]; what is float already stays as it is. Shape kept."""
-    return x.float() / 127.5 - 1 if x.dtype == torch.uint8 else x
+    return awake(x)
 
 
 def as_levels(x: Tensor) -> Tensor:
     """Float in [−1, 1] to the nearest of 256 levels, uint8; uint8 stays as it is. Shape kept."""
-    return x if x.dtype == torch.uint8 else ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return at_rest(x)
 
 
 def as_unit(x: Tensor) -> Tensor:

@@ -103,17 +103,17 @@ class VampPrior(nn.Module):
     """1/K Σ_k q(z|u_k): the encoder's own posteriors of K learned pseudo-inputs u_k.
 
     encoder: (x, y) to q(z|x), shared with the model. It must not normalise over the batch.
-    start: (K, *shape), initial pseudo-inputs; for images they stay in [-1, 1].
+    start: (K, *shape), initial pseudo-inputs. bounded: whether they stay in [-1, 1], as images do.
 
     References: Tomczak & Welling 2018, "VAE with a VampPrior", eq. 9, https://arxiv.org/abs/1705.07120
     """
 
     logits: Tensor
 
-    def __init__(self, encoder: nn.Module, start: Tensor) -> None:
+    def __init__(self, encoder: nn.Module, start: Tensor, bounded: bool) -> None:
         super().__init__()
         self.encoder = encoder
-        self.bounded = start.dim() == 4
+        self.bounded = bounded
         # the gradient of tanh vanishes at black and white.
         self.pseudo_inputs = nn.Parameter(torch.atanh(start.clamp(-0.99, 0.99)) if self.bounded else start.clone())
         self.register_buffer("logits", torch.zeros(len(start)), persistent=False)

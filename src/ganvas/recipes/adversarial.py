@@ -61,7 +61,7 @@ def wgan(
         ema: half-life of the generator's average in images; the paper keeps none.
     """
     if clip is None:
-        clip = 0.01 if len(data.shape) == 3 else 0.1
+        clip = 0.01 if data.domain.spatial else 0.1
     if clip <= 0:
         raise GanvasError(f"Weights clipped to {clip} are all 0.", "Use --clip 0.01, as in the paper.")
     family = body(network, data, width)
@@ -131,13 +131,13 @@ def sngan(
         learning_rate: Adam's, with β = (0, 0.9) as in the paper.
         ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
-    if network == "auto" and len(data.shape) == 3 and data.shape[1] >= 8:
+    if network == "auto" and data.domain.spatial and data.shape[1] >= 8:
         network = "resnet"
     family = body(network, data, width)
     generator = xavier_init(Generator(family.synthesis(latent_length(latent), data.shape, norm=norm_for(data))))
     critic = xavier_init(Critic(SumPooled(family.analysis(data.shape))))
     if critic_steps is None:
-        critic_steps = 5 if len(data.shape) == 3 else 1
+        critic_steps = 5 if data.domain.spatial else 1
     model = GAN(generator, spectral(critic), Normal(latent), loss=Hinge(), critic_steps=critic_steps)
     return Recipe(
         model,

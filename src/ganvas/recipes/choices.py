@@ -41,10 +41,10 @@ def body(network: NetworkName, data: DataInfo, width: int | None = None) -> Body
 
     width: None means the family's default, or `POINTS_WIDTH` for points.
     """
-    if width is None and len(data.shape) != 3:
+    if width is None and not data.domain.spatial:
         width = POINTS_WIDTH
     if network == "auto":
-        network = "dcgan" if len(data.shape) == 3 and data.shape[1] >= 8 else "mlp"
+        network = "dcgan" if data.domain.spatial and data.shape[1] >= 8 else "mlp"
     families: dict[str, type[Mlp] | type[Dcgan] | type[Resnet]] = {"mlp": Mlp, "dcgan": Dcgan, "resnet": Resnet}
     if width is not None and width < 1:
         raise GanvasError(f"A network cannot be {width} wide.", "Use --width 1 or more.")
@@ -54,25 +54,25 @@ def body(network: NetworkName, data: DataInfo, width: int | None = None) -> Body
 def batch_for(data: DataInfo, for_images: int = 64) -> int:
     """The default batch size. For points it is 256: small networks take hardly more time, and in small batches a critic
     would see only a few examples of each mode."""
-    return for_images if len(data.shape) == 3 else 256
+    return for_images if data.domain.spatial else 256
 
 
 def norm_for(data: DataInfo) -> Norm:
     """Batch normalisation for images, none for points: there the batch's mean varies by the width of a mode."""
-    return batch_norm if len(data.shape) == 3 else no_norm
+    return batch_norm if data.domain.spatial else no_norm
 
 
 def slope_weight(data: DataInfo, given: float | None) -> float:
     """γ of R1; default: 1 for images, 0.1 for points, whose narrow modes need a steep critic."""
     if given is not None:
         return given
-    return 1.0 if len(data.shape) == 3 else 0.1
+    return 1.0 if data.domain.spatial else 0.1
 
 
 def slope_penalties(data: DataInfo, r1: float | None) -> list[R1]:
     """R1 with weight γ, or no penalty. On images it is applied at every fourth turn: it doubles the cost of a turn."""
     gamma = slope_weight(data, r1)
-    every = 4 if len(data.shape) == 3 else 1
+    every = 4 if data.domain.spatial else 1
     return [R1(gamma, every)] if gamma > 0 else []
 
 
@@ -84,7 +84,7 @@ def latent_length(latent: int) -> int:
 
 def code_length(latent: int | None, data: DataInfo, for_images: int) -> int:
     """The default number of a code's dimensions; for points 2, like the data."""
-    return latent_length((for_images if len(data.shape) == 3 else 2) if latent is None else latent)
+    return latent_length((for_images if data.domain.spatial else 2) if latent is None else latent)
 
 
 def likelihood(name: LikelihoodName, data: DataInfo, scale: float | None = None) -> nn.Module:
@@ -94,9 +94,9 @@ def likelihood(name: LikelihoodName, data: DataInfo, scale: float | None = None)
         on points, separating a ring's modes gains less than the codes cost, and the posterior collapses.
     """
     if name == "auto":
-        name = "bernoulli" if len(data.shape) == 3 and data.shape[0] == 1 else "shared-gaussian"
+        name = "bernoulli" if data.domain.spatial and data.shape[0] == 1 else "shared-gaussian"
     if scale is None:
-        scale = 0.5 if len(data.shape) == 3 else 0.1
+        scale = 0.5 if data.domain.spatial else 0.1
     if scale <= 0:
         raise GanvasError(f"A likelihood's scale must be above 0, not {scale}.")
     heads: dict[str, nn.Module] = {
@@ -112,7 +112,7 @@ def likelihood(name: LikelihoodName, data: DataInfo, scale: float | None = None)
 
 def decoder(family: Body, latent: int, data: DataInfo, head: nn.Module, num_classes: int | None = None) -> Decoder:
     """p(x|z): a synthesis network of the family, with a likelihood head."""
-    if len(data.shape) != 3 and not isinstance(
+    if not data.domain.spatial and not isinstance(
         head, likelihoods.Gaussian | likelihoods.SharedScaleGaussian | likelihoods.PixelScaleGaussian
     ):
         raise GanvasError(

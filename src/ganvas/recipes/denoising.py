@@ -124,7 +124,7 @@ def denoising_recipe(
     return Recipe(
         model,
         {player: adam(learning_rate, 0.9, 0.99)},
-        images=400_000 if len(data.shape) == 3 else 1_000_000,
+        images=400_000 if data.domain.spatial else 1_000_000,
         batch_size=batch_for(data),
         ema_half_life=ema or None,
         num_classes=classes,
@@ -133,7 +133,7 @@ def denoising_recipe(
 
 def denoiser(network: DenoiserName, data: DataInfo, width: int | None, patch: int, classes: int) -> nn.Module:
     """A network that predicts at a time, sized for the data."""
-    grid = len(data.shape) == 3
+    grid = data.domain.spatial
     if network == "auto":
         network = "unet" if grid and min(data.shape[1:]) >= 8 else "mlp"
     if width is not None and width < 4:

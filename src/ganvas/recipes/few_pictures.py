@@ -80,7 +80,7 @@ def projected_gan(
 
 
 def only_images(data: DataInfo, recipe: str) -> None:
-    if len(data.shape) != 3 or data.shape[0] not in (1, 3):
+    if not data.domain.spatial or data.shape[0] not in (1, 3):
         raise GanvasError(
             f"{recipe} is for images of one or three channels, and this data has shape {data.shape}.",
             "Use gan or r3gan for points.",

@@ -176,7 +176,7 @@ def wgan_gp(
         ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
     family = body(network, data, width)
-    points = len(data.shape) != 3
+    points = not data.domain.spatial
     usual = 0.1 if points else 10.0
     model = GAN(
         Generator(family.synthesis(latent_length(latent), data.shape, norm=norm_for(data))),
@@ -195,7 +195,7 @@ def view(data: DataInfo, diffaugment: str, noise: float, noise_images: int) -> V
     """The critic's view of an example: augmentation, then noise; None for the example itself."""
     views: list[View] = []
     if diffaugment:
-        if len(data.shape) != 3:
+        if not data.domain.spatial:
             raise GanvasError("DiffAugment is for images, and this data is points.", "Leave --diffaugment out.")
         views.append(DiffAugment(tuple(diffaugment.replace(" ", "").split(","))))
     if noise < 0:

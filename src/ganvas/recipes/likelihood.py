@@ -144,7 +144,7 @@ def vamp_vae(
     """
     latent = code_length(latent, data, 32)
     encode, decode = networks(data, network, width, latent, likelihood, scale)
-    prior = VampPrior(encode, pseudo_inputs(data, at_least_one(components)))
+    prior = VampPrior(encode, pseudo_inputs(data, at_least_one(components)), bounded=data.domain.kind == "images")
     return recipe(data, VAE(encode, decode, prior, warmed(warmup)), learning_rate, ema, binarize)
 
 

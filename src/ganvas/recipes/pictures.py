@@ -91,7 +91,7 @@ def autoencoder(
 
 def halvings_to(grid: int, data: DataInfo) -> int:
     """How often an image halves, at least once, until at most `grid` pixels remain to a side."""
-    if len(data.shape) != 3 or data.shape[0] not in (1, 3):
+    if not data.domain.spatial or data.shape[0] not in (1, 3):
         raise GanvasError(
             f"autoencoder is for images of one or three channels, and this data has shape {data.shape}.",
             "Use vae for points.",

@@ -115,7 +115,7 @@ def vqgan(
 
 def grid_for(family: Body, data: DataInfo, code_size: int) -> tuple[Analysis, tuple[int, int, int]]:
     """An encoder's trunk and its grid of codes: the grid of its feature map, or 4x4 for dense networks."""
-    if len(data.shape) != 3:
+    if not data.domain.spatial:
         raise GanvasError(
             "A grid of codes is for images, and this data is points.", "Use vae, aae or another recipe for points."
         )

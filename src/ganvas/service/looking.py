@@ -53,7 +53,7 @@ def data(
     at_least(num, 1, "num")
     loaded = open_data(source, image_options)
     if out is not None:
-        shown = num if len(loaded.info.shape) == 3 else len(loaded.train)
+        shown = num if loaded.info.domain.in_rows else len(loaded.train)
         save_picture(loaded.train.batch(representative(loaded.train, shown)).x, out, loaded.info)
     return summary(loaded)
 

@@ -10,12 +10,10 @@ from ganvas.core.model import Autoencoder
 from ganvas.data import read_image, representative
 from ganvas.data.domains.pictures import (
     PAIR_COLUMNS,
-    beside,
     save_arrays,
     save_film,
     save_folder,
     save_picture,
-    to_arrays,
 )
 from ganvas.errors import GanvasError
 from ganvas.machine import memory
@@ -46,7 +44,7 @@ def sample(
     """
     at_least(num, 1, "num")
     memory.must_fit(8 * num * math.prod(run.info.shape), f"{num:,} samples", "Use fewer: --num 64")
-    if not out.suffix and len(run.info.shape) != 3:
+    if not out.suffix and not run.info.domain.in_rows:
         raise GanvasError("A folder of pictures cannot hold points.", "Write --out samples.npz or points.png")
     y = None if classes is None else class_numbers(run, classes, num)
     if prior is not None and truncation is not None:
@@ -60,8 +58,8 @@ def sample(
         z = torch.cat([run.codes(batch.x, batch.y, seed=seed) for batch in seen])
         x = run.generate(prior.fit(z, seed).sample(num, seed), y, seed=seed)
     if out.suffix == ".npz":
-        return save_arrays(out, **{"images" if x.dim() == 4 else "points": to_arrays(x)})
-    return save_picture(x, out, run.info) if out.suffix else save_folder(x, out)
+        return save_arrays(out, **run.info.domain.arrays(x))
+    return save_picture(x, out, run.info) if out.suffix else save_folder(x, out, run.info)
 
 
 def reconstruct(run: Run, data: str, out: Path, *, num: int = 32, search: Search | None = None) -> Path:
@@ -77,7 +75,9 @@ def reconstruct(run: Run, data: str, out: Path, *, num: int = 32, search: Search
     batch = split.batch(representative(split, num))
     y = batch.y if run.recipe.num_classes else None
     made = run.reconstruct(batch.x, batch.y) if search is None else search(run.model, batch.x, y).reconstructions
-    return save_picture(beside(batch.x, made.cpu()), out, run.info, columns=min(PAIR_COLUMNS, len(batch)))
+    return save_picture(
+        run.info.domain.beside(batch.x, made.cpu(), PAIR_COLUMNS), out, run.info, columns=min(PAIR_COLUMNS, len(batch))
+    )
 
 
 def must_encode(run: Run, verb: str) -> None:
@@ -106,7 +106,7 @@ def interpolate(
     """
     at_least(num, 2, "num")
     memory.must_fit(8 * num * math.prod(run.info.shape), f"A walk of {num:,} pictures", "Use fewer: --num 11")
-    if len(run.info.shape) != 3:
+    if not run.info.domain.in_rows:
         raise GanvasError("The run was trained on points; a walk needs images.")
     if (start is None) != (end is None):
         raise GanvasError("A walk has two ends.", "Give both --from and --to, or neither.")

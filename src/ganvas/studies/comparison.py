@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ganvas.core.model import Autoencoder
-from ganvas.data import Binarize, Data, DataInfo, Split, picture, representative
+from ganvas.data import Binarize, Data, DataInfo, Split, representative
 from ganvas.data.domains.pictures import writing
 from ganvas.errors import GanvasError
 from ganvas.machine import rng
@@ -29,7 +29,6 @@ from ganvas.runs.scores import kept, rounded
 from ganvas.studies.measuring import NEIGHBOURS, evaluation_of, keep, measure, recall
 from ganvas.use.run import Run
 
-NUM_SAMPLES, NUM_POINTS = 64, 2_500
 NUM_COPIES, COPY_COLUMNS = 32, 16
 
 
@@ -251,8 +250,7 @@ def described(card: Card, alone: bool) -> str:
 def column(contender: Contender, seed: int) -> Column:
     """The parts of a run's column other than scores."""
     run = contender.run
-    settings, is_image = run.settings, len(run.info.shape) == 3
-    num = NUM_SAMPLES if is_image else NUM_POINTS
+    settings, num = run.settings, run.info.domain.num_shown
     y = torch.arange(num) % run.recipe.num_classes if run.recipe.num_classes else None
     return Column(
         name=contender.name,
@@ -291,20 +289,20 @@ def shown(contender: Contender) -> tuple[Tensor, Tensor | None]:
 
 def originals(contender: Contender) -> bytes | None:
     x, _ = shown(contender)
-    return png(x, contender.run.info, COPY_COLUMNS) if x.dim() == 4 else None
+    return png(x, contender.run.info, COPY_COLUMNS) if contender.run.info.domain.in_rows else None
 
 
 def copies(contender: Contender) -> bytes | str:
     """Reconstructions of the examples of `shown`, or the reason why there are none."""
     x, y = shown(contender)
-    if not isinstance(contender.run.model, Autoencoder) or x.dim() != 4:
+    if not isinstance(contender.run.model, Autoencoder) or not contender.run.info.domain.in_rows:
         return "The model has no encoder."
     return png(contender.run.reconstruct(x, y), contender.run.info, COPY_COLUMNS)
 
 
 def png(x: Tensor, info: DataInfo, columns: int | None = None) -> bytes:
     buffer = io.BytesIO()
-    picture(x, columns=columns, info=info).save(buffer, "PNG")
+    info.domain.picture(x, columns).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -229,7 +229,7 @@ def protocol_for(data: Data, plan: Plan) -> Protocol:
 
     Raises GanvasError before training if samples of this data cannot be measured.
     """
-    if len(data.info.shape) != 3:
+    if data.info.domain.kind != "images":
         raise GanvasError(f"{plan.source!r} has points, but a continuum needs images.", "Use glyphs, or a folder.")
     if len(data.held_out) < MIN_EXAMPLES:
         raise GanvasError(f"{plan.source!r} has {len(data.held_out)} held-out examples; {MIN_EXAMPLES} are needed.")

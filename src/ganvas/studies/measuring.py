@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ganvas.data import Data, Split, picture
-from ganvas.data.domains.pictures import PAIR_COLUMNS, beside, writing
+from ganvas.data import Data, Split
+from ganvas.data.domains.pictures import PAIR_COLUMNS, writing
 from ganvas.errors import GanvasError
 from ganvas.machine.storage import atomically
 from ganvas.metrics.card import versions
@@ -67,7 +67,9 @@ def measure(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
         closest = seen.copying.closest[:NUM_SUSPECTS]
         assert seen.training is not None
         nearest = as_float(seen.training.x[seen.copying.neighbours[closest, 0]])
-        pairs = picture(beside(seen.samples[closest], nearest), columns=PAIR_COLUMNS, info=run.info)
+        pairs = run.info.domain.picture(
+            run.info.domain.beside(seen.samples[closest], nearest, PAIR_COLUMNS), PAIR_COLUMNS
+        )
         with writing(run.path / NEIGHBOURS):
             atomically(run.path / NEIGHBOURS, lambda part: pairs.save(part, "PNG"))
     return rows

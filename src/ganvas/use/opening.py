@@ -119,7 +119,7 @@ def recipe_of(settings: Settings, path: Path, file: str | None) -> Found:
 def as_trained(run: Run, source: str) -> Data:
     """A source with its images converted to the shape of the run's examples."""
     shape, options = run.info.shape, run.settings.options
-    if len(shape) == 3:
+    if run.info.domain.kind == "images":
         options = replace(options, size=shape[1], channels=shape[0])
     loaded = open_data(source, options)
     if loaded.info.shape != shape:

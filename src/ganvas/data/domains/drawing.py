@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganvas.data.dataset import DataInfo, Modes
-from ganvas.errors import GanvasError
+from ganvas.data.domains.modes import Modes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,18 +104,6 @@ def _empty(modes: Modes, size: int) -> "tuple[_Stage, RendererAgg]":
     stage = _Stage(size, modes)
     stage.canvas.draw()
     return stage, stage.canvas.copy_from_bbox(stage.axes.figure.bbox)
-
-
-def picture(x: Tensor, columns: int | None = None, info: DataInfo | None = None) -> Image.Image:
-    """A picture of examples: images (N, C, H, W) as a grid, points (N, D) as dots with `info`'s modes.
-
-    Raises GanvasError for points of one dimension.
-    """
-    if x.dim() == 4:
-        return image_grid(x, columns)
-    if x.dim() != 2 or x.shape[1] < 2:
-        raise GanvasError(f"There is no picture of examples of the shape {tuple(x.shape[1:])}.")
-    return points_picture(x, info.modes if info else None)
 
 
 def _draw_modes(axes: "Axes", modes: Modes) -> None:

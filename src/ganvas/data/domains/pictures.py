@@ -6,41 +6,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
-from ganvas.data import DataInfo, picture, to_uint8
+from ganvas.data.dataset import DataInfo
+from ganvas.data.domains.domain import Images
 from ganvas.errors import GanvasError
 
 PAIR_COLUMNS = 16
-
-
-def beside(x: Tensor, reconstruction: Tensor, columns: int = PAIR_COLUMNS) -> Tensor:
-    """Rows of `columns` originals, each above the row of their reconstructions. Points stay as they are: one set."""
-    if x.dim() != 4:
-        return reconstruction
-    columns = min(columns, len(x))
-    blank = x.new_ones((-len(x) % columns, *x.shape[1:]))  # fill the last row with white
-    x, reconstruction = torch.cat([x, blank]), torch.cat([reconstruction, blank])
-    rows = [row for pair in zip(x.split(columns), reconstruction.split(columns), strict=True) for row in pair]
-    return torch.cat(rows)
 
 
 def save_picture(x: Tensor, out: Path, info: DataInfo, columns: int | None = None) -> Path:
     if out.suffix.lower() not in Image.registered_extensions():
         raise GanvasError(f"{out} has no suffix of a picture format.", "For example: --out grid.png")
     with writing(out):
-        image = picture(x, columns=columns, info=info)
-        grey = x.dim() == 4 and x.shape[1] == 1
         # Compression level 4 takes half the time of the usual 6; the file is a thirtieth larger.
-        (image.convert("L") if grey else image).save(out, compress_level=4)
+        info.domain.picture(x, columns).save(out, compress_level=4)
     return out
 
 
-def save_folder(x: Tensor, out: Path) -> Path:
+def save_folder(x: Tensor, out: Path, info: DataInfo) -> Path:
+    """One file an example. GanvasError if examples are no pictures."""
+    images = Images(x.shape[1:]).arrays(info.domain.pixels(x))["images"]
     with writing(out / "0"):
-        for number, image in enumerate(to_arrays(x)):
+        for number, image in enumerate(images):
             Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(out / f"{number:06d}.png")
     return out
 
@@ -53,14 +42,9 @@ def save_arrays(out: Path, **arrays: np.ndarray[Any, Any]) -> Path:
     return out
 
 
-def to_arrays(x: Tensor) -> np.ndarray[Any, Any]:
-    """Images as uint8 (N, H, W, C); points as they are."""
-    return to_uint8(x).permute(0, 2, 3, 1).contiguous().numpy() if x.dim() == 4 else x.numpy()
-
-
 def save_film(x: Tensor, out: Path, info: DataInfo) -> Path:
     """The pictures forwards and backwards, as an endless GIF."""
-    frames = [picture(frame.unsqueeze(0), info=info) for frame in (*x, *x.flip(0)[1:-1])]
+    frames = [info.domain.picture(frame.unsqueeze(0)) for frame in (*x, *x.flip(0)[1:-1])]
     factor = max(1, 256 // frames[0].width)
     frames = [f.resize((f.width * factor, f.height * factor), Image.Resampling.NEAREST) for f in frames]
     with writing(out):
