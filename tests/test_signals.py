@@ -5,7 +5,7 @@ import torch
 
 from ganvas.data import Data, open_data
 from ganvas.jobs import signals
-from ganvas.jobs.signals import NUM_CODED, Examination, auc, copies, spreads, squared, view
+from ganvas.jobs.signals import NUM_CODED, Examination, auc, copies, spreads, squared
 from ganvas.models.vaegan import VAEGAN
 from ganvas.recipes import RECIPES
 from ganvas.use.opening import seeded_build
@@ -87,13 +87,13 @@ def test_samples_of_one_class_that_are_alike_are_told_from_varied_ones() -> None
     members = [(data.train.y == number).nonzero().squeeze(1) for number in range(10)]
     varied = torch.stack([members[int(number)][i // 10] for i, number in enumerate(y)])
     alike = torch.stack([members[int(number)][0] for number in y])
-    found = [examination.of_samples(view(data.train.batch(rows).x), y) for rows in (varied, alike)]
+    found = [examination.of_samples(data.info.domain.view(data.train.batch(rows).x), y) for rows in (varied, alike)]
     assert found[0]["class_spread"] == pytest.approx(1.0, abs=0.15)
     assert float(found[0]["least_class_spread"]) > 0.6  # pyright: ignore[reportArgumentType]
     assert max(found[1][name] for name in ("class_spread", "least_class_spread")) == pytest.approx(0.0, abs=1e-3)
     assert float(found[1]["spread"]) > 0.6  # pyright: ignore[reportArgumentType]
     one = torch.where(y == 3, alike, varied)
-    last = examination.of_samples(view(data.train.batch(one).x), y)
+    last = examination.of_samples(data.info.domain.view(data.train.batch(one).x), y)
     assert last["least_class_spread"] == pytest.approx(0.0, abs=1e-3)
     assert float(last["class_spread"]) > 0.8  # pyright: ignore[reportArgumentType]
 

@@ -12,10 +12,10 @@ from ganvas.data import (
     HorizontalFlip,
     Modes,
     image_grid,
-    picture,
     points_picture,
     to_uint8,
 )
+from ganvas.data.domains.rest import at_rest, awake
 from ganvas.errors import GanvasError
 from ganvas.machine import rng
 
@@ -72,12 +72,31 @@ def test_a_picture_of_points_does_not_depend_on_those_drawn_before() -> None:
     assert points_picture(few, modes).tobytes() == alone
 
 
-def test_picture_chooses_by_shape() -> None:
-    assert picture(torch.zeros(4, 1, 28, 28), columns=4).size == (4 * 58 + 2, 60)
-    info = DataInfo((2,), modes=Modes(((0.0, 0.0), (5.0, 5.0)), 1.0))
-    assert picture(torch.zeros(4, 2), info=info).tobytes() != picture(torch.zeros(4, 2)).tobytes()
+def test_each_domain_draws_its_examples() -> None:
+    images, points = DataInfo((1, 28, 28)).domain, DataInfo((2,)).domain
+    assert (images.kind, points.kind) == ("images", "points")
+    assert images.picture(torch.zeros(4, 1, 28, 28), columns=4).size == (4 * 58 + 2, 60)
+    with_modes = DataInfo((2,), modes=Modes(((0.0, 0.0), (5.0, 5.0)), 1.0)).domain
+    assert with_modes.picture(torch.zeros(4, 2)).tobytes() != points.picture(torch.zeros(4, 2)).tobytes()
     with pytest.raises(GanvasError, match="no picture"):
-        picture(torch.zeros(4, 1))
+        DataInfo((1,)).domain.picture(torch.zeros(4, 1))
+    with pytest.raises(GanvasError, match="no pictures"):
+        points.pixels(torch.zeros(4, 2))
+
+
+def test_every_level_awakes_and_rests_unchanged() -> None:
+    levels = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(at_rest(awake(levels)), levels)
+    assert awake(levels).min() == -1 and awake(levels).max() == 1
+    assert torch.equal(awake(torch.tensor([3.0])), torch.tensor([3.0])), "points stay as they are"
+
+
+def test_domains_say_in_words_what_they_are() -> None:
+    assert [DataInfo(shape).domain.words() for shape in ((3, 8, 6), (1, 8, 8), (5,))] == [
+        "6x8 colour images",
+        "8x8 grey images",
+        "points of 5 numbers",
+    ]
 
 
 def test_points_that_are_not_finite_do_not_break_the_picture() -> None:

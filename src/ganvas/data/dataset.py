@@ -54,9 +54,7 @@ class DataInfo:
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "DataInfo":
         shape = tuple(stored["shape"])
-        if not all(isinstance(n, int) and n > 0 for n in shape) or not (
-            len(shape) == 1 or (len(shape) == 3 and shape[0] in (1, 3, 4))
-        ):
+        if len(shape) not in (1, 2, 3) or not all(isinstance(n, int) and n > 0 for n in shape):
             raise ValueError(f"no examples have the shape {list(shape)}")
         return cls(
             shape=shape,

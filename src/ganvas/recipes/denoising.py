@@ -161,7 +161,7 @@ def known_classes(data: DataInfo, conditional: bool, class_dropout: float) -> in
 def guidance_for(data: DataInfo, given: float | None) -> float:
     """How far samples are pushed towards their class if the user does not say."""
     if given is None:
-        return 2.5 if len(data.shape) == 3 else 1.0
+        return 2.5 if data.domain.spatial else 1.0
     return given
 
 
