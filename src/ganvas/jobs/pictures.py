@@ -6,7 +6,7 @@ import torch
 
 from ganvas.core.model import Autoencoder, Model
 from ganvas.data import Data, representative
-from ganvas.data.domains.pictures import PAIR_COLUMNS, beside, save_picture
+from ganvas.data.domains.pictures import PAIR_COLUMNS, save_picture
 from ganvas.training.recipe import Recipe
 from ganvas.use.walks import line_walk, prior_walk
 
@@ -14,16 +14,15 @@ from ganvas.use.walks import line_walk, prior_walk
 def draw_progress(model: Model, recipe: Recipe, data: Data, folder: Path, images: int, device: str) -> None:
     """Draws a run's pictures: samples, reconstructions, a walk between two held-out examples."""
     info, number = data.info, f"{images:09d}"
-    is_image = len(info.shape) == 3
-    num = 64 if is_image else 2_500
+    domain, num = info.domain, info.domain.num_shown
     y = torch.arange(num, device=device) % recipe.num_classes if recipe.num_classes else None
     save_picture(model.sample(num, y).cpu(), folder / f"prior-{number}.png", info)
-    if not is_image or not len(data.held_out):
+    if not domain.in_rows or not len(data.held_out):
         return
     shown = data.held_out.batch(representative(data.held_out, 2 * PAIR_COLUMNS), device)
     if isinstance(model, Autoencoder):
         reconstruction = model.reconstruct(shown.x, shown.y)
-        pairs = beside(shown.x, reconstruction).cpu()
+        pairs = domain.beside(shown.x, reconstruction, PAIR_COLUMNS).cpu()
         save_picture(pairs, folder / f"reconstruction-{number}.png", info, columns=PAIR_COLUMNS)
         walk = line_walk(model, shown.x[:1], shown.x[-1:], None if shown.y is None else shown.y[:1], steps=11)
     else:

@@ -105,7 +105,7 @@ def aae_semi(
     """
     num_classes = classes_of(data, True)
     assert num_classes is not None
-    noise = (0.6 if len(data.shape) == 3 else 0.0) if noise is None else noise
+    noise = (0.6 if data.domain.spatial else 0.0) if noise is None else noise
     possible(labelled_share, noise)
     family = body(network, data, width)
     model = SemiSupervisedAAE(
@@ -118,7 +118,7 @@ def aae_semi(
         noise=noise,
     )
     if learning_rate is None:
-        learning_rate = 4e-4 if len(data.shape) == 3 else 1e-3
+        learning_rate = 4e-4 if data.domain.spatial else 1e-3
     adversarial = adam(adversarial_learning_rate, 0.5)
     against = dict.fromkeys(("class critic", "style critic", "encoder"), adversarial)
     optimizers = {"autoencoder": adam(learning_rate), **against, "classifier": adam(learning_rate)}

@@ -154,4 +154,4 @@ def classes_of(data: DataInfo, conditional: bool) -> int | None:
 
 def critic_width(data: DataInfo, for_images: int = 512) -> int:
     """Hidden units of a critic's layers on codes; for points the same as in its other layers."""
-    return for_images if len(data.shape) == 3 else POINTS_WIDTH
+    return for_images if data.domain.spatial else POINTS_WIDTH

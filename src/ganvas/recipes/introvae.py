@@ -44,7 +44,7 @@ def introvae(
     """
     family = body(network, data, width)
     latent = code_length(latent, data, 32)
-    usual_margin, usual_rec = (200.0, 6.0) if len(data.shape) == 3 else (20.0, 50.0)
+    usual_margin, usual_rec = (200.0, 6.0) if data.domain.spatial else (20.0, 50.0)
     model = IntroVAE(
         Encoder(family.analysis(data.shape), latent),
         Generator(family.synthesis(latent, data.shape)),
@@ -87,7 +87,7 @@ def soft_introvae(
     """
     family = body(network, data, width)
     latent = code_length(latent, data, 32)
-    usual_rec, usual_neg = (1.0, 256.0) if len(data.shape) == 3 else (50.0, 10.0)
+    usual_rec, usual_neg = (1.0, 256.0) if data.domain.spatial else (50.0, 10.0)
     model = SoftIntroVAE(
         Encoder(family.analysis(data.shape), latent),
         Generator(family.synthesis(latent, data.shape)),

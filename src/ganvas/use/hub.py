@@ -39,7 +39,7 @@ def write_hub_folder(run: Run, folder: Path) -> None:
     save_file(tensors, folder / PUBLISHED, metadata={"format": "pt"})
     config = {**published_settings(run.settings), "images_seen": run.images_seen, "networks": networks}
     write_json(folder / "config.json", config)
-    num = 64 if len(run.info.shape) == 3 else 2_500
+    num = run.info.domain.num_shown
     save_picture(run.sample(num), folder / "samples.png", run.info)
     scores = [entry for entry in kept(run.path) if entry.get("images") == run.images_seen]
     if scores:

@@ -15,7 +15,7 @@ def model_card(run: Run, scores: Sequence[dict[str, Any]]) -> str:
     """README.md of a hub folder, with scores, also of real data and of the untrained networks."""
     settings, model = run.settings, run.model
     about = published_settings(settings)
-    image = len(run.info.shape) == 3
+    image = run.info.domain.in_rows
     front = ["---", "library_name: ganvas", "tags:", "- ganvas", f"- {settings.recipe}"]
     front += ["pipeline_tag: unconditional-image-generation"] if image and not run.recipe.num_classes else []
     lines = [*front, "---", "", f"# {settings.recipe} on {about['data']['source']}", ""]
