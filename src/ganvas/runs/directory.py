@@ -39,6 +39,10 @@ class Directory:
         return self.path / "samples"
 
     @property
+    def priors(self) -> Path:
+        return self.path / "priors"
+
+    @property
     def log(self) -> Log:
         return Log(self.path / "metrics.jsonl")
 
@@ -120,8 +124,9 @@ class Directory:
 
     def guard(self) -> None:
         """Raises GanvasError if one of the run's files is a link: a hostile run must not make us write elsewhere."""
-        own = [self.samples, self.checkpoints, *(found for pattern in RUN_FILES for found in self.path.glob(pattern))]
-        linked = [path for path in own if path.is_symlink()]
+        folders = (self.samples, self.checkpoints, self.priors)
+        files = (found for pattern in RUN_FILES for found in self.path.glob(pattern))
+        linked = [path for path in (*folders, *files) if path.is_symlink()]
         if linked:
             raise GanvasError(
                 f"{linked[0]} is a link; ganvas writes a run only inside its own folder.",
@@ -133,6 +138,8 @@ RUN_FILES = (
     "samples/*.png",
     "checkpoints/*.json",
     "checkpoints/*.safetensors",
+    "priors/*.json",
+    "priors/*.safetensors",
     "recipe.json",
     "data.json",
     "environment.json",

@@ -15,13 +15,13 @@ from ganvas.data.domains.pictures import (
     save_folder,
     save_picture,
 )
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, either
 from ganvas.machine import memory
 from ganvas.machine.checks import at_least
-from ganvas.service.looking import recipes
 from ganvas.use.classes import class_numbers, one_class
 from ganvas.use.fitted_priors import PostHocPrior
 from ganvas.use.inversion import Search
+from ganvas.use.kept_priors import fitted
 from ganvas.use.opening import as_trained, must_hold_out
 from ganvas.use.run import Run
 
@@ -52,14 +52,19 @@ def sample(
     if prior is None:
         x = run.sample(num, y=y, seed=seed, truncation=truncation)
     else:
-        must_encode(run, "use a fitted prior")
-        train = as_trained(run, run.settings.source).train
-        seen = [train.batch(rows) for rows in torch.arange(len(train)).split(1_000)]
-        z = torch.cat([run.codes(batch.x, batch.y, seed=seed) for batch in seen])
-        x = run.generate(prior.fit(z, seed).sample(num, seed), y, seed=seed)
+        run.autoencoder("use a fitted prior")
+        sampler = fitted(run, prior, seed, lambda: training_codes(run, seed))
+        x = run.generate(sampler.sample(num, seed), y, seed=seed)
     if out.suffix == ".npz":
         return save_arrays(out, **run.info.domain.arrays(x))
     return save_picture(x, out, run.info) if out.suffix else save_folder(x, out, run.info)
+
+
+def training_codes(run: Run, seed: int) -> torch.Tensor:
+    """A draw from q(z|x) for each of the run's training examples, (N, L)."""
+    train = as_trained(run, run.settings.source).train
+    seen = [train.batch(rows) for rows in torch.arange(len(train)).split(1_000)]
+    return torch.cat([run.codes(batch.x, batch.y, seed=seed) for batch in seen])
 
 
 def reconstruct(run: Run, data: str, out: Path, *, num: int = 32, search: Search | None = None) -> Path:
@@ -81,12 +86,12 @@ def reconstruct(run: Run, data: str, out: Path, *, num: int = 32, search: Search
 
 
 def must_encode(run: Run, verb: str) -> None:
-    """Raises GanvasError if the run's model has no encoder; the hint lists recipes that have one."""
+    """Raises GanvasError if the run's model has no encoder."""
     if not isinstance(run.model, Autoencoder):
-        able = ", ".join(facts.name for facts in recipes() if facts.encodes)
         raise GanvasError(
             f"Recipe {run.settings.recipe!r} cannot {verb}: it has no encoder.",
-            f"These recipes can: {able}. Or use --invert to search for codes.",
+            f"Search for the codes, with {either('--invert', '`search=Search()`')}, or use a recipe with an encoder:"
+            " `ganvas recipes` marks them.",
         )
 
 

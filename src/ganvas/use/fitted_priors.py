@@ -7,6 +7,7 @@ Codes (N, L) should be draws from q(z|x), one for each example, not its means: `
 """
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,12 +33,20 @@ class Sampler(Protocol):
         """`num` codes, (num, L) float32, determined by the seed."""
         ...
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that was fitted, for a file."""
+        ...
+
 
 class PostHocPrior(Protocol):
     """A kind of prior with its options, which can be fitted."""
 
     def fit(self, z: Tensor, seed: int = 0) -> Sampler:
         """z: codes (N, L). Raises GanvasError if there are too few, if they are not vectors, or for NaN or infinity."""
+        ...
+
+    def restored(self, tensors: Mapping[str, Tensor]) -> Sampler:
+        """The prior that has these tensors. Raises ValueError, KeyError or RuntimeError if they do not fit it."""
         ...
 
 
@@ -60,6 +69,17 @@ class Components:
             z[rows] += noise[rows] @ self.factors[component].T
         return z.float()
 
+    def tensors(self) -> dict[str, Tensor]:
+        return {"weights": self.weights, "means": self.means, "factors": self.factors}
+
+    @classmethod
+    def restored(cls, tensors: Mapping[str, Tensor]) -> "Components":
+        """Raises ValueError or KeyError if the tensors are not those of a mixture."""
+        weights, means, factors = (tensors[name] for name in ("weights", "means", "factors"))
+        if means.dim() != 2 or weights.shape != means.shape[:1] or factors.shape != (*means.shape, means.shape[1]):
+            raise ValueError("the shapes of weights, means and factors do not agree")
+        return cls(weights, means, factors)
+
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -73,6 +93,9 @@ class Gaussian:
         jitter = 1e-6 * covariance.diagonal().mean().clamp_min(1e-12)
         factor = torch.linalg.cholesky(covariance + jitter * torch.eye(len(covariance), dtype=codes.dtype))
         return Components(torch.ones(1, dtype=codes.dtype), codes.mean(0, keepdim=True), factor.unsqueeze(0))
+
+    def restored(self, tensors: Mapping[str, Tensor]) -> Components:
+        return Components.restored(tensors)
 
 
 @dataclass(frozen=True)
@@ -98,6 +121,9 @@ class GaussianMixture:
         ).fit(codes.numpy())
         means, covariances = torch.from_numpy(fitted.means_), torch.from_numpy(fitted.covariances_)
         return Components(torch.from_numpy(fitted.weights_), means, torch.linalg.cholesky(covariances))
+
+    def restored(self, tensors: Mapping[str, Tensor]) -> Components:
+        return Components.restored(tensors)
 
 
 @dataclass(frozen=True)
@@ -141,6 +167,15 @@ class SecondStage:
         trainer.fit(batches, num_steps * self.batch_size)
         return FittedSecondStage(model.eval().requires_grad_(False), mean, scale)
 
+    def restored(self, tensors: Mapping[str, Tensor]) -> "FittedSecondStage":
+        mean, scale = tensors["mean"], tensors["scale"]
+        if mean.dim() != 1 or mean.shape != scale.shape:
+            raise ValueError("the shapes of mean and scale do not agree")
+        model = self.build(len(mean))
+        weights = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
+        model.load_state_dict(weights)
+        return FittedSecondStage(model.eval().requires_grad_(False), mean, scale)
+
     def build(self, size: int) -> VAE:
         family = Mlp(self.width, self.depth)
         # With a larger initial γ the second stage ignores its codes before it learns them, and γ stays large.
@@ -162,6 +197,10 @@ class FittedSecondStage:
         with rng.seeded(seed, "post-hoc prior"):
             u = self.model.prior().sample((num,))
             return self.mean + self.scale * self.model.decode(u).sample()
+
+    def tensors(self) -> dict[str, Tensor]:
+        weights = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
+        return {**weights, "mean": self.mean, "scale": self.scale}
 
 
 PRIORS: dict[str, PostHocPrior] = {
