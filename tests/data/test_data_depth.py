@@ -32,7 +32,9 @@ def both(data: ganvas.data.Data) -> np.ndarray:
 def test_files_of_16_bits_from_a_scanner_of_12(tmp_path: Path) -> None:
     data = open_data(str(scans(tmp_path)))
     assert data.white == 4095 and both(data).max() == 255 and (both(data).reshape(12, -1).max(1) == 255).all()
-    assert len(data.notes) == 1 and "4,095 was taken as white" in data.notes[0] and "--white 65535" in data.notes[0]
+    assert (
+        len(data.notes) == 1 and "4,095 was taken as white" in data.notes[0] and "set white to 65535" in data.notes[0]
+    )
     dark = open_data(str(tmp_path), ImageOptions(white=65_535))
     assert both(dark).max() == 16 and "0 to 16 of 0 to 255" in dark.notes[0]
 
@@ -61,7 +63,7 @@ def test_files_above_the_named_white_are_skipped_with_the_flag(tmp_path: Path) -
     scans(tmp_path / "a", 1000, 4)
     scans(tmp_path / "b", 5000, 2)
     data = open_data(str(tmp_path), ImageOptions(white=1000))
-    assert len(both(data)) == 4 and len(data.skipped) == 2 and "--white" in data.skipped[0].reason
+    assert len(both(data)) == 4 and len(data.skipped) == 2 and "the option white" in data.skipped[0].reason
 
 
 def test_little_contrast_is_said(tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ def test_pictures_of_different_sizes_need_one(tmp_path: Path) -> None:
     draw(tmp_path / "c.png", size=(100, 90))
     with pytest.raises(GanvasError, match="2 different sizes, from 40x50 to 100x90") as error:
         open_data(str(tmp_path))
-    assert "--size 64" in error.value.hint
+    assert "size=64" in error.value.hint
     assert open_data(str(tmp_path), ImageOptions(size=64)).info.shape == (3, 64, 64)
 
 

@@ -86,7 +86,7 @@ def test_other_pictures_are_not_trained_on_unasked(
             break
     with pytest.raises(GanvasError, match=rf"{num} of {num} training examples are new, {num} are gone") as error:
         ganvas.train(resume=run.path, images=128, quiet=True)
-    assert "--changed-data" in error.value.hint
+    assert "changed_data=True" in error.value.hint
     main(["train", "--resume", str(run.path), "--images", "128", "--changed-data"])
     assert "The data have changed" in capsys.readouterr().err
     known = identity.read(run.path)
@@ -101,7 +101,7 @@ def test_data_that_grew(source: str, tmp_path: Path) -> None:
     save(tmp_path / "a.npz", torch.cat([pictures(NUM), pictures(30, seed=1)]))
     with pytest.raises(GanvasError, match="not what the run was trained on") as error:
         ganvas.train(resume=run.path, images=128, quiet=True)
-    assert "--changed-data" in error.value.hint
+    assert "changed_data=True" in error.value.hint
     grown = ganvas.train(resume=run.path, images=128, quiet=True, changed_data=True)
     assert grown.info.num_train > run.info.num_train and grown.images_seen == 128
     known = identity.read(run.path)

@@ -185,7 +185,7 @@ def test_it_learns_to_reconstruct_two_pictures() -> None:
 def test_points_and_empty_codebooks_are_refused() -> None:
     with pytest.raises(GanvasError, match="for images"):
         build(vq_vae, DataInfo(shape=(2,), num_train=2), {})
-    with pytest.raises(GanvasError, match="--codes"):
+    with pytest.raises(GanvasError, match="`codes`"):
         build(vq_vae, DataInfo(shape=SHAPE, num_train=2), {"codes": 0})
 
 

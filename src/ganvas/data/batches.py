@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganvas.core.batch import Batch
 from ganvas.data.dataset import Split
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.machine.rng import generator
 
 
@@ -35,16 +35,18 @@ def batches(
     Raises GanvasError if a batch is larger than the data, or not divisible by `world_size`.
     """
     if batch_size < 1:
-        raise GanvasError(f"A batch of {batch_size} examples is not possible.", "Use --batch-size 1 or more.")
+        raise GanvasError(
+            f"A batch of {batch_size} examples is not possible.", f"Use {option('batch_size', 1)} or more."
+        )
     if batch_size > len(split):
         raise GanvasError(
             f"A batch of {batch_size} examples is larger than the data with its {len(split)}.",
-            f"Use --batch-size {len(split)} or less.",
+            f"Use {option('batch_size', len(split))} or less.",
         )
     if batch_size % world_size:
         raise GanvasError(
             f"A batch of {batch_size} examples cannot be divided evenly between {world_size} processes.",
-            f"Use a --batch-size that is a multiple of {world_size}.",
+            f"Use a {option('batch_size')} that is a multiple of {world_size}.",
         )
     assert images_seen >= 0 and 0 <= rank < world_size
     return _batches(split, _order(split, seed, labelled_share), batch_size, images_seen, rank, world_size, device)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganvas.data.dataset import DataInfo, Split
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.machine.rng import generator
 
 
@@ -31,10 +31,11 @@ def keep_labels(split: Split, info: DataInfo, num: int, seed: int) -> Split:
     """
     classes = len(info.classes)
     if split.y is None or not classes:
-        raise GanvasError("This data has no labels.", "Leave out --labels.")
+        raise GanvasError("This data has no labels.", f"Leave out {option('labels')}.")
     if num < classes:
         raise GanvasError(
-            f"{num} labels are too few for {classes} classes.", f"Use --labels {classes} or more: one of each class."
+            f"{num} labels are too few for {classes} classes.",
+            f"Use {option('labels', classes)} or more: one of each class.",
         )
     shares = torch.full((classes,), num // classes)
     shares[torch.randperm(classes, generator=generator(seed, "labels", "more"))[: num % classes]] += 1
@@ -44,7 +45,7 @@ def keep_labels(split: Split, info: DataInfo, num: int, seed: int) -> Split:
         if len(members) < share:
             raise GanvasError(
                 f"Class {info.classes[number]!r} has {len(members)} labelled examples, and {num} labels take {share} of it.",
-                "Give fewer --labels.",
+                f"Give fewer {option('labels')}.",
             )
         chosen = members[torch.randperm(len(members), generator=generator(seed, "labels", number))[:share]]
         kept[chosen] = number

@@ -15,7 +15,7 @@ from ganvas.core.batch import Batch
 from ganvas.core.model import Model
 from ganvas.data import Data, Split, batches, identity, keep_labels, representative
 from ganvas.data.identity import Identity
-from ganvas.errors import GanvasError, printable
+from ganvas.errors import GanvasError, command, printable
 from ganvas.health import Watch
 from ganvas.jobs.measuring import evaluation_of, measure
 from ganvas.jobs.pictures import draw_progress
@@ -224,7 +224,7 @@ def writing(path: Path, place: distributed.Place) -> Generator[None]:
     except OSError as error:
         raise GanvasError(
             f"The run {path} cannot be written: {error}.",
-            f"Its checkpoints are intact. Free some space, then run: ganvas train --resume {shlex.quote(str(path))}",
+            f"Its checkpoints are intact. Free some space, then run: {command('train', resume=path)}",
         ) from error
 
 

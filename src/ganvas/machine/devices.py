@@ -4,7 +4,7 @@ import warnings
 
 import torch
 
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.machine import facts
 from ganvas.machine.precision import Precision
 
@@ -21,7 +21,9 @@ def resolve_device(device: str) -> str:
         raise GanvasError(f"There is no device {device!r}.", "Use cpu, cuda, cuda:0, mps or auto.") from error
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(kind, False):
-        raise GanvasError(f"This machine has no device {device!r}.", "Use --device cpu, or auto for the best device.")
+        raise GanvasError(
+            f"This machine has no device {device!r}.", f"Use {option('device', 'cpu')}, or auto for the best device."
+        )
     return device
 
 
@@ -34,8 +36,6 @@ def check_precision(precision: Precision, device: str) -> None:
         return
     kind = torch.device(device).type
     if kind == "mps" or (kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)):
-        raise GanvasError(f"The device {device!r} has no bf16 arithmetic.", "Leave --precision bf16 out.")
+        raise GanvasError(f"The device {device!r} has no bf16 arithmetic.", f"Leave {option('precision', 'bf16')} out.")
     if kind == "cpu" and not facts.has_bf16():
-        warnings.warn(
-            "This processor has no bf16 arithmetic: --precision bf16 works, but is slower than float32.", stacklevel=2
-        )
+        warnings.warn("This processor has no bf16 arithmetic: bf16 works, but is slower than float32.", stacklevel=2)

@@ -9,7 +9,7 @@ import torch
 
 from ganvas.core.model import Model
 from ganvas.data import Binarize, Data, Split
-from ganvas.errors import GanvasError, did_you_mean
+from ganvas.errors import GanvasError, did_you_mean, option
 from ganvas.machine import rng
 from ganvas.metrics.card import Score
 from ganvas.metrics.catalog import METRICS, Row, evaluate, metric
@@ -55,12 +55,13 @@ class Protocol:
         for name in self.metrics:
             metric(name)
         if self.num < 2:
-            raise GanvasError(f"--num must be at least 2, not {self.num}.")
+            raise GanvasError(f"{option('num')} must be at least 2, not {self.num}.")
         if self.importance_samples < 1:
-            raise GanvasError(f"--importance-samples must be at least 1, not {self.importance_samples}.")
+            raise GanvasError(f"{option('importance_samples')} must be at least 1, not {self.importance_samples}.")
         if self.weights is not None and self.features != "inception":
             raise GanvasError(
-                "--weights works only with inception.", "Add --features inception, or leave --weights out."
+                f"{option('weights')} works only with inception.",
+                f"Add {option('features', 'inception')}, or leave {option('weights')} out.",
             )
         return replace(self, metrics=tuple(dict.fromkeys(self.metrics)), features=named_features(self.features))
 
@@ -190,7 +191,9 @@ def feature_network(protocol: Protocol, data: Data) -> FeatureNetwork:
     if name == "efficientnet":
         return efficientnet()
     if not labelled:
-        raise GanvasError("The features of lenet need labels, but this data has none.", "Use --features random.")
+        raise GanvasError(
+            "The features of lenet need labels, but this data has none.", f"Use {option('features', 'random')}."
+        )
     return lenet(data.train, data.held_out, len(data.info.classes))
 
 

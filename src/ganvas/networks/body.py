@@ -6,7 +6,7 @@ from typing import Protocol, final
 
 from torch import Tensor, nn
 
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.nn.norms import Norm, no_norm
 
 Shape = tuple[int, ...]
@@ -78,12 +78,14 @@ def resolutions(network: str, shape: Shape, halvings: int | None) -> list[int]:
     Raises GanvasError for shapes that `network` cannot build.
     """
     if len(shape) != 3:
-        raise GanvasError(f"{network} works on images, but this data has shape {shape}.", "Use --network mlp.")
+        raise GanvasError(
+            f"{network} works on images, but this data has shape {shape}.", f"Use {option('network', 'mlp')}."
+        )
     _, height, width = shape
     if height != width or height < 8:
         raise GanvasError(
             f"{network} works on square images of at least 8x8; these are {height}x{width}.",
-            "Resize or crop the data, or use --network mlp, which accepts any size.",
+            f"Resize or crop the data, or use {option('network', 'mlp')}, which accepts any size.",
         )
     if halvings is None:
         halvings = (height // 4).bit_length() - 1

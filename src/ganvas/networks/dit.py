@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.nn.init import zeroed
 from ganvas.nn.times import TimeEmbedding
 
@@ -38,11 +38,12 @@ class DiT(nn.Module):
         if patch < 1 or height % patch or length % patch:
             raise GanvasError(
                 f"Patches of {patch}x{patch} do not tile examples of {height}x{length}.",
-                "Choose a --patch that divides both sides.",
+                f"Choose a {option('patch')} that divides both sides.",
             )
         if width % (2 * heads) or width % 4:
             raise GanvasError(
-                f"A transformer of width {width} cannot have {heads} heads.", f"Use a --width that {2 * heads} divides."
+                f"A transformer of width {width} cannot have {heads} heads.",
+                f"Use a {option('width')} that {2 * heads} divides.",
             )
         self.patch, self.grid = patch, (height // patch, length // patch)
         self.time = TimeEmbedding(width, num_classes)

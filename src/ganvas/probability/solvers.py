@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.probability.noising import Noising
 
 Predict = Callable[[Tensor, Tensor], Tensor]
@@ -18,7 +18,7 @@ Predict = Callable[[Tensor, Tensor], Tensor]
 def times(num_steps: int) -> list[float]:
     """`num_steps` equal steps from 1 to 0: num_steps + 1 times. Raises GanvasError below one step."""
     if num_steps < 1:
-        raise GanvasError(f"Sampling in {num_steps} steps is not possible.", "Use --steps 1 or more.")
+        raise GanvasError(f"Sampling in {num_steps} steps is not possible.", f"Use {option('steps', 1)} or more.")
     return [1 - i / num_steps for i in range(num_steps)] + [0.0]
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from ganvas.core.order import OneDraw, Simultaneous
 from ganvas.data import DataInfo
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.losses.adversarial import Hinge, LeastSquares, Relativistic, Wasserstein
 from ganvas.losses.penalties import R1, R2
 from ganvas.models.gan import GAN
@@ -63,7 +63,7 @@ def wgan(
     if clip is None:
         clip = 0.01 if data.domain.spatial else 0.1
     if clip <= 0:
-        raise GanvasError(f"Weights clipped to {clip} are all 0.", "Use --clip 0.01, as in the paper.")
+        raise GanvasError(f"Weights clipped to {clip} are all 0.", f"Use {option('clip', 0.01)}, as in the paper.")
     family = body(network, data, width)
     norm = no_norm if isinstance(family, Mlp) else batch_norm
     model = GAN(

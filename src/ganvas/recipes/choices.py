@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ganvas.data import DataInfo
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.losses import adversarial
 from ganvas.losses.penalties import R1
 from ganvas.networks import Body, Dcgan, Mlp, Resnet
@@ -47,7 +47,7 @@ def body(network: NetworkName, data: DataInfo, width: int | None = None) -> Body
         network = "dcgan" if data.domain.spatial and data.shape[1] >= 8 else "mlp"
     families: dict[str, type[Mlp] | type[Dcgan] | type[Resnet]] = {"mlp": Mlp, "dcgan": Dcgan, "resnet": Resnet}
     if width is not None and width < 1:
-        raise GanvasError(f"A network cannot be {width} wide.", "Use --width 1 or more.")
+        raise GanvasError(f"A network cannot be {width} wide.", f"Use {option('width', 1)} or more.")
     return families[network]() if width is None else families[network](width=width)
 
 
@@ -78,7 +78,7 @@ def slope_penalties(data: DataInfo, r1: float | None) -> list[R1]:
 
 def latent_length(latent: int) -> int:
     if latent < 1:
-        raise GanvasError(f"A code cannot have {latent} dimensions.", "Use --latent 1 or more.")
+        raise GanvasError(f"A code cannot have {latent} dimensions.", f"Use {option('latent', 1)} or more.")
     return latent
 
 
@@ -117,7 +117,7 @@ def decoder(family: Body, latent: int, data: DataInfo, head: nn.Module, num_clas
     ):
         raise GanvasError(
             f"The likelihood {type(head).__name__} is for images, and this data is points.",
-            "Use --likelihood shared-gaussian.",
+            f"Use {option('likelihood', 'shared-gaussian')}.",
         )
     per = head.num_parameters
     assert isinstance(per, int)

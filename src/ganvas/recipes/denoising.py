@@ -5,7 +5,7 @@ from typing import Literal
 from torch import nn
 
 from ganvas.data import DataInfo
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.models.diffusion import Diffusion
 from ganvas.models.flow import Flow
 from ganvas.networks import DiT, PointDenoiser, UNet
@@ -101,7 +101,9 @@ def diffusion(
         ema: half-life of the network's average in images; 0 keeps none.
     """
     if min_snr < 0:
-        raise GanvasError(f"A signal-to-noise ratio cannot be {min_snr}.", "Use --min-snr 5, or 0 for no limit.")
+        raise GanvasError(
+            f"A signal-to-noise ratio cannot be {min_snr}.", f"Use {option('min_snr', 5)}, or 0 for no limit."
+        )
     classes = known_classes(data, conditional, class_dropout)
     model = Diffusion(
         denoiser(network, data, width, patch, classes),
@@ -137,11 +139,13 @@ def denoiser(network: DenoiserName, data: DataInfo, width: int | None, patch: in
     if network == "auto":
         network = "unet" if grid and min(data.shape[1:]) >= 8 else "mlp"
     if width is not None and width < 4:
-        raise GanvasError(f"A denoiser cannot be {width} wide.", "Use --width 4 or more.")
+        raise GanvasError(f"A denoiser cannot be {width} wide.", f"Use {option('width', 4)} or more.")
     if network == "mlp":
         return PointDenoiser(data.shape, width or (256 if grid else POINTS_WIDTH), num_classes=classes)
     if not grid:
-        raise GanvasError(f"{network} works on images, and this data has shape {data.shape}.", "Use --network mlp.")
+        raise GanvasError(
+            f"{network} works on images, and this data has shape {data.shape}.", f"Use {option('network', 'mlp')}."
+        )
     if network == "dit":
         return DiT(data.shape, width or 192, patch=patch, num_classes=classes)
     side = max(data.shape[1:])
@@ -154,7 +158,9 @@ def denoiser(network: DenoiserName, data: DataInfo, width: int | None, patch: in
 def known_classes(data: DataInfo, conditional: bool, class_dropout: float) -> int:
     """How many classes the network is told; 0 for none."""
     if not 0 <= class_dropout < 1:
-        raise GanvasError(f"A share of {class_dropout} cannot be left out.", "Use --class-dropout 0 to below 1.")
+        raise GanvasError(
+            f"A share of {class_dropout} cannot be left out.", f"Use {option('class_dropout', 0)} to below 1."
+        )
     return len(data.classes) if conditional else 0
 
 
@@ -167,5 +173,5 @@ def guidance_for(data: DataInfo, given: float | None) -> float:
 
 def sampling_steps(steps: int) -> int:
     if steps < 1:
-        raise GanvasError(f"Sampling in {steps} steps is not possible.", "Use --steps 1 or more.")
+        raise GanvasError(f"Sampling in {steps} steps is not possible.", f"Use {option('steps', 1)} or more.")
     return steps

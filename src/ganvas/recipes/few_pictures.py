@@ -1,7 +1,7 @@
 """Recipes for colour pictures from small folders and little computing time."""
 
 from ganvas.data import DataInfo, HorizontalFlip
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.losses.perceptual import PixelsAndFeatures
 from ganvas.models.fastgan import FastGAN
 from ganvas.models.projected_gan import ProjectedGAN
@@ -125,9 +125,9 @@ def fastgan(
     """
     only_images(data, "fastgan")
     if critic_width < 1:
-        raise GanvasError("A network cannot be narrower than one channel.", "Use --critic-width 1 or more.")
+        raise GanvasError("A network cannot be narrower than one channel.", f"Use {option('critic_width', 1)} or more.")
     if reconstruction < 0:
-        raise GanvasError(f"A weight cannot be {reconstruction}.", "Use --reconstruction 0 for none.")
+        raise GanvasError(f"A weight cannot be {reconstruction}.", f"Use {option('reconstruction', 0)} for none.")
     model = FastGAN(
         Generator(FastSynthesis(latent_length(latent), data.shape, width, deep=deep)),
         FastCritic(data.shape, critic_width),

@@ -4,7 +4,7 @@ from ganvas.core.order import OneDraw
 from ganvas.core.schedules import Linear
 from ganvas.data import DataInfo
 from ganvas.data.augment import DiffAugment, InstanceNoise, View, Views
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.losses.adversarial import Wasserstein
 from ganvas.losses.penalties import R1, R2, GradientPenalty, Penalty
 from ganvas.models.consensus import ConsensusGAN
@@ -113,7 +113,7 @@ def consensus_gan(
         ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
     if gamma < 0:
-        raise GanvasError(f"The weight gamma must be at least 0, not {gamma}.", "Use --gamma 0 or more.")
+        raise GanvasError(f"The weight gamma must be at least 0, not {gamma}.", f"Use {option('gamma', 0)} or more.")
     family = body(network, data, width)
     generator = Generator(family.synthesis(latent_length(latent), data.shape, norm=norm_for(data)))
     model = ConsensusGAN(
@@ -196,10 +196,14 @@ def view(data: DataInfo, diffaugment: str, noise: float, noise_images: int) -> V
     views: list[View] = []
     if diffaugment:
         if not data.domain.spatial:
-            raise GanvasError("DiffAugment is for images, and this data is points.", "Leave --diffaugment out.")
+            raise GanvasError(
+                "DiffAugment is for images, and this data is points.", f"Leave {option('diffaugment')} out."
+            )
         views.append(DiffAugment(tuple(diffaugment.replace(" ", "").split(","))))
     if noise < 0:
-        raise GanvasError(f"Noise cannot have a standard deviation of {noise}.", "Use --instance-noise 0 for none.")
+        raise GanvasError(
+            f"Noise cannot have a standard deviation of {noise}.", f"Use {option('instance_noise', 0)} for none."
+        )
     if noise > 0:
         views.append(InstanceNoise(Linear(noise, 0.0, noise_images)))
     return Views(views) if views else None

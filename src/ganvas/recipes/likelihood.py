@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ganvas.core.schedules import Linear
 from ganvas.data import Binarize, DataInfo
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.models.iwae import IWAE, Estimator, doubly_reparameterised, reparameterised, sticking_the_landing
 from ganvas.models.tcvae import TCVAE, MinibatchStratified, MinibatchWeighted, MinibatchWeights
 from ganvas.models.vae import VAE
@@ -225,5 +225,5 @@ def warmed(warmup: int) -> float | Linear:
 
 def at_least_one(components: int) -> int:
     if components < 1:
-        raise GanvasError(f"A mixture cannot have {components} components.", "Use --components 1 or more.")
+        raise GanvasError(f"A mixture cannot have {components} components.", f"Use {option('components', 1)} or more.")
     return components

@@ -3,7 +3,7 @@
 from torch import nn
 
 from ganvas.data import DataInfo, HorizontalFlip
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.models.autoencoder import PerceptualAutoencoder
 from ganvas.networks import Generator, GridPosterior, Resnet
 from ganvas.networks.projected import MapCritics
@@ -59,7 +59,9 @@ def autoencoder(
         ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
     if min(code_channels, critic_width) < 1:
-        raise GanvasError("A code and a critic have at least one channel.", "Use --code-channels 1 or more.")
+        raise GanvasError(
+            "A code and a critic have at least one channel.", f"Use {option('code_channels', 1)} or more."
+        )
     family = Resnet(width, growth=8, halvings=halvings_to(grid, data), plain=1)
     analysis = family.analysis(data.shape, norm=group_norm)
     height, length = analysis.map_shape[1:]
@@ -97,6 +99,6 @@ def halvings_to(grid: int, data: DataInfo) -> int:
             "Use vae for points.",
         )
     if grid < 1:
-        raise GanvasError(f"A grid of {grid}x{grid} codes holds nothing.", "Use --grid 8.")
+        raise GanvasError(f"A grid of {grid}x{grid} codes holds nothing.", f"Use {option('grid', 8)}.")
     side = data.shape[-1]
     return next(n for n in range(1, side.bit_length() + 1) if side >> n <= grid)

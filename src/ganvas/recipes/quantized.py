@@ -3,7 +3,7 @@
 from typing import cast
 
 from ganvas.data import DataInfo
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.losses.perceptual import RandomPerceptual
 from ganvas.models.vqgan import VQGAN
 from ganvas.models.vqvae import VQVAE
@@ -48,7 +48,7 @@ def vq_vae(
     analysis, grid = grid_for(family, data, code_size)
     model = VQVAE(
         GridEncoder(analysis, grid),
-        EMAQuantizer(_positive(codes, "--codes"), code_size),
+        EMAQuantizer(_positive(codes, "codes"), code_size),
         decoder(family, cast(int, grid), data, choices.likelihood(likelihood, data)),
         grid[1:],
         commitment,
@@ -98,7 +98,7 @@ def vqgan(
     synthesis = family.synthesis(grid, data.shape, norm=batch_norm)
     model = VQGAN(
         GridEncoder(analysis, grid),
-        EMAQuantizer(_positive(codes, "--codes"), code_size),
+        EMAQuantizer(_positive(codes, "codes"), code_size),
         Generator(synthesis),
         Critic(family.analysis(data.shape)),
         synthesis.get_submodule("output"),
@@ -121,10 +121,10 @@ def grid_for(family: Body, data: DataInfo, code_size: int) -> tuple[Analysis, tu
         )
     analysis = family.analysis(data.shape)
     height, width = analysis.map_shape[1:] if len(analysis.map_shape) == 3 else (4, 4)
-    return analysis, (_positive(code_size, "--code-size"), height, width)
+    return analysis, (_positive(code_size, "code_size"), height, width)
 
 
-def _positive(value: int, flag: str) -> int:
+def _positive(value: int, name: str) -> int:
     if value < 1:
-        raise GanvasError(f"{flag} cannot be {value}.", f"Use {flag} 1 or more.")
+        raise GanvasError(f"{option(name)} cannot be {value}.", f"Use {option(name, 1)} or more.")
     return value

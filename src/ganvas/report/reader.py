@@ -101,11 +101,11 @@ class Run:
 def read_run(directory: Path) -> Run:
     """Reads a run directory. Missing or damaged parts are empty, with a note. Raises GanvasError if it is not a run."""
     if not directory.is_dir():
-        raise GanvasError(f"There is no run directory {str(directory)!r}.", "Name the directory from --out.")
+        raise GanvasError(f"There is no run directory {str(directory)!r}.", "Name a run's directory.")
     if not any((directory / name).exists() for name in ("recipe.json", "metrics.jsonl")):
         raise GanvasError(
             f"{str(directory)!r} is not a run: it holds neither recipe.json nor metrics.jsonl.",
-            "Name the directory that `ganvas train --out` wrote.",
+            "Name a directory that `ganvas train` wrote.",
         )
     notes: list[str] = []
     networks = _object(directory, "networks.json", notes)

@@ -12,7 +12,7 @@ import torch
 
 import ganvas
 from ganvas.core.model import Model
-from ganvas.errors import GanvasError, did_you_mean
+from ganvas.errors import GanvasError, command, did_you_mean
 from ganvas.machine import facts
 from ganvas.machine.storage import atomically, leftovers, read_object
 from ganvas.runs.log import Log
@@ -176,7 +176,7 @@ def nearest_runs(path: Path) -> str:
     """A hint with runs near a wrong path."""
     folders = {path.parent, path, Path("runs")}
     runs = sorted({str(p.parent) for f in folders if f.is_dir() for p in f.glob("*/recipe.json")})
-    return did_you_mean(str(path), runs) if runs else "Train one with: ganvas train vae --data glyphs"
+    return did_you_mean(str(path), runs) if runs else f"Train one with: {command('train', 'vae', data='glyphs')}"
 
 
 def numbered(path: Path, number: int) -> Path:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.machine import storage
 from ganvas.runs.directory import Directory
 from ganvas.runs.log import Counted, Event, Measured
@@ -49,7 +49,9 @@ class RunFacts:
 def runs(folder: Path) -> list[RunFacts]:
     """Every run in a folder, the last changed first. Raises GanvasError if the folder does not exist."""
     if not folder.is_dir():
-        raise GanvasError(f"There is no folder {folder}.", "Runs are in ./runs, unless --out named another folder.")
+        raise GanvasError(
+            f"There is no folder {folder}.", f"Runs are in ./runs, unless {option('out')} named another folder."
+        )
     return sorted(map(facts, found(folder)), key=lambda run: (run.changed, run.path), reverse=True)
 
 

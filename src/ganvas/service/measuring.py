@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ganvas.data import Data, ImageOptions, Split
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.metrics.evaluation import Protocol
 from ganvas.studies import comparison
 from ganvas.use.opening import as_trained, must_hold_out, trained_on, warn_of_known
@@ -20,7 +20,7 @@ def compare(runs: Sequence[Run], out: Path, *, data: str | None = None, protocol
     if data is None and len(sources) > 1:
         raise GanvasError(
             f"These runs were trained on different data: {', '.join(sources)}.",
-            "Name the source of held-out examples for all of them: --data SOURCE",
+            f"Name the source of held-out examples for all of them: {option('data', 'SOURCE')}",
         )
     source = data or "".join(sources)
     loaded: dict[ImageOptions, Data] = {}

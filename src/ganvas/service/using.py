@@ -15,7 +15,7 @@ from ganvas.data.domains.pictures import (
     save_folder,
     save_picture,
 )
-from ganvas.errors import GanvasError, either
+from ganvas.errors import GanvasError, either, option
 from ganvas.machine import memory
 from ganvas.machine.checks import at_least
 from ganvas.use.classes import class_numbers, one_class
@@ -43,12 +43,17 @@ def sample(
     truncation: ψ, the factor on the distance of codes from the prior's mean: 1 as drawn, 0.7 more typical, less varied.
     """
     at_least(num, 1, "num")
-    memory.must_fit(8 * num * math.prod(run.info.shape), f"{num:,} samples", "Use fewer: --num 64")
+    memory.must_fit(8 * num * math.prod(run.info.shape), f"{num:,} samples", f"Use fewer: {option('num', 64)}")
     if not out.suffix and not run.info.domain.in_rows:
-        raise GanvasError("A folder of pictures cannot hold points.", "Write --out samples.npz or points.png")
+        raise GanvasError(
+            "A folder of pictures cannot hold points.", f"Write {option('out', 'samples.npz')} or points.png"
+        )
     y = None if classes is None else class_numbers(run, classes, num)
     if prior is not None and truncation is not None:
-        raise GanvasError("Truncation works only with the model's own prior.", "Leave out --prior or --truncation.")
+        raise GanvasError(
+            "Truncation works only with the model's own prior.",
+            f"Leave out {option('prior')} or {option('truncation')}.",
+        )
     if prior is None:
         x = run.sample(num, y=y, seed=seed, truncation=truncation)
     else:
@@ -110,11 +115,16 @@ def interpolate(
     class_name: for a conditional run, their class; by default chosen by the seed.
     """
     at_least(num, 2, "num")
-    memory.must_fit(8 * num * math.prod(run.info.shape), f"A walk of {num:,} pictures", "Use fewer: --num 11")
+    memory.must_fit(
+        8 * num * math.prod(run.info.shape), f"A walk of {num:,} pictures", f"Use fewer: {option('num', 11)}"
+    )
     if not run.info.domain.in_rows:
         raise GanvasError("The run was trained on points; a walk needs images.")
     if (start is None) != (end is None):
-        raise GanvasError("A walk has two ends.", "Give both --from and --to, or neither.")
+        raise GanvasError(
+            "A walk has two ends.",
+            f"Give both {option('start', flag='from')} and {option('end', flag='to')}, or neither.",
+        )
     y = None if class_name is None else one_class(run, class_name)
     a, b = (None if path is None else read_image(path, run.info.shape).unsqueeze(0) for path in (start, end))
     walk = run.interpolate(a, b, num, seed, y=y)

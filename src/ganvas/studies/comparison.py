@@ -15,7 +15,7 @@ from torch import Tensor
 from ganvas.core.model import Autoencoder
 from ganvas.data import Binarize, Data, DataInfo, Split, representative
 from ganvas.data.domains.pictures import writing
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.machine import rng
 from ganvas.machine.storage import atomically
 from ganvas.metrics.card import PROTOCOL, Card, comparable
@@ -111,7 +111,7 @@ def check(runs: Sequence[Run]) -> None:
         found = " against ".join(f"{shape} of {run.path}" for shape, run in shapes.items())
         raise GanvasError(
             f"These runs cannot be compared: the shape of their examples differs: {found}.",
-            "Scores for examples of different sizes are not comparable. Train them on the same --size.",
+            f"Scores for examples of different sizes are not comparable. Train them on the same {option('size')}.",
         )
 
 

@@ -14,7 +14,7 @@ import torch
 
 from ganvas.data import Data, ImageOptions, open_data, representative
 from ganvas.data.domains.pictures import save_picture
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.jobs.start import train
 from ganvas.machine.checks import at_least
 from ganvas.machine.storage import atomically
@@ -79,7 +79,7 @@ class Ledger:
         if not file.exists():
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise GanvasError(
-                    f"{path} exists and is not a continuum, so it is not overwritten.", "Name another --out."
+                    f"{path} exists and is not a continuum, so it is not overwritten.", f"Name another {option('out')}."
                 )
             return cls(path, plan, protocol, {}, {}, "")
         try:
@@ -90,7 +90,7 @@ class Ledger:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise GanvasError(
                 f"{file} is damaged, or not from a continuum: {type(error).__name__}: {error}.",
-                "Name another --out. The runs in this one can still be used singly.",
+                f"Name another {option('out')}. The runs in this one can still be used singly.",
             ) from error
         # A plan without any trained point may change: it may have been a mistake.
         if any((path / "runs").glob("*/recipe.json")):
@@ -152,7 +152,7 @@ def agree(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None
             raise GanvasError(
                 f"The continuum in {path} was started with {name} = {then.get(name)}, not {wanted.get(name)};"
                 " its points would not be comparable.",
-                "Use the old value, or name another --out. You may add weights and seeds.",
+                f"Use the old value, or name another {option('out')}. You may add weights and seeds.",
             )
 
 
@@ -189,7 +189,7 @@ def continuum(
     at_least(images, 1, "images")
     at_least(num, MIN_EXAMPLES, "num")
     if "weight" in options:
-        raise GanvasError("A continuum sets the weight itself.", "Use --weights 0,0.5,1.")
+        raise GanvasError("A continuum sets the weight itself.", f"Use {option('weights', '0,0.5,1')}.")
     loaded = open_data(data, image_options)
     build(RECIPES[RECIPE], loaded.info, options)
     arguments = {name: value for name, value in resolved(RECIPES[RECIPE], options).items() if name != "weight"}
@@ -217,7 +217,7 @@ def continuum(
 def checked(weights: Sequence[float]) -> list[float]:
     """The weights in order, without duplicates (differences below a millionth)."""
     if not weights:
-        raise GanvasError("A continuum needs at least one weight.", "Use --weights 0,0.5,1.")
+        raise GanvasError("A continuum needs at least one weight.", f"Use {option('weights', '0,0.5,1')}.")
     for weight in weights:
         if not 0 <= weight <= 1:
             raise GanvasError(f"A weight must be from 0 (VAE) to 1 (GAN), not {weight:g}.")

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.machine.storage import atomically, leftovers, read_object
 from ganvas.training.state import DamagedCheckpoint, count
 from ganvas.training.trainer import Trainer
@@ -54,7 +54,7 @@ def save(trainer: Trainer, folder: Path, keep: int = 3, best: Best | None = None
             stem.with_suffix(".safetensors").unlink(missing_ok=True)
         raise GanvasError(
             f"The checkpoint at {trainer.images_seen} images could not be written: {error}.",
-            "Earlier checkpoints are intact. Free some space, then continue with --resume.",
+            f"Earlier checkpoints are intact. Free some space, then continue with {option('resume')}.",
         ) from error
     spared = {known.images for known in (best, best_before) if known is not None}
     for old in checkpoints(folder)[:-keep]:

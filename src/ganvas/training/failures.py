@@ -75,7 +75,7 @@ def likely_cause(broken: Mapping[str, float], norms: Sequence[float], largest_we
     broken: the terms that are NaN or infinite. norms: the player's last gradient norms, oldest first. largest_weight: the
     largest absolute value of its parameters.
     """
-    slower = "Try a smaller learning rate, or --skip-gradient-norm 10."
+    slower = "Try a smaller learning rate, or a skip_gradient_norm of 10."
     usual, newest = statistics.median(norms) if norms else 0.0, max(norms[-4:], default=0.0)
     if len(norms) >= 8 and newest >= GREW * usual > 0:
         grew = f"its gradient norm had grown from {usual:.3g} to {newest:.3g}"

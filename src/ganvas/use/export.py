@@ -6,7 +6,7 @@ An export holds only the networks for inference, with averaged weights if the ru
 from pathlib import Path
 from typing import Literal
 
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.use.folders import new_folder
 from ganvas.use.hub import push, write_hub_folder
 from ganvas.use.programs import write_onnx, write_programs, write_torch
@@ -24,10 +24,16 @@ def export(run: Run, kind: Format, out: Path | None = None, repo: str | None = N
     """
     if kind == "hub":
         if repo is None or out is not None:
-            raise GanvasError("An upload to the hub needs --repo and no --out.", "Write --repo USER/NAME without --out")
+            raise GanvasError(
+                f"An upload to the hub needs {option('repo')} and no {option('out')}.",
+                f"Write {option('repo', 'USER/NAME')} without {option('out')}",
+            )
         return push(run, repo)
     if out is None or repo is not None:
-        raise GanvasError("This export needs --out; --repo is only for --to hub.", "Write --out FOLDER without --repo")
+        raise GanvasError(
+            f"This export needs {option('out')}; {option('repo')} is only for {option('kind', 'hub', flag='to')}.",
+            f"Write {option('out', 'FOLDER')} without {option('repo')}",
+        )
     with new_folder(out) as folder:
         if kind == "hub-folder":
             write_hub_folder(run, folder)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganvas.core.model import Autoencoder, Model
 from ganvas.data import DataInfo
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.machine import rng
 from ganvas.probability.priors import truncated
 from ganvas.runs.directory import Directory
@@ -61,14 +61,16 @@ class Run:
     def newest_checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         found = checkpoint.newest(self.directory.checkpoints, warn=warn)
         if found is None:
-            raise GanvasError(f"The run {self.path} has no checkpoint yet.", "Train it further with --resume.")
+            raise GanvasError(
+                f"The run {self.path} has no checkpoint yet.", f"Train it further with {option('resume')}."
+            )
         return found
 
     def best_checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         best = checkpoint.read_best(self.directory.checkpoints)
         if best is None:
             raise GanvasError(
-                f"The run {self.path} has no best checkpoint.", "Keep one with: ganvas train ... --keep-best fid"
+                f"The run {self.path} has no best checkpoint.", f"Train with {option('keep_best', 'fid')} to keep one."
             )
         return checkpoint.read(checkpoint.path_of(self.directory.checkpoints, best.images))
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ganvas.data.dataset import Split
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.machine.memory import must_fit
 
 Pixels = NDArray[np.uint8]
@@ -49,16 +49,16 @@ class ImageOptions:
 
     def __post_init__(self) -> None:
         if self.size is not None and self.size < 1:
-            raise GanvasError(f"Pictures cannot be {self.size} pixels wide.", "Use --size 1 or more.")
+            raise GanvasError(f"Pictures cannot be {self.size} pixels wide.", f"Use {option('size', 1)} or more.")
         if self.channels is not None and self.channels not in _MODES:
             raise GanvasError(
                 f"Pictures cannot have {self.channels} channels.",
-                "Use --channels 1 (grey), 3 (RGB) or 4 (with alpha).",
+                f"Use {option('channels', 1)} (grey), 3 (RGB) or 4 (with alpha).",
             )
         if self.crop not in ("center", "none"):
-            raise GanvasError(f"There is no crop {self.crop!r}.", "Use --crop center or none.")
+            raise GanvasError(f"There is no crop {self.crop!r}.", f"Use {option('crop', 'center')} or none.")
         if self.white is not None and self.white < 1:
-            raise GanvasError(f"White cannot be {self.white}.", "Use --white 1 or more, such as 4095.")
+            raise GanvasError(f"White cannot be {self.white}.", f"Use {option('white', 1)} or more, such as 4095.")
         if self.split_by not in ("content", "name"):
             raise GanvasError(f"Examples are not split by {self.split_by!r}.", "They are split by content, or by name.")
 
@@ -156,7 +156,7 @@ def read_image(path: Path | str, shape: Sequence[int], white: int | None = None)
 def check_memory(num: int, side: int, channels: int | None) -> None:
     """Raises GanvasError if `num` pictures do not fit into memory twice: decoded, and joined."""
     needed = 2 * num * (channels or 3) * side**2
-    must_fit(needed, f"{num:,} pictures of {side}x{side}", "Choose a smaller --size, or fewer pictures.")
+    must_fit(needed, f"{num:,} pictures of {side}x{side}", f"Choose a smaller {option('size')}, or fewer pictures.")
 
 
 def check_one_size(source: str, sizes: Sequence[tuple[int, int]]) -> None:
@@ -169,7 +169,7 @@ def check_one_size(source: str, sizes: Sequence[tuple[int, int]]) -> None:
     raise GanvasError(
         f"The pictures in {source} have {len(kinds)} different sizes, "
         f"from {least[0]}x{least[1]} to {most[0]}x{most[1]}.",
-        f"Convert them to one size, for example with --size {next((n for n in (128, 64, 32) if n <= usual), 16)}.",
+        f"Convert them to one size, for example with {option('size', next((n for n in (128, 64, 32) if n <= usual), 16))}.",
     )
 
 
@@ -251,7 +251,7 @@ def _from_deep(image: Image.Image, white: int | None, deep_peaks: list[float] | 
     for box in _strips(image):
         values = np.asarray(image.crop(box)).astype(np.float64)
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= brightest):
-            raise ValueError(f"its values are not within 0 to {brightest:g}; name their white with --white")
+            raise ValueError(f"its values are not within 0 to {brightest:g}; set the option white")
         peak = max(peak, float(values.max()))
         grey.paste(Image.fromarray(np.rint(values * (255 / brightest)).astype(np.uint8)), box)
     if deep_peaks is not None and image.mode != "F":

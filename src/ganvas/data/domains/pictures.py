@@ -11,14 +11,14 @@ from torch import Tensor
 
 from ganvas.data.dataset import DataInfo
 from ganvas.data.domains.domain import Images
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 
 PAIR_COLUMNS = 16
 
 
 def save_picture(x: Tensor, out: Path, info: DataInfo, columns: int | None = None) -> Path:
     if out.suffix.lower() not in Image.registered_extensions():
-        raise GanvasError(f"{out} has no suffix of a picture format.", "For example: --out grid.png")
+        raise GanvasError(f"{out} has no suffix of a picture format.", f"For example: {option('out', 'grid.png')}")
     with writing(out):
         # Compression level 4 takes half the time of the usual 6; the file is a thirtieth larger.
         info.domain.picture(x, columns).save(out, compress_level=4)
@@ -36,7 +36,7 @@ def save_folder(x: Tensor, out: Path, info: DataInfo) -> Path:
 
 def save_arrays(out: Path, **arrays: np.ndarray[Any, Any]) -> Path:
     if out.suffix != ".npz":
-        raise GanvasError(f"{out} should end in .npz.", "For example: --out codes.npz")
+        raise GanvasError(f"{out} should end in .npz.", f"For example: {option('out', 'codes.npz')}")
     with writing(out):
         np.savez_compressed(out, **arrays)  # pyright: ignore[reportArgumentType]
     return out

@@ -16,7 +16,7 @@ from ganvas.data.labels import numbered
 from ganvas.data.sources.depth import Depth, depth_of_numbers
 from ganvas.data.sources.points import no_image_options
 from ganvas.data.sources.splits import divided, keep_rows, split_by_key
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 
 Array = NDArray[Any]
 
@@ -194,7 +194,8 @@ def _bytes(
             names = " and ".join(part.name for part in parts)
             raise GanvasError(
                 f"{place}: {names} holds values from {low:g} to {high:g}, so black and white are undefined.",
-                "Images are whole numbers from 0, or floats in [0, 1], [-1, 1] or [0, 255]. Name their white: --white",
+                "Images are whole numbers from 0, or floats in [0, 1], [-1, 1] or [0, 255]. Name their white:"
+                f" {option('white')}",
             )
     if offset == 0 and scale == 1 and all(x.dtype == np.uint8 for x in arrays):
         return arrays, depth

@@ -7,7 +7,7 @@ import torch
 from ganvas.data.dataset import Data, Split, check_limit, gather
 from ganvas.data.domains.image_files import ImageOptions
 from ganvas.data.sources.idx import idx
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, option
 from ganvas.machine.rng import generator
 
 
@@ -21,7 +21,9 @@ def stacked(directory: str, options: ImageOptions, limit: int | None = None) -> 
     """
     check_limit(limit)
     if options.channels not in (None, 3):
-        raise GanvasError(f"Stacked digits have 3 channels, not {options.channels}.", "Leave out --channels.")
+        raise GanvasError(
+            f"Stacked digits have 3 channels, not {options.channels}.", f"Leave out {option('channels')}."
+        )
     single = idx(directory, replace(options, channels=1))
     train, held_out = (
         _stack(part, name, limit) for part, name in ((single.train, "train"), (single.held_out, "held out"))
