@@ -5,16 +5,7 @@ import pytest
 import torch
 
 from ganvas.core.batch import Batch
-from ganvas.data import (
-    Binarize,
-    Compose,
-    DataInfo,
-    HorizontalFlip,
-    Modes,
-    image_grid,
-    points_picture,
-    to_uint8,
-)
+from ganvas.data import Binarize, Compose, DataInfo, HorizontalFlip, Modes, image_grid, points_picture, to_uint8
 from ganvas.data.domains.rest import at_rest, awake
 from ganvas.errors import GanvasError
 from ganvas.machine import rng

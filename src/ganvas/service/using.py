@@ -8,13 +8,7 @@ import torch
 
 from ganvas.core.model import Autoencoder
 from ganvas.data import read_image, representative
-from ganvas.data.domains.pictures import (
-    PAIR_COLUMNS,
-    save_arrays,
-    save_film,
-    save_folder,
-    save_picture,
-)
+from ganvas.data.domains.pictures import PAIR_COLUMNS, save_arrays, save_film, save_folder, save_picture
 from ganvas.errors import GanvasError, either, option
 from ganvas.machine import memory
 from ganvas.machine.checks import at_least
