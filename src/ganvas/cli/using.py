@@ -7,6 +7,7 @@ from tyro.conf import arg
 
 from ganvas import service
 from ganvas.cli.flags import Best, Device, File, Invert, RunPath, Starts, Steps, said
+from ganvas.service.using import Part
 from ganvas.use.export import Format
 from ganvas.use.fitted_priors import Gaussian, GaussianMixture, PostHocPrior, SecondStage
 from ganvas.use.inversion import Search
@@ -18,6 +19,14 @@ PRIORS: dict[str, PostHocPrior | None] = {
     "gmm": GaussianMixture(),
     "vae": SecondStage(),
 }
+
+GIVEN = "a data source, or files and folders of pictures"
+WHICH = "which examples; default: all of other data"
+
+
+def given(data: tuple[str, ...]) -> str | tuple[str, ...]:
+    """One source by its name, or a list of files and folders."""
+    return data[0] if len(data) == 1 else data
 
 
 def sample(
@@ -46,9 +55,10 @@ def sample(
 def reconstruct(
     run: RunPath,
     *,
-    data: Annotated[str, arg(help="a data source; its held-out examples are used")],
-    out: Annotated[Path, arg(help="grid.png")],
-    num: int = 32,
+    data: Annotated[tuple[str, ...], arg(help=GIVEN)],
+    out: Annotated[Path, arg(help="grid.png, or pairs.npz with originals, reconstructions and files")],
+    split: Annotated[Part | None, arg(help=f"{WHICH}, 32 held-out ones of the run's own data")] = None,
+    num: Annotated[int | None, arg(help="number of examples")] = None,
     invert: Invert = False,
     steps: Steps = 300,
     starts: Starts = 4,
@@ -59,7 +69,7 @@ def reconstruct(
     """Draw examples of a data source, each row above its reconstructions."""
     search = Search(steps, starts) if invert else None
     opened = service.open_run(run, file=file, device=device, best=best)
-    said(service.reconstruct(opened, data, out, num=num, search=search))
+    said(service.reconstruct(opened, given(data), out, split=split, num=num, search=search))
 
 
 def interpolate(
@@ -85,9 +95,9 @@ def interpolate(
 def encode(
     run: RunPath,
     *,
-    data: Annotated[str, arg(help="a data source")],
-    out: Annotated[Path, arg(help="codes.npz: mean, scale (N, L), labels")],
-    split: Literal["train", "held-out"] = "train",
+    data: Annotated[tuple[str, ...], arg(help=GIVEN)],
+    out: Annotated[Path, arg(help="codes.npz: mean, scale (N, L), labels, files")],
+    split: Annotated[Part | None, arg(help=f"{WHICH}, the training examples of the run's own data")] = None,
     num: Annotated[int | None, arg(help="number of examples from the first on; default: all")] = None,
     invert: Invert = False,
     steps: Steps = 300,
@@ -99,7 +109,7 @@ def encode(
     """Compute codes of a data source's examples: the posterior's mean and scale, with labels."""
     search = Search(steps, starts) if invert else None
     opened = service.open_run(run, file=file, device=device, best=best)
-    said(service.encode(opened, data, out, split=split, limit=num, search=search))
+    said(service.encode(opened, given(data), out, split=split, limit=num, search=search))
 
 
 def export(

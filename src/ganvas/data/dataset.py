@@ -142,6 +142,8 @@ class Data:
     contents: the numbers of both splits' examples by `content.contents`, if they are known already.
     white: the value of the source that became 255, if it was named or told from the data; see `ImageOptions`.
     notes: what was assumed in reading it, in words for the user.
+    files: the names of the examples' files in the source, training examples first; empty if they are no files.
+    order: the places of the examples in the source, training examples first, int64 (N,); None if it is not known.
     channels: of stacked images, the training and held-out images that their channels are made of, with classes.
     """
 
@@ -155,6 +157,8 @@ class Data:
     channels: tuple[Split, Split] | None = None
     contents: tuple[Tensor, Tensor] | None = None
     unused: tuple[Unused, ...] = ()
+    files: tuple[str, ...] = ()
+    order: Tensor | None = None
     white: int | None = None
     notes: tuple[str, ...] = ()
 

@@ -46,6 +46,12 @@ def train(
     """
     given, own = parted(options)
     if resume is not None:
+        if out is not None or overwrite or resume_if_there or image_options != ImageOptions():
+            raise GanvasError(
+                f"A resumed run keeps its directory and its pictures' size: {option('resume')} has no use for"
+                f" {option('out')}, {option('overwrite')}, {option('resume_if_there')} and image options.",
+                f"Leave them out, or start a new run without {option('resume')}.",
+            )
         if own or given.keys() - {"images", "device"} or data is not None:
             raise GanvasError(
                 "A resumed run keeps its own data, labels, batch size and options.",

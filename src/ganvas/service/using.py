@@ -1,14 +1,19 @@
 """What a user does with a trained run: sample, reconstruct, interpolate, encode."""
 
 import math
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 
 from ganvas.core.model import Autoencoder
-from ganvas.data import read_image, representative
+from ganvas.data import DataInfo, Split, read_image, representative
 from ganvas.data.domains.pictures import PAIR_COLUMNS, save_arrays, save_film, save_folder, save_picture
+from ganvas.data.sources.by_name import Source
+from ganvas.data.whole import whole
 from ganvas.errors import GanvasError, either, option
 from ganvas.machine import memory
 from ganvas.machine.checks import at_least
@@ -18,6 +23,11 @@ from ganvas.use.inversion import Search
 from ganvas.use.kept_priors import fitted
 from ganvas.use.opening import as_trained, must_hold_out
 from ganvas.use.run import Run
+
+Part = Literal["all", "train", "held-out"]
+
+OWN_RECONSTRUCTED = 32
+"""So many held-out examples of a run's own data are reconstructed by default."""
 
 
 def sample(
@@ -66,22 +76,73 @@ def training_codes(run: Run, seed: int) -> torch.Tensor:
     return torch.cat([run.codes(batch.x, batch.y, seed=seed) for batch in seen])
 
 
-def reconstruct(run: Run, data: str, out: Path, *, num: int = 32, search: Search | None = None) -> Path:
-    """A grid of held-out examples of a source, each row of originals above the row of their reconstructions.
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Examples of a source. files: the names of their files, if the source has files. own: whether it is the run's."""
 
-    search: the search for codes, for a run without an encoder.
+    split: Split
+    files: tuple[str, ...]
+    own: bool
+    info: DataInfo
+
+
+def chosen(run: Run, data: Source, split: Part | None, usual: Part) -> Chosen:
+    """The examples that the user means. split: if None, `usual` of the run's own data, and all of other data."""
+    own = data == run.settings.source
+    loaded = as_trained(run, data)
+    for left in loaded.skipped:
+        warnings.warn(f"{left.path} was skipped: {left.reason}.", stacklevel=3)
+    part = split or (usual if own else "all")
+    if part == "all":
+        examples, files = whole(loaded)
+        return Chosen(examples, files, own, loaded.info)
+    num = len(loaded.train)
+    if part == "train":
+        return Chosen(loaded.train, loaded.files[:num], own, loaded.info)
+    must_hold_out(loaded.source, len(loaded.held_out))
+    return Chosen(loaded.held_out, loaded.files[num:], own, loaded.info)
+
+
+def reconstruct(
+    run: Run,
+    data: Source,
+    out: Path,
+    *,
+    split: Part | None = None,
+    num: int | None = None,
+    search: Search | None = None,
+) -> Path:
+    """A grid of examples, each row of originals above the row of their reconstructions (.png), or both as arrays (.npz).
+
+    data: the run's own source, of which by default 32 held-out examples are taken, each class with its share; or other
+    files, folders and sources, of which by default all are taken, in order. split: all, train or held-out.
+    search: the search for codes, for a run without an encoder. An .npz has `originals` and `reconstructions`, uint8
+    (N, H, W, C), and `files` if the source has files.
     """
-    at_least(num, 1, "num")
+    if num is not None:
+        at_least(num, 1, "num")
     if search is None:
         must_encode(run, "reconstruct")
-    split = as_trained(run, data).held_out
-    must_hold_out(data, len(split))
-    batch = split.batch(representative(split, num))
-    y = batch.y if run.recipe.num_classes else None
-    made = run.reconstruct(batch.x, batch.y) if search is None else search(run.model, batch.x, y).reconstructions
-    return save_picture(
-        run.info.domain.beside(batch.x, made.cpu(), PAIR_COLUMNS), out, run.info, columns=min(PAIR_COLUMNS, len(batch))
-    )
+    found = chosen(run, data, split, "held-out")
+    rows = representative(found.split, num or OWN_RECONSTRUCTED) if found.own else first(found.split, num)
+    memory.must_fit(8 * len(rows) * math.prod(run.info.shape), f"{len(rows):,} reconstructions", "Take fewer: --num 32")
+    pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for part in map(found.split.batch, rows.split(1_000)):
+        y = part.y if run.recipe.num_classes else None
+        made = run.reconstruct(part.x, part.y) if search is None else search(run.model, part.x, y).reconstructions
+        pairs.append((part.x, made.cpu()))
+    x, made = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    if out.suffix == ".npz":
+        names = {"files": np.array([found.files[i] for i in rows.tolist()])} if found.files else {}
+        originals, reconstructions = (next(iter(run.info.domain.arrays(part).values())) for part in (x, made))
+        return save_arrays(out, originals=originals, reconstructions=reconstructions, **names)
+    pairs_drawn = run.info.domain.beside(x, made, PAIR_COLUMNS)
+    return save_picture(pairs_drawn, out, run.info, columns=min(PAIR_COLUMNS, len(x)))
+
+
+def first(split: Split, num: int | None) -> torch.Tensor:
+    """Rows of the first `num` examples, or of all."""
+    return torch.arange(len(split) if num is None else min(num, len(split)))
 
 
 def must_encode(run: Run, verb: str) -> None:
@@ -120,36 +181,50 @@ def interpolate(
             f"Give both {option('start', flag='from')} and {option('end', flag='to')}, or neither.",
         )
     y = None if class_name is None else one_class(run, class_name)
-    a, b = (None if path is None else read_image(path, run.info.shape).unsqueeze(0) for path in (start, end))
+    a, b = (
+        None if path is None else read_image(path, run.info.shape, run.settings.options.white).unsqueeze(0)
+        for path in (start, end)
+    )
     walk = run.interpolate(a, b, num, seed, y=y)
     return save_film(walk, out, run.info) if out.suffix == ".gif" else save_picture(walk, out, run.info, columns=num)
 
 
 def encode(
-    run: Run, data: str, out: Path, *, split: str = "train", limit: int | None = None, search: Search | None = None
+    run: Run,
+    data: Source,
+    out: Path,
+    *,
+    split: Part | None = None,
+    limit: int | None = None,
+    search: Search | None = None,
 ) -> Path:
     """Codes of a source's examples in an .npz: the posterior's `mean` and `scale` (N, L), and `labels` where known.
 
+    data: the run's own source, of which by default the training examples are taken; or other files, folders and sources,
+    of which by default all are taken, in order. Then `files` (N,) names each example's file. split: all, train or held-out.
     limit: number of examples from the first on. search: the search for codes, for a run without an encoder. Then the file has
     each code's mean squared `error` instead of `scale`.
     """
+    if limit is not None:
+        at_least(limit, 1, "num")
     if search is None:
         must_encode(run, "encode")
-    loaded = as_trained(run, data)
-    examples = {"train": loaded.train, "held-out": loaded.held_out}[split]
-    must_hold_out(data, len(examples))
-    rows = torch.arange(len(examples) if limit is None else min(limit, len(examples)))
+    found = chosen(run, data, split, "train")
+    examples = found.split
+    rows = first(examples, limit)
     parts = [examples.batch(some) for some in rows.split(1_000)]
     if search is None:
         codes = [run.encode(part.x, part.y) for part in parts]
         arrays = {"mean": torch.cat([m for m, _ in codes]).numpy(), "scale": torch.cat([s for _, s in codes]).numpy()}
     else:
         told = [part.y if run.recipe.num_classes else None for part in parts]
-        found = [search(run.model, part.x, y) for part, y in zip(parts, told, strict=True)]
+        searched = [search(run.model, part.x, y) for part, y in zip(parts, told, strict=True)]
         arrays = {
-            "mean": torch.cat([f.codes for f in found]).numpy(),
-            "error": torch.cat([f.errors for f in found]).numpy(),
+            "mean": torch.cat([f.codes for f in searched]).numpy(),
+            "error": torch.cat([f.errors for f in searched]).numpy(),
         }
     if examples.y is not None:
-        arrays |= {"labels": examples.y[rows].numpy(), "class_names": np.array(loaded.info.classes)}
+        arrays |= {"labels": examples.y[rows].numpy(), "class_names": np.array(found.info.classes)}
+    if found.files:
+        arrays["files"] = np.array([found.files[i] for i in rows.tolist()])
     return save_arrays(out, **arrays)

@@ -10,6 +10,7 @@ import torch
 
 from ganvas.data import Data, DataInfo, Split, identity, open_data
 from ganvas.data.identity import Identity
+from ganvas.data.sources.by_name import Source
 from ganvas.errors import GanvasError, did_you_mean, either, option
 from ganvas.machine import memory, rng
 from ganvas.machine.devices import resolve_device
@@ -116,14 +117,16 @@ def recipe_of(settings: Settings, path: Path, file: str | None) -> Found:
     return Found(from_file(Path(file), settings.recipe), Path(file))
 
 
-def as_trained(run: Run, source: str) -> Data:
+def as_trained(run: Run, source: Source) -> Data:
     """A source with its images converted to the shape of the run's examples."""
     shape, options = run.info.shape, run.settings.options
     if run.info.domain.kind == "images":
         options = replace(options, size=shape[1], channels=shape[0])
     loaded = open_data(source, options)
     if loaded.info.shape != shape:
-        raise GanvasError(f"{source!r} has examples of shape {loaded.info.shape}; the run was trained on {shape}.")
+        raise GanvasError(
+            f"{loaded.source!r} has examples of shape {loaded.info.shape}; the run was trained on {shape}."
+        )
     return loaded
 
 

@@ -21,6 +21,11 @@ from ganvas.training.recipe import Recipe
 from ganvas.use.published import finite, published_model
 from ganvas.use.walks import line_walk, prior_walk
 
+LARGEST_VALUE = 1.5
+"""Of images given to an encoder, in absolute terms. Networks without a tanh draw values a little beyond 1."""
+
+SCALE = "Scale images from 0 to 255 by x / 127.5 - 1."
+
 
 class Run:
     """A trained model with its settings.
@@ -162,10 +167,17 @@ class Run:
         """
         y = self.labels(1, y, seed)
         y = None if y is None else y.to(self.device)
+        if (a is None) != (b is None):
+            raise GanvasError("A walk has two ends.", "Give both a and b, or neither.")
         if a is None or b is None:
             with rng.seeded(seed, "walk"):
                 return prior_walk(self.model, y, steps).cpu()
-        return line_walk(self.autoencoder("encode"), a.to(self.device), b.to(self.device), y, steps).cpu()
+        model = self.autoencoder("encode")
+        for end in (a, b):
+            self.check_input(end)
+            if len(end) != 1:
+                raise GanvasError(f"An end of a walk is one example, not {len(end)}.", "Give x[:1], for example.")
+        return line_walk(model, a.to(self.device), b.to(self.device), y, steps).cpu()
 
     def autoencoder(self, verb: str) -> Autoencoder:
         """The model, if it has an encoder."""
@@ -177,13 +189,23 @@ class Run:
         return self.model
 
     def portions(self, x: Tensor, y: Tensor | None, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        self.check_input(x)
+        for rows in torch.arange(len(x)).split(size):
+            yield x[rows].to(self.device), None if y is None else y[rows].to(self.device)
+
+    def check_input(self, x: Tensor) -> None:
+        """Raises GanvasError unless x is (N, ...) as in training: float, without NaN, images in [-1, 1]."""
         if tuple(x.shape[1:]) != self.info.shape:
             raise GanvasError(
                 f"The run was trained on examples of shape {self.info.shape}, not {tuple(x.shape[1:])}.",
                 "Images are (N, C, H, W) in [-1, 1].",
             )
-        for rows in torch.arange(len(x)).split(size):
-            yield x[rows].to(self.device), None if y is None else y[rows].to(self.device)
+        if not x.is_floating_point():
+            raise GanvasError(f"Examples are float, not {x.dtype}.", SCALE)
+        if not bool(x.isfinite().all()):
+            raise GanvasError("Examples hold NaN or infinity.")
+        if self.info.domain.kind == "images" and len(x) and float(x.abs().max()) > LARGEST_VALUE:
+            raise GanvasError(f"Images are in [-1, 1]; these go from {float(x.min()):g} to {float(x.max()):g}.", SCALE)
 
 
 def warn(message: str) -> None:

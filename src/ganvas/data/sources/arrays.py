@@ -92,12 +92,13 @@ def from_arrays(
         splits = [s.select(keep_rows(len(s), limit)) for s in splits]
     if examples[0].dim() == 4:
         splits = [adapt(s, replace(options, white=None)) for s in splits]
-    numbers = None
+    numbers = order = None
     if len(splits) == 1:
-        (train, held_out), numbers = divided(splits[0], limit)
+        (train, held_out), numbers, rows = divided(splits[0], limit)
+        order = torch.cat(rows)
         splits = [train, held_out]
     data = gather(source, splits[0], splits[1], classes=classes, contents=numbers)
-    return replace(data, white=white, notes=tuple(said))
+    return replace(data, white=white, notes=tuple(said), order=order)
 
 
 def _checked(place: str, part: Arrays, *, flat: bool) -> Arrays:

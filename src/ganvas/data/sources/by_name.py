@@ -1,11 +1,12 @@
 """Data by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ganvas.data.dataset import Data, check_limit, renamed
 from ganvas.data.domains.image_files import ImageOptions
 from ganvas.data.sources.digits import digits
+from ganvas.data.sources.files import files
 from ganvas.data.sources.folder import folder
 from ganvas.data.sources.glyphs import glyphs
 from ganvas.data.sources.hub import hub
@@ -50,14 +51,22 @@ def source_names() -> tuple[str, ...]:
     return (*_NAMED, "idx:DIR", "stacked:DIR", "npz:FILE", "hf:NAME")
 
 
-def open_data(source: str, options: ImageOptions | None = None, *, limit: int | None = None) -> Data:
-    """The data called `source`: one of `source_names()`, or a folder of images.
+Source = str | Path | Sequence[str | Path]
+"""What data are opened by: a name, a folder or file, or a list of files and folders."""
+
+
+def open_data(source: Source, options: ImageOptions | None = None, *, limit: int | None = None) -> Data:
+    """The data called `source`: one of `source_names()`, a folder of images, a file, or a list of files and folders.
 
     A name has priority over a folder of the same name: write ./glyphs for the folder. limit: maximum number of examples of
     each split, always the same ones. Raises GanvasError if the source does not exist or is unusable.
     """
     options = options or ImageOptions()
     check_limit(limit)
+    if not isinstance(source, str):
+        if not isinstance(source, Path):
+            return listed(source, options, limit)
+        source = named(source)
     prefix, colon, rest = source.partition(":")
     if source in _NAMED:
         data = _NAMED[source](options, limit)
@@ -65,11 +74,25 @@ def open_data(source: str, options: ImageOptions | None = None, *, limit: int | 
         data = _PREFIXED[prefix](rest, options, limit)
     elif source.lower().endswith((".npz", ".npy")) and Path(source).expanduser().is_file():
         data = npz(source, options, limit)
+    elif Path(source).suffix.lower() in EXTENSIONS and Path(source).expanduser().is_file():
+        data = files([source], options, limit)
     elif _is_folder(source):
         data = folder(source, options, limit)
     else:
         raise _unknown(source)
     return renamed(data, source)
+
+
+def named(path: Path) -> str:
+    """The name of a folder or file, which is none of `source_names()`: ./glyphs for the folder glyphs."""
+    return str(path) if path.is_absolute() else f"./{path}"
+
+
+def listed(paths: Sequence[str | Path], options: ImageOptions, limit: int | None) -> Data:
+    """The pictures of a list. GanvasError if it is empty."""
+    if not paths:
+        raise GanvasError("The list of files is empty.")
+    return open_data(paths[0], options, limit=limit) if len(paths) == 1 else files(paths, options, limit)
 
 
 def _is_folder(source: str) -> bool:
@@ -89,7 +112,7 @@ def _unknown(source: str) -> GanvasError:
     if path.suffix.lower() in (".npz", ".npy"):
         return GanvasError(f"There is no file {source}.")
     if path.suffix.lower() in EXTENSIONS:
-        return GanvasError(f"{source!r} is not a folder of images.", "Name the folder of the pictures.")
+        return GanvasError(f"There is no file {source}.", "Name a picture, or the folder of the pictures.")
     if "/" in source or source.startswith((".", "~")):
         return GanvasError(f"There is no folder {source}.", f"Other sources: {', '.join(source_names())}.")
     return GanvasError(

@@ -7,6 +7,7 @@ import shutil
 import sys
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ PAYS_FROM = 1_000
 CHECKED_BYTES = 2**30
 """Larger files are not checked completely, because a run would have to wait."""
 
-FORMAT = 3
+FORMAT = 4
 
 
 def home() -> Path:
@@ -68,7 +69,10 @@ def load(key: str, source: str) -> Data | None:
         found = (numbers[:num], numbers[num:])
         white = None if facts["white"] is None else int(facts["white"])
         notes = tuple(str(note) for note in facts["notes"])
-        return Data(source, train, held_out, info, skipped, contents=found, unused=unused, white=white, notes=notes)
+        files = tuple(str(name) for name in facts["files"])
+        order = torch.from_numpy(np.load(entry / "order.npy"))
+        data = Data(source, train, held_out, info, skipped, contents=found, unused=unused)
+        return replace(data, white=white, notes=notes, files=files, order=order)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, EOFError) as error:
         print(f"The cache of {printable(source)} is damaged ({error}) and is created again.", file=sys.stderr)
         shutil.rmtree(entry, ignore_errors=True)
@@ -100,6 +104,7 @@ def write(folder: Path, data: Data) -> None:
     assert data.info.mean is not None
     np.save(folder / "mean.npy", data.info.mean.numpy())
     np.save(folder / "contents.npy", torch.cat(data.contents or tuple(contents(s.x) for s in splits)).numpy())
+    np.save(folder / "order.npy", (torch.arange(len(data.files)) if data.order is None else data.order).numpy())
     end_to_end(folder / "images.npy", [s.x for s in splits])
     labels = [s.y for s in splits if s.y is not None]
     if labels:
@@ -113,6 +118,7 @@ def write(folder: Path, data: Data) -> None:
         "unused": [(u.reason, u.num, u.pictures) for u in data.unused],
         "white": data.white,
         "notes": data.notes,
+        "files": data.files,
         "checksums": {file.name: checksum_of(file) for file in sorted(folder.glob("*.npy"))},
     }
     (folder / "facts.json").write_text(json.dumps(facts))

@@ -17,7 +17,7 @@ from ganvas.data.dataset import Data, Skipped, gather
 from ganvas.data.domains.image_files import ImageOptions, check_memory, check_one_size, decode, measure, reason, stack
 from ganvas.data.sources import cache
 from ganvas.data.sources.depth import WHITES, from_files
-from ganvas.data.sources.layout import EXTENSIONS, File, Listing, describe, skip, walk
+from ganvas.data.sources.layout import EXTENSIONS, File, Listing, describe, printable, skip, walk
 from ganvas.data.sources.layout import splits as splits_of
 from ganvas.data.sources.splits import by_content, keep, keep_contents, split_by_key
 from ganvas.errors import GanvasError
@@ -46,13 +46,13 @@ def folder(source: str, options: ImageOptions, limit: int | None = None) -> Data
     listing.leave("metadata, which was read", len(listing.metadata))
     num = sum(map(len, parts))
     if num < cache.PAYS_FROM:
-        return _read(source, root, listing, parts, options, limit)
+        return read_listing(source, root, listing, parts, options, limit)
     stamps = [[f.stamp for f in part] for part in parts]
     key = cache.key_of(stamps, _stamps(listing.metadata), listing.skipped, listing.left(), options, limit)
-    return cache.load(key, source) or cache.save(key, _read(source, root, listing, parts, options, limit))
+    return cache.load(key, source) or cache.save(key, read_listing(source, root, listing, parts, options, limit))
 
 
-def _read(
+def read_listing(
     source: str, root: Path, listing: Listing, splits: list[list[File]], options: ImageOptions, limit: int | None
 ) -> Data:
     """The pictures of a listing, decoded."""
@@ -95,7 +95,10 @@ def _read(
     train, held_out = (cache.rows(x, labels, text, part) for part in (slice(0, num), slice(num, None)))
     known = (numbers[order[:num]], numbers[order[num:]])
     data = gather(source, train, held_out, classes=classes, skipped=skipped, contents=known)
-    return replace(data, unused=tuple(listing.left()), white=depth.white, notes=tuple(depth.notes))
+    files = tuple(printable(used[i].stamp[0]) for i in order.tolist())
+    return replace(
+        data, unused=tuple(listing.left()), white=depth.white, notes=tuple(depth.notes), files=files, order=order
+    )
 
 
 def _by_name(files: list[File], keys: list[str], limit: int | None) -> list[torch.Tensor]:

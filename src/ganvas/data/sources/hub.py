@@ -52,7 +52,7 @@ def hub(name: str, options: ImageOptions, limit: int | None = None) -> Data:
     if len(splits) == 1 and options.split_by == "name":
         splits = [splits[0].select(rows) for rows in parts[0].split_by_row(len(tables[0]))]
     elif len(splits) == 1:
-        splits, numbers = divided(splits[0], limit)
+        splits, numbers, _ = divided(splits[0], limit)
     data = gather(f"hf:{name}", splits[0], splits[1], classes=classes, skipped=skipped, contents=numbers)
     return replace(data, white=depth.white, notes=tuple(depth.notes))
 

@@ -211,4 +211,9 @@ def describe(listing: Listing, files: Iterable[File], root: Path) -> tuple[list[
 def skip(path: Path, root: Path, why: str) -> Skipped:
     """With the path below the folder, in characters that can be printed."""
     inner = path.relative_to(root) if path.is_relative_to(root) else path
-    return Skipped("".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in str(inner)), why)
+    return Skipped(printable(str(inner)), why)
+
+
+def printable(name: str) -> str:
+    """A file's name in characters that can be printed."""
+    return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in name)

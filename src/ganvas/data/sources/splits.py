@@ -66,11 +66,13 @@ def _first(different: NDArray[np.int64], members: NDArray[np.int64], *, last: bo
     return int(members[scores.argmax() if last else scores.argmin()])
 
 
-def divided(whole: "Split", limit: int | None) -> tuple[tuple["Split", "Split"], tuple[Tensor, Tensor]]:
-    """Training and held-out examples by content, at most `limit` of each, and the numbers of both."""
+def divided(
+    whole: "Split", limit: int | None
+) -> tuple[tuple["Split", "Split"], tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Training and held-out examples by content, at most `limit` of each, and the numbers and the rows of both."""
     numbers = contents(whole.x)
     first, second = (rows[keep_contents(numbers[rows], limit)] for rows in by_content(numbers, whole.y))
-    return (whole.select(first), whole.select(second)), (numbers[first], numbers[second])
+    return (whole.select(first), whole.select(second)), (numbers[first], numbers[second]), (first, second)
 
 
 def keep_contents(numbers: Tensor, limit: int | None) -> Tensor:

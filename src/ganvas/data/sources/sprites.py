@@ -38,7 +38,7 @@ def sprites(options: ImageOptions, limit: int | None = None) -> Data:
     num = math.prod(sizes)
     if options.split_by == "content":
         whole = adapt(_drawn(torch.arange(num), sizes, detail), options)
-        (train, held_out), numbers = divided(whole, limit)
+        (train, held_out), numbers, _ = divided(whole, limit)
         return gather("sprites", train, held_out, classes=SHAPES, factors=FACTORS, contents=numbers)
     order = torch.randperm(num, generator=generator("sprites", "split"))
     splits: list[Split] = []
