@@ -98,7 +98,7 @@ def decode(file: Path | IO[bytes], options: ImageOptions, deep_peaks: list[float
         return convert(_reduced(plain, options.size), options, deep_peaks)
 
 
-def measure(file: Path) -> tuple[int, int]:
+def measure(file: Path | IO[bytes]) -> tuple[int, int]:
     """Width and height of a picture as it is seen, from the file's first bytes."""
     with opened(file) as image:
         width, height = image.size

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ganvas.data.dataset import Data, check_limit, renamed
 from ganvas.data.domains.image_files import ImageOptions
+from ganvas.data.sources.archive import archive
 from ganvas.data.sources.digits import digits
 from ganvas.data.sources.files import files
 from ganvas.data.sources.folder import folder
@@ -74,6 +75,8 @@ def open_data(source: Source, options: ImageOptions | None = None, *, limit: int
         data = _PREFIXED[prefix](rest, options, limit)
     elif source.lower().endswith((".npz", ".npy")) and Path(source).expanduser().is_file():
         data = npz(source, options, limit)
+    elif source.lower().endswith(".zip") and Path(source).expanduser().is_file():
+        data = archive(source, options, limit)
     elif Path(source).suffix.lower() in EXTENSIONS and Path(source).expanduser().is_file():
         data = files([source], options, limit)
     elif _is_folder(source):
@@ -109,7 +112,7 @@ def _unknown(source: str) -> GanvasError:
         return GanvasError(f"{source!r} needs a name after the colon.", f"Available: {', '.join(source_names())}.")
     if colon and rest and "/" not in prefix:
         return GanvasError(f"There is no kind of data source {prefix!r}.", did_you_mean(prefix, _PREFIXED))
-    if path.suffix.lower() in (".npz", ".npy"):
+    if path.suffix.lower() in (".npz", ".npy", ".zip"):
         return GanvasError(f"There is no file {source}.")
     if path.suffix.lower() in EXTENSIONS:
         return GanvasError(f"There is no file {source}.", "Name a picture, or the folder of the pictures.")

@@ -3,7 +3,7 @@
 import math
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -41,14 +41,18 @@ def folder(source: str, options: ImageOptions, limit: int | None = None) -> Data
     Raises GanvasError if nothing is readable, if sizes differ and `options` set none, or if the metadata is damaged.
     """
     root = Path(source).expanduser().resolve()
-    listing = walk(root)
+    return read_folder(source, root, walk(root), options, limit)
+
+
+def read_folder(source: str, root: Path, listing: Listing, options: ImageOptions, limit: int | None) -> Data:
+    """The pictures of a folder or an archive, decoded, or from the cache if there are many."""
     parts = splits_of(listing)
     listing.leave("metadata, which was read", len(listing.metadata))
     num = sum(map(len, parts))
     if num < cache.PAYS_FROM:
         return read_listing(source, root, listing, parts, options, limit)
     stamps = [[f.stamp for f in part] for part in parts]
-    key = cache.key_of(stamps, _stamps(listing.metadata), listing.skipped, listing.left(), options, limit)
+    key = cache.key_of(stamps, listing.stamps(), listing.skipped, listing.left(), options, limit)
     return cache.load(key, source) or cache.save(key, read_listing(source, root, listing, parts, options, limit))
 
 
@@ -97,7 +101,12 @@ def read_listing(
     data = gather(source, train, held_out, classes=classes, skipped=skipped, contents=known)
     files = tuple(printable(used[i].stamp[0]) for i in order.tolist())
     return replace(
-        data, unused=tuple(listing.left()), white=depth.white, notes=tuple(depth.notes), files=files, order=order
+        data,
+        unused=tuple(listing.left()),
+        white=depth.white,
+        notes=(*listing.notes, *depth.notes),
+        files=files,
+        order=order,
     )
 
 
@@ -129,7 +138,7 @@ def _decoded_all(splits: Sequence[Sequence[File]], options: ImageOptions, root: 
             good: list[File] = []
             for start in range(0, len(files), PIECE):
                 piece = files[start : start + PIECE]
-                part, pictures, bad = _each(piece, lambda f: decode(f.path, options, found.deep_peaks), root)
+                part, pictures, bad = _each(piece, lambda f: decode(f.content(), options, found.deep_peaks), root)
                 good += part
                 found.pictures += [stack(pictures)] if pictures else []
                 found.skipped += bad
@@ -166,10 +175,6 @@ def _progress(num: int) -> Generator[Callable[[int], None]]:
         yield lambda done: bar.advance(task, done)
 
 
-def _stamps(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
-    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-
-
 def _each(files: Sequence[File], work: Callable[[File], T], root: Path) -> tuple[list[File], list[T], list[Skipped]]:
     """Runs `work` on each file in several threads. Returns successful files, their results, and failed files."""
 
@@ -196,7 +201,7 @@ def _same_size(splits: list[list[File]], root: Path, channels: int | None) -> tu
     skipped: list[Skipped] = []
     readable: list[list[File]] = []
     for part in splits:
-        good, measured, unreadable = _each(part, lambda f: measure(f.path), root)
+        good, measured, unreadable = _each(part, lambda f: measure(f.content()), root)
         readable.append(good)
         sizes += measured
         skipped += unreadable

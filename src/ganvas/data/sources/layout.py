@@ -1,15 +1,21 @@
 """How a folder of pictures is laid out: which folders are splits, which are classes, and what becomes of every file."""
 
+import functools
+import io
 import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
+from zipfile import ZipInfo
 
 from ganvas.data.dataset import Skipped, Unused
-from ganvas.data.sources.metadata import NAMES, About, normal, read_metadata
+from ganvas.data.sources.metadata import LABELS, NAMES, About, is_labels, normal, read_file, read_metadata
+from ganvas.errors import GanvasError
+from ganvas.machine.memory import must_fit
 
 EXTENSIONS = frozenset(
     f".{kind}"
@@ -36,12 +42,17 @@ _SPLITS = {
     "test": re.compile(f"(?:test|testing|eval|evaluation){_FORMS}"),
 }
 
+_NUMBERED = re.compile(r"(?:img)?(\d{5,})")
+_BUCKET = re.compile(r"\d{5}")
+
 
 @dataclass(frozen=True)
 class File:
-    """A picture. key: its path below the root, the same on every machine. folder: the one it lies in, if a class.
+    """A picture, on disk or in an archive.
 
-    stamp: its path below the root as it is written there, its size, and when it was last changed.
+    key: its path below the root, the same on every machine. folder: the one it lies in, if a class.
+    stamp: its path below the root as it is written there, its size, and when it was last changed, or its checksum.
+    read: reads one in an archive.
     """
 
     path: Path
@@ -49,17 +60,44 @@ class File:
     stamp: tuple[str, int, int]
     folder: str | None = None
     about: About | None = None
+    read: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
+
+    def content(self) -> Path | IO[bytes]:
+        """What a decoder opens. Raises what a damaged archive raises."""
+        return self.path if self.read is None else io.BytesIO(self.read())
 
 
 @dataclass
 class Listing:
-    """What a walk through the folder found. unused: files by the reason why they are not even tried."""
+    """What a walk through a folder or an archive found. unused: files by the reason why they are not even tried.
+
+    notes: what was assumed, in words for the user. reader, members: of an archive, the latter by their paths.
+    """
 
     files: list[File] = field(default_factory=list)
     metadata: list[Path] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     unused: Counter[tuple[str, bool]] = field(default_factory=Counter)
     folders: set[tuple[str, ...]] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+    reader: Callable[[ZipInfo], bytes] | None = None
+    members: dict[Path, ZipInfo] = field(default_factory=dict)
+
+    def read(self, path: Path) -> bytes:
+        """A file's bytes. Raises GanvasError if it cannot be read."""
+        if self.reader is None:
+            return read_file(path)
+        must_fit(8 * self.members[path].file_size, f"{path}")
+        try:
+            return self.reader(self.members[path])
+        except Exception as error:  # zipfile and zlib each raise their own
+            raise GanvasError(f"{path} cannot be read: {error}.", "Is the download complete?") from error
+
+    def stamps(self) -> list[tuple[str, int, int]]:
+        """What tells that metadata have changed."""
+        if self.reader is not None:
+            return [(str(p), self.members[p].file_size, self.members[p].CRC) for p in self.metadata]
+        return [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in self.metadata]
 
     def leave(self, reason: str, num: int = 1, *, pictures: bool = False) -> None:
         """Counts files that are not used."""
@@ -85,45 +123,56 @@ def walk(root: Path) -> Listing:
     for place, folders, names in os.walk(root, onerror=unreadable):
         here = Path(place)
         parts = here.relative_to(root).parts
-        left_out = next(filter(None, map(_left_out, parts)), None)
-        if left_out:
-            found.leave(left_out, len(names))
+        why = next(filter(None, map(left_out, parts)), None)
+        if why:
+            found.leave(why, len(names))
             continue
         for name in [n for n in folders if (here / n).is_symlink()]:
             found.skipped.append(skip(here / name, root, "a link to a folder, which is not followed"))
         folders[:] = sorted(n for n in folders if not (here / n).is_symlink())
-        found.folders |= {(*parts, name) for name in folders if not _left_out(name)}
+        found.folders |= {(*parts, name) for name in folders if not left_out(name)}
         for name in sorted(names):
-            _file(found, here / name, root, "/".join((*parts, name)))
+            path = here / name
+            classify(found, path, root, "/".join((*parts, name)), functools.partial(_facts, path, root))
     return found
 
 
-def _left_out(name: str) -> str | None:
+def left_out(name: str) -> str | None:
     """Why a folder is not looked into."""
     return "hidden" if name[0] == "." else SYSTEM_FOLDERS.get(name)
 
 
-def _file(found: Listing, path: Path, root: Path, name: str) -> None:
-    """name: the path below the root."""
+Facts = tuple[int, int] | str
+"""A file's size, and when it was last changed or its checksum; or the reason not to open it."""
+
+
+def classify(found: Listing, path: Path, root: Path, name: str, facts_of: Callable[[], Facts]) -> None:
+    """Puts a file where it belongs. name: the path below the root. facts_of: is asked for pictures and metadata."""
     kind = path.suffix.lower()
     if path.name[0] == ".":
         found.leave("hidden")
-    elif path.name in NAMES:
-        found.metadata.append(path)
+    elif path.name in (*NAMES, LABELS):
+        if found.reader is not None and isinstance(facts := facts_of(), str):
+            found.skipped.append(skip(path, root, facts))
+        elif path.name == LABELS and not is_labels(path, found.read(path)):
+            found.leave("of another kind (dataset.json without labels)")
+        else:
+            found.metadata.append(path)
     elif path.name in UNREAD_METADATA:
         found.skipped.append(skip(path, root, f"only {' and '.join(reversed(NAMES))} are read"))
     elif kind in UNREAD_PICTURES:
         found.skipped.append(skip(path, root, f"{kind[1:].upper()} pictures are not read: convert them to PNG or JPEG"))
     elif kind not in EXTENSIONS:
         found.leave(f"of another kind ({kind or 'no extension'})")
-    elif isinstance(facts := _facts(path, root), str):
+    elif isinstance(facts := facts_of(), str):
         found.skipped.append(skip(path, root, facts))
     else:
-        found.files.append(File(path, normal(name), (name, facts.st_size, facts.st_mtime_ns)))
+        read = None if found.reader is None else functools.partial(found.reader, found.members[path])
+        found.files.append(File(path, normal(name), (name, *facts), read=read))
 
 
-def _facts(path: Path, root: Path) -> os.stat_result | str:
-    """The file's facts from the system, or the reason not to open it."""
+def _facts(path: Path, root: Path) -> Facts:
+    """Of a file on disk."""
     try:
         facts = path.lstat()
         if stat.S_ISLNK(facts.st_mode):
@@ -132,7 +181,7 @@ def _facts(path: Path, root: Path) -> os.stat_result | str:
             facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):  # opening a pipe would block
             return "not a regular file"
-        return facts if facts.st_size else "the file is empty"
+        return (facts.st_size, facts.st_mtime_ns) if facts.st_size else "the file is empty"
     except FileNotFoundError:
         return "a broken link"
     except (OSError, RuntimeError) as error:  # a link to itself; no permission
@@ -150,8 +199,15 @@ def splits(listing: Listing) -> list[list[File]]:
     class's folder; what is left out is counted in `listing.unused`."""
     base, kinds = _base(listing)
     parts: dict[str, list[File]] = {"train": [], "validation": [], "test": []}
+    labelled = any(path.name == LABELS for path in listing.metadata)
+    named = "" if labelled else buckets(listing.files)
+    if labelled:
+        listing.notes.append(f"Labels are those of {LABELS}; folders are no classes.")
+    elif named:
+        listing.notes.append(f"The folders {named} only divide the pictures into thousands: they are no classes.")
+    plain = labelled or bool(named)
     if not kinds:
-        return [[replace(f, folder=_last(_folders(f))) for f in listing.files]]
+        return [[replace(f, folder=None if plain else _last(_folders(f))) for f in listing.files]]
     held_out = next((kind for kind in ("validation", "test") if kind in kinds.values()), None)
     for f in listing.files:
         folders = _folders(f)
@@ -162,7 +218,7 @@ def splits(listing: Listing) -> list[list[File]]:
         elif kind not in ("train", held_out):
             listing.leave(f"a second held-out folder ({first})", pictures=True)
         else:
-            parts[kind].append(replace(f, folder=_last(folders[len(base) + 1 :])))
+            parts[kind].append(replace(f, folder=None if plain else _last(folders[len(base) + 1 :])))
     return [parts["train"], parts[held_out]] if held_out else [parts["train"]]
 
 
@@ -189,6 +245,22 @@ def _base(listing: Listing) -> tuple[tuple[str, ...], dict[str, str]]:
         base = (*base, *with_pictures)
 
 
+def buckets(files: Sequence[File]) -> str:
+    """The folders that only number the pictures, in words, if all do so: 00000/img00000000.png as StyleGAN's tool writes
+    them, or 01000/01234.png as those of FFHQ; else ""."""
+    names: set[str] = set()
+    for f in files:
+        number, folder = _NUMBERED.fullmatch(f.path.stem), _last(_folders(f)) or ""
+        if number is None or not _BUCKET.fullmatch(folder):
+            return ""
+        index = int(number[1])
+        if int(folder) not in (index // 1000, index - index % 1000):
+            return ""
+        names.add(folder)
+    first = sorted(names)
+    return ", ".join(first[:2]) + (" ..." if len(first) > 2 else "") if len(first) > 1 else ""
+
+
 def _folders(f: File) -> tuple[str, ...]:
     return tuple(f.stamp[0].split("/")[:-1])
 
@@ -201,7 +273,7 @@ def describe(listing: Listing, files: Iterable[File], root: Path) -> tuple[list[
     """The files with what the metadata says of them, and rows without a file."""
     rows: dict[str, About] = {}
     for path in sorted(listing.metadata, key=lambda p: (len(p.parts), p)):  # the nearest metadata has priority
-        rows |= read_metadata(path)
+        rows |= read_metadata(path, listing.read(path))
     known = {normal(f.path) for f in listing.files} | {normal(root / s.path) for s in listing.skipped}
     found = [replace(f, about=rows.get(normal(f.path))) for f in files]
     absent = [(key, about) for key, about in rows.items() if key not in known]

@@ -14,6 +14,8 @@ from ganvas.errors import GanvasError
 from ganvas.machine.memory import must_fit
 
 NAMES = ("metadata.csv", "metadata.jsonl")
+LABELS = "dataset.json"
+"""The file of labels that StyleGAN's tool writes."""
 
 
 @dataclass(frozen=True)
@@ -30,22 +32,59 @@ def normal(path: str | Path) -> str:
     return unicodedata.normalize("NFC", os.path.normpath(path))
 
 
-def read_metadata(path: Path) -> dict[str, About]:
-    """Rows by the `normal` path of their picture; `file_name` is relative to the metadata's own folder.
-
-    Raises GanvasError with the line number for an invalid row.
-    """
+def read_file(path: Path) -> bytes:
+    """The bytes of a file on disk. Raises GanvasError if it cannot be read."""
     try:
         if not path.is_file():  # opening a pipe would block
             raise GanvasError(f"{path} is not a regular file.", "Remove it.")
         must_fit(8 * path.stat().st_size, f"{path}")
-        content = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise GanvasError(f"{path} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8.") from error
+        return path.read_bytes()
     except OSError as error:
         raise GanvasError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def read_metadata(path: Path, stored: bytes) -> dict[str, About]:
+    """Rows by the `normal` path of their picture; `file_name` is relative to the metadata's own folder.
+
+    stored: the file's bytes. Raises GanvasError with the line number for an invalid row.
+    """
+    try:
+        content = stored.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise GanvasError(f"{path} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8.") from error
+    if path.name == LABELS:
+        return dict(_stylegan(path, content))
     rows = _csv(path, content) if path.suffix == ".csv" else _jsonl(path, content)
     return dict(_about(path.parent, where, row) for where, row in rows)
+
+
+def is_labels(path: Path, stored: bytes) -> bool:
+    """Whether a file dataset.json is StyleGAN's: an object with the labels of pictures, or with null in their place."""
+    try:
+        content = json.loads(stored.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and "labels" in content
+
+
+def _stylegan(path: Path, content: str) -> Iterator[tuple[str, About]]:
+    """The labels in StyleGAN's dataset.json: {"labels": [["00000/img00000000.png", 3], ...]}, or null for none.
+
+    Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data": the authors' dataset_tool.py.
+    """
+    rows = json.loads(content)["labels"]
+    if not isinstance(rows, (list, type(None))):
+        raise GanvasError(f"{path}: labels are neither a list nor null.")
+    for number, row in enumerate(cast(list[Any], rows or []), 1):
+        where = f"{path}, label {number}"
+        if not (isinstance(row, list) and len(cast(list[Any], row)) == 2 and isinstance(row[0], str)):
+            raise GanvasError(
+                f"{where} is not a file's name with its label.", 'For example: ["00000/img00000000.png", 3]'
+            )
+        name, label = cast(tuple[str, Any], tuple(cast(list[Any], row)))
+        if isinstance(label, bool) or not isinstance(label, int):
+            raise GanvasError(f"{where} is {str(label)[:40]}, which is no class.", "Classes are whole numbers from 0.")
+        yield normal(path.parent / name), About(where, None, label)
 
 
 def _jsonl(path: Path, content: str) -> Iterator[tuple[str, dict[str, Any]]]:
