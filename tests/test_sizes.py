@@ -7,7 +7,7 @@ SRC = Path(__file__).parents[1] / "src" / "ganvas"
 
 FILE, FUNCTION = 350, 60
 
-TOO_LONG: set[str] = {"recipes/pictures.py:autoencoder"}
+TOO_LONG: set[str] = set()
 """Files that are still to be split, and functions as file:name. It only ever shrinks, until it is empty."""
 
 
@@ -26,4 +26,4 @@ def too_long() -> set[str]:
 
 
 def test_files_and_functions_are_small() -> None:
-    assert too_long() <= TOO_LONG
+    assert too_long() == TOO_LONG

@@ -8,7 +8,7 @@ from ganvas.models.autoencoder import PerceptualAutoencoder
 from ganvas.networks import Generator, GridPosterior, Resnet
 from ganvas.networks.projected import MapCritics
 from ganvas.nn.excitation import Blur
-from ganvas.nn.frozen import FrozenName, frozen_features
+from ganvas.nn.frozen import FrozenFeatures, FrozenName, frozen_features
 from ganvas.nn.norms import group_norm
 from ganvas.nn.projection import RandomProjection
 from ganvas.probability.priors import Normal
@@ -58,24 +58,8 @@ def autoencoder(
         critic_learning_rate: Adam's for the critic.
         ema: half-life of the networks' averaged weights, in images; 0 for no average.
     """
-    if min(code_channels, critic_width) < 1:
-        raise GanvasError(
-            "A code and a critic have at least one channel.", f"Use {option('code_channels', 1)} or more."
-        )
-    family = Resnet(width, growth=8, halvings=halvings_to(grid, data), plain=1)
-    analysis = family.analysis(data.shape, norm=group_norm)
-    height, length = analysis.map_shape[1:]
-    code = (code_channels, height, length)
-    synthesis = family.synthesis(code, data.shape, norm=group_norm)
-    frozen = frozen_features(features, feature_size)
-    projection = RandomProjection(frozen.channels, critic_width)
     model = PerceptualAutoencoder(
-        GridPosterior(analysis, code),
-        Generator(synthesis, nn.Sequential(Blur(data.shape[0]), nn.Tanh())),
-        frozen,
-        projection,
-        MapCritics(projection.channels, critic_width),
-        Normal(code),
+        *first_stage(data, width, code_channels, grid, features, feature_size, critic_width),
         perceptual_weight=perceptual,
         rate_weight=rate,
         adversarial_weight=adversarial,
@@ -88,6 +72,37 @@ def autoencoder(
         batch_size=16,
         ema_half_life=ema or None,
         transform=HorizontalFlip() if flip else None,
+    )
+
+
+def first_stage(
+    data: DataInfo,
+    width: int,
+    code_channels: int,
+    grid: int,
+    features: FrozenName,
+    feature_size: int,
+    critic_width: int,
+) -> tuple[GridPosterior, Generator, FrozenFeatures, RandomProjection, MapCritics, Normal]:
+    """The networks of a `PerceptualAutoencoder` in the order of its arguments. See `autoencoder` for the options."""
+    if min(code_channels, critic_width) < 1:
+        raise GanvasError(
+            "A code and a critic have at least one channel.", f"Use {option('code_channels', 1)} or more."
+        )
+    family = Resnet(width, growth=8, halvings=halvings_to(grid, data), plain=1)
+    analysis = family.analysis(data.shape, norm=group_norm)
+    height, length = analysis.map_shape[1:]
+    code = (code_channels, height, length)
+    synthesis = family.synthesis(code, data.shape, norm=group_norm)
+    frozen = frozen_features(features, feature_size)
+    projection = RandomProjection(frozen.channels, critic_width)
+    return (
+        GridPosterior(analysis, code),
+        Generator(synthesis, nn.Sequential(Blur(data.shape[0]), nn.Tanh())),
+        frozen,
+        projection,
+        MapCritics(projection.channels, critic_width),
+        Normal(code),
     )
 
 

@@ -125,23 +125,11 @@ def training_options() -> dict[str, tuple[Any, About]]:
     return {name: (parts[0], parts[1]) for name, parts in split.items()}
 
 
-RESERVED = frozenset(
-    {
-        *(
-            "recipe",
-            "data",
-            "out",
-            "image_options",
-            "overwrite",
-            "resume",
-            "resume_if_there",
-            "changed_data",
-            "quiet",
-        ),  # of `train`
-        *("file", "help"),
-        *(field.name for field in dataclasses.fields(ImageOptions)),
-        *(field.name for field in dataclasses.fields(Training)),
-    }
+OF_TRAIN = "recipe data out image_options overwrite resume resume_if_there changed_data quiet file help"
+"""Arguments of `train` and of the command line, besides the fields of `Training`."""
+
+RESERVED = frozenset(OF_TRAIN.split()).union(
+    (field.name for field in dataclasses.fields(ImageOptions)), (field.name for field in dataclasses.fields(Training))
 )
 """Names that a recipe's own options cannot have: training takes what is given by them."""
 
