@@ -129,3 +129,21 @@ def check_budget(path: Path, planned: int, images: int) -> None:
             f"The run {path} has seen {seen} images already, and cannot end after {images}.",
             f"Ask for more of them, or begin another run: {option('out', 'DIR')}",
         )
+
+
+def check_resumed(placed: bool, changed: bool) -> None:
+    """Raises GanvasError if a run to resume is given what it keeps.
+
+    placed: whether a directory or image options were given. changed: whether data or options were.
+    """
+    if placed:
+        raise GanvasError(
+            f"A resumed run keeps its directory and its pictures' size: {option('resume')} has no use for"
+            f" {option('out')}, {option('overwrite')}, {option('resume_if_there')} and image options.",
+            f"Leave them out, or start a new run without {option('resume')}.",
+        )
+    if changed:
+        raise GanvasError(
+            "A resumed run keeps its own data, labels, batch size and options.",
+            f"Give only {option('images')} and {option('device')} with {option('resume')}.",
+        )

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from ganvas.data import Data, ImageOptions, open_data
 from ganvas.errors import GanvasError, command, option
-from ganvas.jobs.checks import check, check_free, check_same, measured
+from ganvas.jobs.checks import check, check_free, check_resumed, check_same, measured
 from ganvas.jobs.job import Job
 from ganvas.jobs.known_data import identity_of
 from ganvas.jobs.resuming import go_on
@@ -46,17 +46,8 @@ def train(
     """
     given, own = parted(options)
     if resume is not None:
-        if out is not None or overwrite or resume_if_there or image_options != ImageOptions():
-            raise GanvasError(
-                f"A resumed run keeps its directory and its pictures' size: {option('resume')} has no use for"
-                f" {option('out')}, {option('overwrite')}, {option('resume_if_there')} and image options.",
-                f"Leave them out, or start a new run without {option('resume')}.",
-            )
-        if own or given.keys() - {"images", "device"} or data is not None:
-            raise GanvasError(
-                "A resumed run keeps its own data, labels, batch size and options.",
-                f"Give only {option('images')} and {option('device')} with {option('resume')}.",
-            )
+        placed = out is not None or overwrite or resume_if_there or image_options != ImageOptions()
+        check_resumed(placed, bool(own) or data is not None or not given.keys() <= {"images", "device"})
         return go_on(Path(resume), recipe, given, quiet, changed_data)
     if recipe is None:
         raise GanvasError("No recipe was named.", f"Name a recipe: {command('train', 'vae', data='glyphs')}")
