@@ -110,6 +110,24 @@ class Judged(Protocol):
         ...
 
 
+@runtime_checkable
+class Tokenizes(Protocol):
+    """A model whose codes are grids of entries of a codebook."""
+
+    @property
+    def num_tokens(self) -> int:
+        """How many entries there are."""
+        ...
+
+    def tokens(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The entries for x (N, ...): numbers from 0 to `num_tokens` - 1, int64 (N, h, w)."""
+        ...
+
+    def from_tokens(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
+        """Examples x (N, ...) for tokens (N, h, w)."""
+        ...
+
+
 class Model(nn.Module, ABC):
     """Networks, a prior and players.
 

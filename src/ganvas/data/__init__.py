@@ -6,7 +6,7 @@ from ganvas.data.dataset import Data, DataInfo, Modes, Skipped, Split
 from ganvas.data.domains.drawing import image_grid, points_picture, to_uint8
 from ganvas.data.domains.image_files import ImageOptions, read_image
 from ganvas.data.labels import keep_labels
-from ganvas.data.sources.by_name import open_data, source_names
+from ganvas.data.sources.by_name import add_source, open_data, source_names
 from ganvas.data.summary import summary
 from ganvas.data.transforms import Binarize, Compose, HorizontalFlip
 
@@ -20,6 +20,7 @@ __all__ = [
     "Modes",
     "Skipped",
     "Split",
+    "add_source",
     "batches",
     "image_grid",
     "keep_labels",

@@ -47,7 +47,7 @@ def _of_points(x: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def _grey(x: Tensor) -> list[bool]:
     """Which pictures have three equal channels."""
-    if x.shape[1] != 3:
+    if x.shape[1] != 3 or x.dtype != torch.uint8:
         return [False] * len(x)
     first, second, third = x.unbind(1)
     return ((first == second) & (second == third)).flatten(1).all(1).tolist()

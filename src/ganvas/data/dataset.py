@@ -1,6 +1,6 @@
 """The content of a data source: examples in two splits, and facts for recipes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -144,6 +144,7 @@ class Data:
     notes: what was assumed in reading it, in words for the user.
     files: the names of the examples' files in the source, training examples first; empty if they are no files.
     order: the places of the examples in the source, training examples first, int64 (N,); None if it is not known.
+    first: of codes, the data that were encoded; read when it is called.
     channels: of stacked images, the training and held-out images that their channels are made of, with classes.
     """
 
@@ -159,6 +160,7 @@ class Data:
     unused: tuple[Unused, ...] = ()
     files: tuple[str, ...] = ()
     order: Tensor | None = None
+    first: "Callable[[], Data] | None" = None
     white: int | None = None
     notes: tuple[str, ...] = ()
 

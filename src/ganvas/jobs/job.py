@@ -14,6 +14,7 @@ import torch
 from ganvas.core.batch import Batch
 from ganvas.core.model import Model
 from ganvas.data import Data, Split, batches, identity, keep_labels, representative
+from ganvas.data.domains.codes import Codes
 from ganvas.data.identity import Identity
 from ganvas.errors import GanvasError, command, printable
 from ganvas.health import Watch
@@ -37,6 +38,7 @@ from ganvas.training.callbacks import Advance, Checkpoint, Every, Examine, Log, 
 from ganvas.training.recipe import Recipe
 from ganvas.training.trainer import Callback, Trainer
 from ganvas.training.verdicts import NotFinite
+from ganvas.use.opening import keep_first_stage
 
 HELD_OUT_LIMIT = 256
 """Number of held-out examples for validation during training. `evaluate` uses as many as requested."""
@@ -155,6 +157,8 @@ class Job:
             directory.rewind(trainer.images_seen or -1)  # without a checkpoint, the run starts again
             note_rewinds(directory, trainer)
             directory.write("recipe.json", self.settings.to_json())
+        if self.fresh and isinstance(self.data.info.domain, Codes):
+            keep_first_stage(self.path, self.data.info.domain)
         if self.identity is not None:
             directory.write(identity.FILE, self.identity.to_json())
 

@@ -1,14 +1,17 @@
 """A model on its data under one protocol: applicable metrics and their scores."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
+from torch import Tensor
 
 from ganvas.core.model import Model
 from ganvas.data import Binarize, Data, Split
+from ganvas.data.domains.codes import Codes
 from ganvas.errors import GanvasError, did_you_mean, option
 from ganvas.machine import rng
 from ganvas.metrics.card import Score
@@ -21,6 +24,7 @@ from ganvas.metrics.features.inception import inception
 from ganvas.metrics.features.lenet import train_lenet
 from ganvas.metrics.features.own import from_file
 from ganvas.metrics.needs import Need
+from ganvas.training.decoded import Decoded
 from ganvas.training.recipe import Recipe
 
 FeaturesName = Literal["auto", "lenet", "random", "inception", "efficientnet"]
@@ -85,6 +89,7 @@ class Evaluation:
 
     binary: whether it is a model of black and white pixels.
     untrained: the same networks before training; None for no such scores.
+    decode: from codes to examples, if the model makes codes.
     """
 
     context: EvaluationContext
@@ -92,6 +97,7 @@ class Evaluation:
     protocol: Protocol
     binary: bool
     untrained: Model | None = None
+    decode: Callable[[Tensor], Tensor] | None = None
 
     @classmethod
     def of(
@@ -102,19 +108,26 @@ class Evaluation:
         protocol: Protocol,
         untrained: Model | None = None,
         trained_on: Split | str | None = None,
+        decode: Callable[[Tensor], Tensor] | None = None,
     ) -> "Evaluation":
         """Of a model that the recipe made. GanvasError for a protocol that cannot be.
 
         trained_on: what the model has seen, where that is not the data's training split; words say why it cannot be read.
+        decode: from codes to examples, if the model makes codes: they are scored as what they decode to.
         """
         protocol = protocol.checked()
+        if isinstance(data.info.domain, Codes) and data.first is not None:
+            decode, data = data.info.domain.decode, data.first()
+        if decode is not None:
+            model, untrained = Decoded(model, decode), None if untrained is None else Decoded(untrained, decode)
         binary = isinstance(recipe.transform, Binarize)
         context = replace(context_of(model, recipe, data, protocol), trained_on=trained_on)
-        return cls(context, data, protocol, binary, untrained)
+        return cls(context, data, protocol, binary, untrained, decode)
 
     def on(self, model: Model) -> "Evaluation":
         """The same of another model."""
-        return replace(self, context=self.context.untrained(model), untrained=None)
+        shown = model if self.decode is None else Decoded(model, self.decode)
+        return replace(self, context=self.context.untrained(shown), untrained=None)
 
     def names(self) -> tuple[str, ...]:
         """The requested metrics: those of the protocol, or the applicable default ones."""

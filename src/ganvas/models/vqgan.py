@@ -1,6 +1,7 @@
 """VQGAN: a quantising autoencoder with a perceptual loss and a discriminator that starts later."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +10,9 @@ from torch.distributions import Distribution
 from ganvas.core.batch import Batch
 from ganvas.core.model import Autoencoder, Player, Round, Terms
 from ganvas.losses.adversarial import Adversarial, Hinge
-from ganvas.models.code_prior import CodePrior
+from ganvas.models.code_prior import CodePrior, indices_of
 from ganvas.models.vqvae import follow_codes, rounded
+from ganvas.nn.quantize import VectorQuantizer
 from ganvas.probability.distributions import Certain
 
 
@@ -83,6 +85,16 @@ class VQGAN(Autoencoder):
         r = rounds["autoencoder"]
         follow_codes(self.quantizer, self.prior, r)
         self.balance.copy_(r.balance)
+
+    @property
+    def num_tokens(self) -> int:
+        return cast(VectorQuantizer, self.quantizer).num_codes
+
+    def tokens(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return indices_of(cast(VectorQuantizer, self.quantizer), self.encoder(x, y))
+
+    def from_tokens(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.generate(cast(VectorQuantizer, self.quantizer).codes(tokens), y)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         return Certain(rounded(self.quantizer, self.encoder(x, y)))

@@ -52,6 +52,16 @@ class VQVAE(LatentVariableModel):
     def follow(self, rounds: Mapping[str, Round]) -> None:
         follow_codes(self.quantizer, self.prior, rounds["autoencoder"])
 
+    @property
+    def num_tokens(self) -> int:
+        return cast(VectorQuantizer, self.quantizer).num_codes
+
+    def tokens(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return indices_of(cast(VectorQuantizer, self.quantizer), self.encoder(x, y))
+
+    def from_tokens(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.generate(cast(VectorQuantizer, self.quantizer).codes(tokens), y)
+
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         return Certain(rounded(self.quantizer, self.encoder(x, y)))
 

@@ -148,6 +148,7 @@ RUN_FILES = (
     "evaluation.json",
     "neighbours.png",
     "report.html",
+    "first/*",
 )
 
 

@@ -65,8 +65,8 @@ def sample(
         sampler = fitted(run, prior, seed, lambda: training_codes(run, seed))
         x = run.generate(sampler.sample(num, seed), y, seed=seed)
     if out.suffix == ".npz":
-        return save_arrays(out, **run.info.domain.arrays(x))
-    return save_picture(x, out, run.info) if out.suffix else save_folder(x, out, run.info)
+        return save_arrays(out, **run.shown.domain.arrays(x))
+    return save_picture(x, out, run.shown) if out.suffix else save_folder(x, out, run.shown)
 
 
 def training_codes(run: Run, seed: int) -> torch.Tensor:
@@ -186,7 +186,7 @@ def interpolate(
         for path in (start, end)
     )
     walk = run.interpolate(a, b, num, seed, y=y)
-    return save_film(walk, out, run.info) if out.suffix == ".gif" else save_picture(walk, out, run.info, columns=num)
+    return save_film(walk, out, run.shown) if out.suffix == ".gif" else save_picture(walk, out, run.shown, columns=num)
 
 
 def encode(

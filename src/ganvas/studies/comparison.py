@@ -106,7 +106,7 @@ def check(runs: Sequence[Run]) -> None:
     for run, path in zip(runs, paths, strict=True):
         if paths.count(path) > 1:
             raise GanvasError(f"The run {run.path} is named twice.")
-    shapes = {run.info.shape: run for run in runs}
+    shapes = {run.shown.shape: run for run in runs}
     if len(shapes) > 1:
         found = " against ".join(f"{shape} of {run.path}" for shape, run in shapes.items())
         raise GanvasError(
@@ -250,7 +250,7 @@ def described(card: Card, alone: bool) -> str:
 def column(contender: Contender, seed: int) -> Column:
     """The parts of a run's column other than scores."""
     run = contender.run
-    settings, num = run.settings, run.info.domain.num_shown
+    settings, num = run.settings, run.shown.domain.num_shown
     y = torch.arange(num) % run.recipe.num_classes if run.recipe.num_classes else None
     return Column(
         name=contender.name,
@@ -259,7 +259,7 @@ def column(contender: Contender, seed: int) -> Column:
         summary=settings.summary,
         source=settings.source,
         cost=cost(run),
-        samples=png(run.sample(num, y=y, seed=seed), run.info),
+        samples=png(run.sample(num, y=y, seed=seed), run.shown),
         copies=copies(contender),
         neighbours=(run.path / NEIGHBOURS).read_bytes() if "memorisation" in contender.rows else None,
     )
@@ -289,7 +289,7 @@ def shown(contender: Contender) -> tuple[Tensor, Tensor | None]:
 
 def originals(contender: Contender) -> bytes | None:
     x, _ = shown(contender)
-    return png(x, contender.run.info, COPY_COLUMNS) if contender.run.info.domain.in_rows else None
+    return png(x, contender.run.shown, COPY_COLUMNS) if contender.run.shown.domain.in_rows else None
 
 
 def copies(contender: Contender) -> bytes | str:

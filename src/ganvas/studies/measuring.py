@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ganvas.data import Data, Split
+from ganvas.data.domains.codes import Codes
 from ganvas.data.domains.pictures import PAIR_COLUMNS, writing
 from ganvas.errors import GanvasError
 from ganvas.machine.storage import atomically
@@ -27,7 +28,9 @@ NEIGHBOURS, NUM_SUSPECTS = "neighbours.png", 32
 def evaluation_of(run: Run, data: Data, protocol: Protocol, trained_on: Split | str | None = None) -> Evaluation:
     """A run before `data`, beside the same networks before training. trained_on: as for `Evaluation.of`."""
     untrained = run.build().model.to(run.device).eval()
-    evaluation = Evaluation.of(run.model, run.recipe, data, protocol, untrained, trained_on)
+    domain = run.info.domain
+    decode = domain.decode if isinstance(domain, Codes) else None
+    evaluation = Evaluation.of(run.model, run.recipe, data, protocol, untrained, trained_on, decode)
     return replace(evaluation, context=replace(evaluation.context, extra_notes=chosen(run)))
 
 
@@ -67,8 +70,8 @@ def measure(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
         closest = seen.copying.closest[:NUM_SUSPECTS]
         assert seen.training is not None
         nearest = as_float(seen.training.x[seen.copying.neighbours[closest, 0]])
-        pairs = run.info.domain.picture(
-            run.info.domain.beside(seen.samples[closest], nearest, PAIR_COLUMNS), PAIR_COLUMNS
+        pairs = run.shown.domain.picture(
+            run.shown.domain.beside(seen.samples[closest], nearest, PAIR_COLUMNS), PAIR_COLUMNS
         )
         with writing(run.path / NEIGHBOURS):
             atomically(run.path / NEIGHBOURS, lambda part: pairs.save(part, "PNG"))

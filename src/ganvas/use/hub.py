@@ -1,6 +1,7 @@
 """A run as a folder of the Hugging Face hub, pushed there and pulled from there."""
 
 import copy
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ganvas.runs.directory import PUBLISHED
 from ganvas.runs.scores import kept
 from ganvas.runs.settings import published_settings
 from ganvas.training import state
+from ganvas.use.codes_source import FIRST
 from ganvas.use.model_card import card_name, model_card
 from ganvas.use.programs import Encode, Generate, reached, write_json
 from ganvas.use.published import without
@@ -40,7 +42,9 @@ def write_hub_folder(run: Run, folder: Path) -> None:
     config = {**published_settings(run.settings), "images_seen": run.images_seen, "networks": networks}
     write_json(folder / "config.json", config)
     num = run.info.domain.num_shown
-    save_picture(run.sample(num), folder / "samples.png", run.info)
+    save_picture(run.sample(num), folder / "samples.png", run.shown)
+    if (run.path / FIRST).is_dir():
+        shutil.copytree(run.path / FIRST, folder / FIRST)
     scores = [entry for entry in kept(run.path) if entry.get("images") == run.images_seen]
     if scores:
         write_json(folder / "evaluation.json", [{**e, "data": Path(str(e.get("data"))).name} for e in scores])

@@ -1,5 +1,6 @@
 """Opening a run: its recipe, its networks, its data."""
 
+import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,18 +9,31 @@ from typing import Any
 
 import torch
 
-from ganvas.data import Data, DataInfo, Split, identity, open_data
+from ganvas.data import Data, DataInfo, ImageOptions, Split, add_source, identity, open_data
+from ganvas.data.domains.codes import Codes
 from ganvas.data.identity import Identity
 from ganvas.data.sources.by_name import Source
 from ganvas.errors import GanvasError, did_you_mean, either, option
 from ganvas.machine import memory, rng
 from ganvas.machine.devices import resolve_device
+from ganvas.machine.storage import atomically, read_object
 from ganvas.recipes import RECIPES, from_file
 from ganvas.runs.directory import PUBLISHED, Directory
 from ganvas.runs.settings import RESERVED, Settings
 from ganvas.training.recipe import Recipe, RecipeFunction, build, recipe_name
 from ganvas.training.recipe import options as recipe_options
-from ganvas.use.hub import pull
+from ganvas.use.codes_source import (
+    FIRST,
+    PREFIX,
+    STANDARD,
+    first_path,
+    is_codes,
+    read_codes,
+    stage_of,
+    stored,
+    with_domain,
+)
+from ganvas.use.hub import pull, write_hub_folder
 from ganvas.use.run import Run
 
 HUB = "hub:"
@@ -47,6 +61,8 @@ def open_run(path: str | Path, *, file: str | None = None, device: str = "cpu", 
 def opened(folder: Path, function: RecipeFunction, device: str = "cpu", best: bool = False) -> Run:
     """The run in a folder, whose recipe was found before."""
     settings = Directory(folder).settings()
+    if is_codes(settings.source):
+        settings = replace(settings, info=with_domain(settings.info, *first_stage(folder, settings.source, device)))
     return Run(
         folder,
         settings,
@@ -56,6 +72,46 @@ def opened(folder: Path, function: RecipeFunction, device: str = "cpu", best: bo
         resolve_device(device),
         best,
     )
+
+
+def first_stage(folder: Path, source: str, device: str) -> tuple[Run, dict[str, Any]]:
+    """The first stage of a run in a folder, and the scale of its codes.
+
+    It is what the run keeps of it; a run that lacks it has only the name of its first stage.
+    """
+    kept = folder / FIRST
+    if not kept.is_dir():
+        raise GanvasError(
+            f"The run {folder} lacks the folder {FIRST} with its first stage, so its codes cannot be decoded.",
+            f"Copy it from where the run was trained; its first stage was {first_path(source)}.",
+        )
+    return open_run(kept, device=device), read_object(kept / STANDARD)
+
+
+def keep_first_stage(folder: Path, domain: Codes) -> None:
+    """Puts the networks of a first stage into the folder of the run that learns its codes."""
+    stage, place = stage_of(domain), folder / FIRST
+    place.mkdir(exist_ok=True)
+    write_hub_folder(stage.run, place)
+    atomically(place / STANDARD, lambda part: part.write_text(json.dumps(stored(stage))))
+
+
+def codes(name: str, options: ImageOptions, limit: int | None) -> Data:
+    """The source codes:RUN. GanvasError for a run that is not finished, or that has no codes."""
+    run = open_run(name)
+    if not run.directory.published and run.images_seen < run.settings.training.images:
+        raise GanvasError(
+            f"The run {name} is not finished: it has seen {run.images_seen:,} of {run.settings.training.images:,} images.",
+            f"Train it to its end, or shorten it: ganvas train --resume {name} --images {run.images_seen}",
+        )
+    data = as_trained(run, run.settings.source)
+    if limit is not None:
+        kept = [split.select(torch.arange(min(limit, len(split)))) for split in (data.train, data.held_out)]
+        data = replace(data, train=kept[0], held_out=kept[1])
+    return read_codes(run, data, options, f"{PREFIX}{name}")
+
+
+add_source(PREFIX.removesuffix(":"), codes)
 
 
 def seeded_build(
@@ -119,8 +175,9 @@ def recipe_of(settings: Settings, path: Path, file: str | None) -> Found:
 
 def as_trained(run: Run, source: Source) -> Data:
     """A source with its images converted to the shape of the run's examples."""
-    shape, options = run.info.shape, run.settings.options
-    if run.info.domain.kind == "images":
+    about = run.info if is_codes(source) else run.shown
+    shape, options = about.shape, run.settings.options
+    if about.domain.kind == "images":
         options = replace(options, size=shape[1], channels=shape[0])
     loaded = open_data(source, options)
     if loaded.info.shape != shape:

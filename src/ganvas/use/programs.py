@@ -15,10 +15,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ganvas.core.model import Autoencoder, LatentVariableModel, Model
+from ganvas.data.domains.codes import Codes
 from ganvas.errors import GanvasError, needs_extra
 from ganvas.machine import rng
 from ganvas.machine.storage import atomically
 from ganvas.runs.settings import published_settings
+from ganvas.training.decoded import Decoded
+from ganvas.use.codes_source import stage_of
 from ganvas.use.published import without
 from ganvas.use.run import Run
 
@@ -70,6 +73,8 @@ class Program:
 def programs(run: Run) -> list[Program]:
     """The functions of a run's networks, with examples: the generator (called decoder for a p(x|z)) and the encoder."""
     model = copy.deepcopy(run.model).cpu().eval().requires_grad_(False)
+    if isinstance(run.info.domain, Codes):
+        model = Decoded(model, stage_of(run.info.domain).decoding.cpu()).eval()
     with rng.seeded("export"):
         z = model.prior().sample((EXAMPLES,)).contiguous()
         y = torch.arange(EXAMPLES) % run.recipe.num_classes if run.recipe.num_classes else None

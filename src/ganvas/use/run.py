@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ganvas.core.model import Autoencoder, Model
 from ganvas.data import DataInfo
+from ganvas.data.domains.codes import Codes
 from ganvas.errors import GanvasError, option
 from ganvas.machine import rng
 from ganvas.probability.priors import truncated
@@ -44,6 +46,19 @@ class Run:
     @property
     def info(self) -> DataInfo:
         return self.settings.info
+
+    @property
+    def shown(self) -> DataInfo:
+        """What samples are: the run's examples, or for a run of codes, what they decode to."""
+        domain = self.info.domain
+        return (
+            replace(self.info, shape=domain.first.shape, given=domain.first) if isinstance(domain, Codes) else self.info
+        )
+
+    def decoded(self, x: Tensor) -> Tensor:
+        """What the model makes, as it is shown."""
+        domain = self.info.domain
+        return domain.decode(x) if isinstance(domain, Codes) else x
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -114,7 +129,7 @@ class Run:
             self.model.generate(z[rows].to(self.device), None if y is None else y[rows].to(self.device)).cpu()
             for rows in torch.arange(len(z)).split(batch_size)
         ]
-        return torch.cat(parts)
+        return self.decoded(torch.cat(parts))
 
     @torch.no_grad()
     def codes(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0, batch_size: int = 256) -> Tensor:
@@ -171,7 +186,7 @@ class Run:
             raise GanvasError("A walk has two ends.", "Give both a and b, or neither.")
         if a is None or b is None:
             with rng.seeded(seed, "walk"):
-                return prior_walk(self.model, y, steps).cpu()
+                return self.decoded(prior_walk(self.model, y, steps).cpu())
         model = self.autoencoder("encode")
         for end in (a, b):
             self.check_input(end)

@@ -30,8 +30,11 @@ class Domain(ABC):
     """
 
     kind: ClassVar[str]
-    num_shown: ClassVar[int] = 64
     shape: tuple[int, ...]
+
+    @property
+    def num_shown(self) -> int:
+        return 64
 
     @property
     @final
@@ -115,7 +118,10 @@ class Points(Domain):
     shape: tuple[int, ...]
     modes: Modes | None = None
     kind: ClassVar[str] = "points"
-    num_shown: ClassVar[int] = 2_500
+
+    @property
+    def num_shown(self) -> int:
+        return 2_500
 
     @property
     def in_rows(self) -> bool:

@@ -47,9 +47,14 @@ _PREFIXED: dict[str, Callable[[str, ImageOptions, int | None], Data]] = {
 }
 
 
+def add_source(prefix: str, read: Callable[[str, ImageOptions, int | None], Data]) -> None:
+    """Makes PREFIX:NAME a data source. For sources that need more than `data` may import."""
+    _PREFIXED[prefix] = read
+
+
 def source_names() -> tuple[str, ...]:
     """Names of data sources other than folders of images."""
-    return (*_NAMED, "idx:DIR", "stacked:DIR", "npz:FILE", "hf:NAME")
+    return (*_NAMED, "idx:DIR", "stacked:DIR", "npz:FILE", "hf:NAME", "codes:RUN")
 
 
 Source = str | Path | Sequence[str | Path]
