@@ -125,7 +125,9 @@ def reconstruct(
         must_encode(run, "reconstruct")
     found = chosen(run, data, split, "held-out")
     rows = representative(found.split, num or OWN_RECONSTRUCTED) if found.own else first(found.split, num)
-    memory.must_fit(8 * len(rows) * math.prod(run.info.shape), f"{len(rows):,} reconstructions", "Take fewer: --num 32")
+    memory.must_fit(
+        8 * len(rows) * math.prod(run.info.shape), f"{len(rows):,} reconstructions", f"Take fewer: {option('num', 32)}"
+    )
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
     for part in map(found.split.batch, rows.split(1_000)):
         y = part.y if run.recipe.num_classes else None

@@ -13,7 +13,7 @@ from ganvas.data import Data, DataInfo, ImageOptions, Split, add_source, identit
 from ganvas.data.domains.codes import Codes
 from ganvas.data.identity import Identity
 from ganvas.data.sources.by_name import Source
-from ganvas.errors import GanvasError, did_you_mean, either, option
+from ganvas.errors import GanvasError, command, did_you_mean, either, option
 from ganvas.machine import memory, rng
 from ganvas.machine.devices import resolve_device
 from ganvas.machine.storage import atomically, read_object
@@ -102,7 +102,7 @@ def codes(name: str, options: ImageOptions, limit: int | None) -> Data:
     if not run.directory.published and run.images_seen < run.settings.training.images:
         raise GanvasError(
             f"The run {name} is not finished: it has seen {run.images_seen:,} of {run.settings.training.images:,} images.",
-            f"Train it to its end, or shorten it: ganvas train --resume {name} --images {run.images_seen}",
+            f"Train it to its end, or shorten it: {command('train', resume=name, images=run.images_seen)}",
         )
     data = as_trained(run, run.settings.source)
     if limit is not None:
@@ -175,7 +175,7 @@ def recipe_of(settings: Settings, path: Path, file: str | None) -> Found:
 
 def as_trained(run: Run, source: Source) -> Data:
     """A source with its images converted to the shape of the run's examples."""
-    about = run.info if is_codes(source) else run.shown
+    about = run.info if isinstance(source, str) and is_codes(source) else run.shown
     shape, options = about.shape, run.settings.options
     if about.domain.kind == "images":
         options = replace(options, size=shape[1], channels=shape[0])
