@@ -87,7 +87,7 @@ def test_sixteen_bits_are_scaled_and_not_cut(kind: str) -> None:
 
 def test_floats_without_a_stated_white_are_refused() -> None:
     assert pixels(Image.fromarray(np.array([[0, 0.5, 1]], dtype=np.float32)), "TIFF").tolist() == [[[0, 128, 255]]]
-    with pytest.raises(ValueError, match="white is undefined"):
+    with pytest.raises(ValueError, match="not within 0 to 1; set the option white"):
         pixels(Image.fromarray(np.array([[0, 7.0]], dtype=np.float32)), "TIFF")
 
 

@@ -16,8 +16,8 @@ Terms = dict[str, Tensor]
 """Named scalars to be minimised. A player minimises their sum."""
 
 
-Role = Literal["generator", "critic", "encoder", "decoder", "autoencoder", "classifier"]
-"""What a player is for. A critic's scores are what other players learn from; it is the one that they fool."""
+Role = Literal["generator", "critic", "encoder", "decoder", "autoencoder", "classifier", "denoiser"]
+"""What a player is for. Others learn to fool a critic. A denoiser is the network of a diffusion model or of a flow."""
 
 
 class Round:

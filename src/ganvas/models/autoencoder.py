@@ -63,8 +63,8 @@ class PerceptualAutoencoder(Autoencoder):
 
     def players(self) -> Sequence[Player]:
         return (
-            Player("critic", [self.critics], self.critic_loss, after=self.critic_after),
-            Player("autoencoder", [self.encoder, self.decoder], self.autoencoder_loss),
+            Player("critic", [self.critics], self.critic_loss, after=self.critic_after, role="critic"),
+            Player("autoencoder", [self.encoder, self.decoder], self.autoencoder_loss, role="autoencoder"),
         )
 
     def forward(self, batch: Batch) -> Round:

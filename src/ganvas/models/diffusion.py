@@ -54,7 +54,7 @@ class Diffusion(Model):
         self.num_steps, self.guidance, self.solver = num_steps, guidance, solver
 
     def players(self) -> Sequence[Player]:
-        return (Player("denoiser", [self.network], self.denoising_loss),)
+        return (Player("denoiser", [self.network], self.denoising_loss, role="denoiser"),)
 
     def forward(self, batch: Batch) -> Round:
         x, noise = batch.x, rng.randn(*batch.x.shape, like=batch.x)

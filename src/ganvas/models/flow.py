@@ -47,7 +47,7 @@ class Flow(Model):
         self.num_steps, self.guidance, self.solver = num_steps, guidance, solver
 
     def players(self) -> Sequence[Player]:
-        return (Player("field", [self.network], self.flow_loss),)
+        return (Player("field", [self.network], self.flow_loss, role="denoiser"),)
 
     def forward(self, batch: Batch) -> Round:
         x, noise = batch.x, rng.randn(*batch.x.shape, like=batch.x)
