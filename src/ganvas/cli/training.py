@@ -14,6 +14,7 @@ from ganvas import service
 from ganvas.cli.flags import PLAIN, Channels, Crop, Size, White, listed
 from ganvas.data import ImageOptions
 from ganvas.errors import GanvasError
+from ganvas.jobs.stages import STAGED
 from ganvas.runs.settings import Training, training_options
 from ganvas.training import recipe as recipe_module
 from ganvas.use.opening import find_recipe
@@ -56,6 +57,9 @@ def train(arguments: Sequence[str]) -> None:
             print(TRAIN_HELP)
             return
         raise GanvasError("No recipe was named.", "Name a recipe, or your own file: ganvas train vae --data glyphs")
+    if name in STAGED:
+        train_stages(name, given)
+        return
     found = find_recipe(name)
     about = recipe_module.card(found.function)
     flags = [*training_fields(), *recipe_fields(found.function)]
@@ -64,6 +68,21 @@ def train(arguments: Sequence[str]) -> None:
     values["metrics"] = listed(values["metrics"])
     image_options = ImageOptions(**{key: values.pop(key) for key in ("size", "crop", "channels", "white")})
     service.train(found, image_options=image_options, **values)
+
+
+def train_stages(name: str, given: Sequence[str]) -> None:
+    """Train a system of two stages."""
+    function = STAGED[name]
+    about = recipe_module.card(function)
+    placed = {field.name for field in dataclasses.fields(Place)}
+    own = [field for field in recipe_fields(function) if field[0] not in (*placed, "image_options")]
+    kind = dataclasses.make_dataclass("Options", own, bases=(Place,), kw_only=True)
+    values = parsed(kind, given, f"ganvas train {name}", f"{about.summary}. {about.paper}")
+    image_options = ImageOptions(**{key: values.pop(key) for key in ("size", "crop", "channels", "white")})
+    for key in ("resume_if_there", "changed_data"):
+        if values.pop(key):
+            raise GanvasError(f"{name} takes no --{key.replace('_', '-')}: the same command always goes on.")
+    service.train(name, image_options=image_options, **values)
 
 
 def go_on(name: str | None, resume: Path | str, arguments: Sequence[str]) -> None:
@@ -89,7 +108,8 @@ def parsed(kind: type, arguments: Sequence[str], program: str, about: str) -> di
 
 
 TRAIN_HELP = """\
-usage: ganvas train RECIPE|FILE [--data SOURCE] [--out DIR] [--images N] [--batch-size B] [--seed S] [--device D] ...
+usage: ganvas train pictures --data FOLDER   two stages for a folder of photographs or drawings
+       ganvas train RECIPE|FILE [--data SOURCE] [--out DIR] [--images N] [--batch-size B] [--seed S] [--device D] ...
        ganvas train RECIPE --help         all flags, with those of the recipe
        ganvas train --resume RUN          continue a stopped run
        ganvas recipes                     list of recipes; FILE is your own Python file"""

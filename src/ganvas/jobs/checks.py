@@ -9,7 +9,7 @@ from ganvas.machine import distributed, storage
 from ganvas.machine.devices import check_precision, resolve_device
 from ganvas.metrics.catalog import metric
 from ganvas.nn.synchronised import batch_norms
-from ganvas.runs.directory import Directory
+from ganvas.runs.directory import FIRST_RUN, Directory
 from ganvas.runs.settings import GROWING, Settings, Training, described
 from ganvas.training import checkpoint
 from ganvas.training.recipe import Recipe
@@ -79,7 +79,8 @@ def measured(metrics: tuple[str, ...], every: int | None, keep_best: str | None)
 
 def check_free(path: Path, overwrite: bool) -> None:
     """Raises GanvasError if something at `path` must not be overwritten."""
-    if not path.exists() or (path.is_dir() and not set(path.iterdir()) - set(storage.leftovers(path))):
+    allowed = {*storage.leftovers(path), path / FIRST_RUN}
+    if not path.exists() or (path.is_dir() and not set(path.iterdir()) - allowed):
         return
     if not (path / "recipe.json").is_file():
         raise GanvasError(

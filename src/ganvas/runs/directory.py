@@ -134,6 +134,9 @@ class Directory:
             )
 
 
+FIRST_RUN = "autoencoder"
+"""The folder, in the run of a second stage, of its first stage's run, if one command trained both."""
+
 RUN_FILES = (
     "samples/*.png",
     "checkpoints/*.json",

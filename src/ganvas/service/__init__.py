@@ -1,6 +1,6 @@
 """One function for each user action. The command line and Python users call only these."""
 
-from ganvas.jobs.start import train
+from ganvas.jobs.stages import train
 from ganvas.metrics.evaluation import facts as metrics
 from ganvas.service.looking import Checkup, RecipeFacts, check, clear_cache, data, doctor, recipes, report
 from ganvas.service.measuring import compare

@@ -11,6 +11,7 @@ from ganvas.data.domains.pictures import save_picture
 from ganvas.data.sources import cache as data_cache
 from ganvas.errors import GanvasError
 from ganvas.health import Diagnosis, diagnose
+from ganvas.jobs.stages import STAGED
 from ganvas.machine import storage
 from ganvas.machine.checks import at_least
 from ganvas.recipes import RECIPES
@@ -43,7 +44,8 @@ def recipes() -> list[RecipeFacts]:
         players = tuple(player.name for player in model.players())
         encodes = isinstance(model, Autoencoder)
         facts.append(RecipeFacts(about.name, about.summary, about.paper, players, encodes, resolved(function, {})))
-    return facts
+    staged = ((card(function), resolved(function, {})) for function in STAGED.values())
+    return [*facts, *(RecipeFacts(about.name, about.summary, about.paper, (), False, own) for about, own in staged)]
 
 
 def data(

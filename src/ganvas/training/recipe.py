@@ -60,14 +60,14 @@ class Card:
     paper: str
 
 
-def card(function: RecipeFunction) -> Card:
+def card(function: Callable[..., object]) -> Card:
     """Reads the first line of the docstring, and the line that starts with `Paper:`."""
     text = inspect.getdoc(function) or ""
     paper = re.search(r"^Paper: (.+)$", text, re.MULTILINE)
     return Card(recipe_name(function), text.split("\n")[0].rstrip("."), paper.group(1) if paper else "")
 
 
-def recipe_name(function: RecipeFunction) -> str:
+def recipe_name(function: Callable[..., object]) -> str:
     """The name of a recipe function: `wgan_gp` becomes wgan-gp."""
     return function.__name__.replace("_", "-")
 
@@ -81,7 +81,7 @@ class Option:
     default: Any
 
 
-def options(function: RecipeFunction) -> dict[str, Option]:
+def options(function: Callable[..., object]) -> dict[str, Option]:
     """A recipe's arguments without the first, which is the data."""
     hints = get_type_hints(function)
     parameters = list(inspect.signature(function).parameters.values())[1:]
@@ -111,7 +111,7 @@ def build(function: RecipeFunction, info: DataInfo, arguments: Mapping[str, Any]
     return recipe
 
 
-def resolved(function: RecipeFunction, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def resolved(function: Callable[..., object], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """All arguments of a recipe: given values, and defaults for the rest."""
     return {name: arguments.get(name, option.default) for name, option in options(function).items()}
 
