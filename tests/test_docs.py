@@ -20,7 +20,10 @@ from ganvas.recipes import RECIPES
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("your-own-model", "metrics", "continuum", "health", "robustness")),
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("your-own-model", "metrics", "continuum", "health", "robustness", "two-stages")
+    ),
 ]
 
 
