@@ -19,7 +19,7 @@ from ganvas.nn import blocks
 from ganvas.nn.conditioning import conditional_batch_norm
 from ganvas.nn.norms import Norm, batch_norm, instance_norm, layer_norm
 from ganvas.nn.spectral import spectral
-from ganvas.training import checkpoint
+from ganvas.training import checkpoint, state
 from ganvas.training.conversions import CONVERSIONS
 
 SHAPE = (1, 16, 16)
@@ -47,8 +47,8 @@ def shaken(network: nn.Module) -> nn.Module:
 
 def moved(old: nn.Module, new: nn.Module) -> nn.Module:
     """The new network with the old one's tensors."""
-    tensors = {f"x/{name}": t.clone() for name, t in checkpoint.variables(old).items()}
-    checkpoint.fill(new, tensors, "x/")
+    tensors = {f"x/{name}": t.clone() for name, t in state.variables(old).items()}
+    state.fill(new, tensors, "x/")
     return new
 
 
@@ -87,7 +87,7 @@ def test_a_converted_body_computes_the_same(body: str, norm: str) -> None:
             new = moved(old, make()).eval()
             assert torch.allclose(new(x, y), old(x, y), rtol=1e-3, atol=1e-3)
             if body == "mlp" or (body.startswith("resnet") and norm in ("batch", "conditional")):
-                fewer = checkpoint.variables(old).keys() - checkpoint.variables(new).keys()
+                fewer = state.variables(old).keys() - state.variables(new).keys()
                 assert (len(fewer) > 0) is (norm != "layer")
 
 
@@ -126,11 +126,11 @@ def test_every_name_has_one_conversion_and_others_have_none() -> None:
 
 def test_what_does_not_fit_is_damage() -> None:
     new = Mlp(width=6).synthesis(5, SHAPE, norm=batch_norm)
-    tensors = {f"x/{name}": t for name, t in checkpoint.variables(new).items()}
+    tensors = {f"x/{name}": t for name, t in state.variables(new).items()}
     with pytest.raises(checkpoint.DamagedCheckpoint, match="earlier version"):
-        checkpoint.fill(copy.deepcopy(new), {**tensors, "x/stack.affines.0.bias": torch.zeros(7)}, "x/")
+        state.fill(copy.deepcopy(new), {**tensors, "x/stack.affines.0.bias": torch.zeros(7)}, "x/")
     with pytest.raises(checkpoint.DamagedCheckpoint, match="another model"):
-        checkpoint.fill(copy.deepcopy(new), {**tensors, "x/other.bias": torch.zeros(7)}, "x/")
+        state.fill(copy.deepcopy(new), {**tensors, "x/other.bias": torch.zeros(7)}, "x/")
 
 
 OPTIONS: dict[str, Any] = {"data": "digits", "width": 4, "batch_size": 16, "seed": 3, "quiet": True, "log_every": 16}

@@ -217,7 +217,8 @@ def test_a_folder_of_which_nothing_is_held_out(run: Path, tmp_path: Path, capsys
     folder, new = tmp_path / "pictures", tmp_path / "new"
     folder.mkdir()
     Image.new("L", (8, 8), 99).save(folder / "a.png")
-    assert "no held-out examples" in refused(capsys, "reconstruct", run, "--data", folder, "--out", tmp_path / "a.png")
+    held_out = ("--data", folder, "--split", "held-out", "--out", tmp_path / "a.png")
+    assert "no held-out examples" in refused(capsys, "reconstruct", run, *held_out)
     assert "no held-out examples" in refused(capsys, "evaluate", run, "--data", folder, "--metrics", "mse")
     codes = ("encode", run, "--data", folder, "--split", "held-out", "--out", tmp_path / "a.npz")
     assert "no held-out examples" in refused(capsys, *codes)
@@ -287,13 +288,22 @@ def test_giants_are_brought_down_before_they_are_worked_on() -> None:
     assert np.abs(pixels[0].astype(int) - np.asarray(small).astype(int)).max() <= 2
 
 
-@pytest.mark.parametrize("shape", [[8, 8, 8], [1, 8], [1, 0, 8], [1, 8.5, 8], [], "188"], ids=str)
+@pytest.mark.parametrize("shape", [[1, 1, 8, 8], [1, 0, 8], [1, 8.5, 8], [], "188"], ids=str)
 def test_a_run_of_examples_that_there_cannot_be_is_damaged(run: Path, shape: object) -> None:
     known = json.loads((run / "recipe.json").read_text())
     known["data"]["info"]["shape"] = shape
     (run / "recipe.json").write_text(json.dumps(known))
     with pytest.raises(GanvasError, match="damaged"):
         ganvas.open(run)
+
+
+@pytest.mark.parametrize("shape", [[8, 8, 8], [1, 8], [8]], ids=str)
+def test_a_run_of_examples_that_its_networks_do_not_fit_makes_none(run: Path, shape: list[int]) -> None:
+    known = json.loads((run / "recipe.json").read_text())
+    known["data"]["info"]["shape"] = shape  # codes of another run can have it
+    (run / "recipe.json").write_text(json.dumps(known))
+    with pytest.raises(GanvasError, match="another model"):
+        ganvas.open(run).sample(1)
 
 
 def test_options_are_numbers_that_torch_could_take(run: Path) -> None:

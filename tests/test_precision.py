@@ -106,7 +106,7 @@ def test_bf16_is_refused_where_there_is_none_and_warned_of_where_it_is_slow(monk
 
 
 def test_meaningless_options_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(GanvasError, match="no precision 'bf17'"):
+    with pytest.raises(GanvasError, match="`precision` cannot be 'bf17'"):
         ganvas.train("vae", data="digits", precision=cast(Any, "bf17"), out=tmp_path / "run")
     with pytest.raises(SystemExit) as left:
         main(
