@@ -28,6 +28,9 @@ REAL = Path(__file__).parents[3] / "shared" / "data"
         ("", "glyphs"),
         ("a\0b", "glyphs"),
         ("x" * 5000, "glyphs"),
+        ("x" * 5000 + ".png", "one of them"),
+        ("~nobody-of-that-name/a.zip", ""),
+        ("a\0b.npz", ""),
     ],
 )
 def test_an_unknown_source_names_what_there_is(source: str, hint: str) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ganvas.data import open_data
+from ganvas.data.dataset import renamed
+from ganvas.data.sources.by_name import Source
+from ganvas.data.sources.memory import PREFIX
 from ganvas.errors import GanvasError, option
 from ganvas.jobs.checks import check_budget, check_sizes
 from ganvas.jobs.job import Job
@@ -19,10 +22,18 @@ from ganvas.use.opening import Found, most_weights, opened, recipe_of, seeded_bu
 from ganvas.use.run import Run
 
 
-def go_on(path: Path, recipe: str | Found | None, given: Mapping[str, Any], quiet: bool, changed_data: bool) -> Run:
+def go_on(
+    path: Path,
+    recipe: str | Found | None,
+    given: Mapping[str, Any],
+    quiet: bool,
+    changed_data: bool,
+    data: Source | None = None,
+) -> Run:
     """Trains a run on from its newest checkpoint. recipe: its name, or the user's file that it was made from.
 
     given: training's options that may change. changed_data: whether the data may have changed.
+    data: those of a run that cannot open them by their name.
     """
     device = str(given.get("device", "cpu"))
     place = distributed.join(resolve_device(device))
@@ -39,7 +50,11 @@ def go_on(path: Path, recipe: str | Found | None, given: Mapping[str, Any], quie
         found = recipe_of(settings, path, file)
     else:
         found = recipe or recipe_of(settings, path, None)
-    loaded = open_data(settings.source, settings.options)
+    if data is not None and not settings.source.startswith(PREFIX):
+        raise GanvasError(
+            f"A resumed run keeps its own data: {settings.source}.", f"Leave {option('data', 'SOURCE')} out."
+        )
+    loaded = renamed(open_data(settings.source if data is None else data, settings.options), settings.source)
     then, now = settings.info, loaded.info
     if then != (replace(now, num_train=then.num_train) if changed_data else now):
         raise GanvasError(

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from ganvas.data import Data, ImageOptions, open_data
+from ganvas.data.sources.by_name import Source, source_name
 from ganvas.errors import GanvasError, command, option
 from ganvas.jobs.checks import check, check_free, check_resumed, check_same, measured
 from ganvas.jobs.job import Job
@@ -23,7 +24,7 @@ from ganvas.use.run import Run
 def train(
     recipe: str | Found | None = None,
     *,
-    data: str | None = None,
+    data: Source | None = None,
     out: str | Path | None = None,
     image_options: ImageOptions = ImageOptions(),
     overwrite: bool = False,
@@ -31,13 +32,20 @@ def train(
     resume_if_there: bool = False,
     changed_data: bool = False,
     quiet: bool = False,
+    size: int | None = None,
+    crop: Literal["center", "none"] | None = None,
+    channels: int | None = None,
+    white: int | None = None,
     **options: Any,
 ) -> Run:
     """Trains a recipe on a data source (by default `glyphs`), and returns the run.
 
+    data: the name of a source; in Python also a Path, a list of files, an array or tensor of images or points, or a pair of
+        such an array and its labels. A run on the latter three cannot open its data: give them again to go on.
+    size, crop, channels, white: fields of `ImageOptions`, in place of `image_options`.
     recipe: a name of `recipes()`, a Python file, or what `find_recipe` made of either. out: the run's directory, by default
         runs/RECIPE-SOURCE. After a failure, processes restarted by `torchrun` continue their own run.
-    resume: a run to continue; only `images` and `device` may change.
+    resume: a run to continue; only `images` and `device` may change. `data` is only for runs that cannot open theirs.
     resume_if_there: continue the run at `out` if it exists, else start it: one command for every restart.
     changed_data: continue a run although its data changed; shape and classes must be the same.
     options: the fields of `Training`, such as `images`, and those of the recipe. None means not given.
@@ -45,16 +53,18 @@ def train(
     Raises GanvasError for all mistakes of a user.
     """
     given, own = parted(options)
+    image_options = with_named(image_options, size=size, crop=crop, channels=channels, white=white)
     if resume is not None:
         placed = out is not None or overwrite or resume_if_there or image_options != ImageOptions()
-        check_resumed(placed, bool(own) or data is not None or not given.keys() <= {"images", "device"})
-        return go_on(Path(resume), recipe, given, quiet, changed_data)
+        check_resumed(placed, bool(own) or not given.keys() <= {"images", "device"})
+        return go_on(Path(resume), recipe, given, quiet, changed_data, data)
     if recipe is None:
         raise GanvasError("No recipe was named.", f"Name a recipe: {command('train', 'vae', data='glyphs')}")
     found = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    here, source = resolve_device(str(given.get("device", "cpu"))), data or "glyphs"
+    here, source = resolve_device(str(given.get("device", "cpu"))), "glyphs" if data is None else data
     place = distributed.join(here)
-    path = Path(out) if out else own_path(Path("runs") / f"{card(found.function).name}-{slug(source)}", place, here)
+    default = Path("runs") / f"{card(found.function).name}-{slug(source_name(source))}"
+    path = Path(out) if out else own_path(default, place, here)
     if resume_if_there and (out is None or overwrite):
         raise GanvasError(
             f"{option('resume_if_there')} needs {option('out')}, and excludes {option('overwrite')}.",
@@ -63,18 +73,27 @@ def train(
     goes_on = may_go_on(path, resume_if_there, overwrite, place, here)
     old = Directory(path).settings() if goes_on else None
     if old is not None:
-        white = image_options.white or old.options.white
-        image_options = replace(image_options, split_by=old.options.split_by, white=white)
+        image_options = as_before(image_options, old.options)
     loaded = open_data(source, image_options)
     built = seeded_build(found.function, loaded.info, own, given.get("seed", 0))
     training = planned(given, built) if old is None else planned(given, built).not_named(old.training)
     check(training, card(found.function).name, built, loaded, place)
-    settings = settled(found, own, source, image_options, loaded, training)
+    settings = settled(found, own, image_options, loaded, training)
     if old is not None:
         check_same(path, old, settings, changed_data)
     known = identity_of(path if goes_on else None, loaded, place, changed_data, quiet)
     Job(path, settings, built, loaded, fresh=not goes_on, place=place, quiet=quiet, identity=known).run()
     return opened(path, found.function, training.device)
+
+
+def with_named(options: ImageOptions, **named: Any) -> ImageOptions:
+    """The options with those fields that were given by their own names."""
+    return replace(options, **{name: value for name, value in named.items() if value is not None})
+
+
+def as_before(options: ImageOptions, old: ImageOptions) -> ImageOptions:
+    """Options of a run that goes on: it keeps its split, and the white that was told from its data."""
+    return replace(options, split_by=old.split_by, white=options.white or old.white)
 
 
 def may_go_on(path: Path, resume_if_there: bool, overwrite: bool, place: distributed.Place, device: str) -> bool:
@@ -115,7 +134,6 @@ def planned(given: Mapping[str, Any], built: Recipe) -> Training:
 def settled(
     found: Found,
     own: Mapping[str, Any],
-    source: str,
     image_options: ImageOptions,
     loaded: Data,
     training: Training,
@@ -128,7 +146,7 @@ def settled(
         summary=about.summary,
         paper=about.paper,
         arguments=resolved(found.function, own),
-        source=source,
+        source=loaded.source,
         options=replace(image_options, white=loaded.white or image_options.white),
         info=loaded.info,
         training=training,

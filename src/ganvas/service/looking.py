@@ -9,6 +9,7 @@ from ganvas.core.model import Autoencoder
 from ganvas.data import DataInfo, ImageOptions, batches, open_data, representative, summary
 from ganvas.data.domains.pictures import save_picture
 from ganvas.data.sources import cache as data_cache
+from ganvas.data.sources.by_name import Source
 from ganvas.errors import GanvasError
 from ganvas.health import Diagnosis, diagnose
 from ganvas.jobs.stages import STAGED
@@ -49,7 +50,7 @@ def recipes() -> list[RecipeFacts]:
 
 
 def data(
-    source: str, *, out: Path | None = None, num: int = 100, image_options: ImageOptions = ImageOptions()
+    source: Source, *, out: Path | None = None, num: int = 100, image_options: ImageOptions = ImageOptions()
 ) -> dict[str, Any]:
     """Facts about a data source. Draws its first `num` examples to `out`."""
     at_least(num, 1, "num")
@@ -65,7 +66,7 @@ def clear_cache() -> tuple[int, int]:
     return data_cache.clear()
 
 
-def check(file: str, *, data: str = "glyphs", image_options: ImageOptions = ImageOptions()) -> Facts:
+def check(file: str, *, data: Source = "glyphs", image_options: ImageOptions = ImageOptions()) -> Facts:
     """One dry step of a recipe on a data source: players, terms, and parameters without a gradient."""
     function = find_recipe(file).function
     loaded = open_data(data, image_options)

@@ -88,7 +88,7 @@ class Chosen:
 
 def chosen(run: Run, data: Source, split: Part | None, usual: Part) -> Chosen:
     """The examples that the user means. split: if None, `usual` of the run's own data, and all of other data."""
-    own = data == run.settings.source
+    own = isinstance(data, str) and data == run.settings.source
     loaded = as_trained(run, data)
     for left in loaded.skipped:
         warnings.warn(f"{left.path} was skipped: {left.reason}.", stacklevel=3)

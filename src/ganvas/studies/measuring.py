@@ -10,6 +10,7 @@ from typing import Any
 from ganvas.data import Data, Split
 from ganvas.data.domains.codes import Codes
 from ganvas.data.domains.pictures import PAIR_COLUMNS, writing
+from ganvas.data.sources.by_name import Source
 from ganvas.errors import GanvasError
 from ganvas.machine.storage import atomically
 from ganvas.metrics.card import versions
@@ -78,13 +79,13 @@ def measure(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
     return rows
 
 
-def evaluate(run: Run, data: str | None = None, *, protocol: Protocol = Protocol()) -> list[Row]:
+def evaluate(run: Run, data: Source | None = None, *, protocol: Protocol = Protocol()) -> list[Row]:
     """Scores of a run on a source's held-out examples (by default its own), kept in the run's evaluation.json.
 
-    The run's page, if it has one, is updated.
+    data: as `train` takes it; needed for a run that cannot open its own. The run's page, if it has one, is updated.
     """
-    source = data or run.settings.source
-    loaded = as_trained(run, source)
+    loaded = as_trained(run, run.settings.source if data is None else data)
+    source = loaded.source
     must_hold_out(source, len(loaded.held_out))
     warn_of_known(run, source, loaded)
     rows = scores(run, loaded, protocol, trained_on(run, source, loaded))

@@ -48,6 +48,10 @@ class ImageOptions:
     split_by: Literal["content", "name"] = "content"
 
     def __post_init__(self) -> None:
+        for name in ("size", "channels", "white"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+                raise GanvasError(f"{option(name)} cannot be {value!r}.", "It takes a whole number.")
         if self.size is not None and self.size < 1:
             raise GanvasError(f"Pictures cannot be {self.size} pixels wide.", f"Use {option('size', 1)} or more.")
         if self.channels is not None and self.channels not in _MODES:

@@ -180,7 +180,7 @@ def _bytes(
         return arrays, depth
     if kinds == {"b"}:
         scale = 255.0
-    elif kinds == {"f"} and options.white is None and low >= -1 and high <= 1:
+    elif kinds == {"f"} and low >= -1 and high <= 1:
         offset, scale = (1.0, 127.5) if low < 0 else (0.0, 255.0)
     else:
         if old:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from ganvas.data.dataset import Data, check_limit, renamed
 from ganvas.data.domains.image_files import ImageOptions
@@ -13,6 +14,7 @@ from ganvas.data.sources.glyphs import glyphs
 from ganvas.data.sources.hub import hub
 from ganvas.data.sources.idx import idx
 from ganvas.data.sources.layout import EXTENSIONS
+from ganvas.data.sources.memory import ARRAY, FILES, KINDS, PREFIX, InMemory, from_memory, is_in_memory
 from ganvas.data.sources.mixtures import GRID25, RING8, mixture
 from ganvas.data.sources.npz import npz
 from ganvas.data.sources.points import no_image_options
@@ -57,55 +59,72 @@ def source_names() -> tuple[str, ...]:
     return (*_NAMED, "idx:DIR", "stacked:DIR", "npz:FILE", "hf:NAME", "codes:RUN")
 
 
-Source = str | Path | Sequence[str | Path]
-"""What data are opened by: a name, a folder or file, or a list of files and folders."""
+Source = str | Path | Sequence[str | Path] | InMemory
+"""What data are opened by: a name, a folder or file, a list of files and folders, or arrays in memory."""
 
 
 def open_data(source: Source, options: ImageOptions | None = None, *, limit: int | None = None) -> Data:
-    """The data called `source`: one of `source_names()`, a folder of images, a file, or a list of files and folders.
+    """The data called `source`: one of `source_names()`, a folder of images, a file, a list of files and folders, or arrays.
 
     A name has priority over a folder of the same name: write ./glyphs for the folder. limit: maximum number of examples of
     each split, always the same ones. Raises GanvasError if the source does not exist or is unusable.
     """
     options = options or ImageOptions()
     check_limit(limit)
-    if not isinstance(source, str):
-        if not isinstance(source, Path):
-            return listed(source, options, limit)
-        source = named(source)
+    if is_in_memory(source):
+        return from_memory(source, options, limit)
+    name = source_name(source)
+    if not isinstance(source, str | Path) and len(source) > 1:
+        return renamed(files(cast(Sequence[str | Path], source), options, limit), name)
+    return renamed(_open(name, options, limit), name)
+
+
+def source_name(source: Source) -> str:
+    """What a run calls its data. Data in memory, and lists of files, have a name that does not open them.
+
+    Raises GanvasError for what are no data.
+    """
+    if isinstance(source, str):
+        return source
+    if isinstance(source, Path):  # ./glyphs is the folder glyphs, which is no built-in source
+        return str(source) if source.is_absolute() else f"./{source}"
+    if is_in_memory(source):
+        return ARRAY
+    if not isinstance(source, list | tuple) or not all(isinstance(file, str | Path) for file in source):
+        raise GanvasError(f"These are no data: {type(source).__name__}.", KINDS)
+    if not source:
+        raise GanvasError("The list of files is empty.")
+    return source_name(source[0]) if len(source) == 1 else FILES
+
+
+def _open(source: str, options: ImageOptions, limit: int | None) -> Data:
     prefix, colon, rest = source.partition(":")
+    if source.startswith(PREFIX):
+        raise GanvasError(
+            "These data were in memory, or a list of files: they cannot be opened by a name.",
+            "Give them again in Python: `data=`.",
+        )
     if source in _NAMED:
         data = _NAMED[source](options, limit)
     elif colon and rest and prefix in _PREFIXED:
         data = _PREFIXED[prefix](rest, options, limit)
-    elif source.lower().endswith((".npz", ".npy")) and Path(source).expanduser().is_file():
+    elif source.lower().endswith((".npz", ".npy")) and _is(source, Path.is_file):
         data = npz(source, options, limit)
-    elif source.lower().endswith(".zip") and Path(source).expanduser().is_file():
+    elif source.lower().endswith(".zip") and _is(source, Path.is_file):
         data = archive(source, options, limit)
-    elif Path(source).suffix.lower() in EXTENSIONS and Path(source).expanduser().is_file():
+    elif Path(source).suffix.lower() in EXTENSIONS and _is(source, Path.is_file):
         data = files([source], options, limit)
-    elif _is_folder(source):
+    elif _is(source, Path.is_dir):
         data = folder(source, options, limit)
     else:
         raise _unknown(source)
-    return renamed(data, source)
+    return data
 
 
-def named(path: Path) -> str:
-    """The name of a folder or file, which is none of `source_names()`: ./glyphs for the folder glyphs."""
-    return str(path) if path.is_absolute() else f"./{path}"
-
-
-def listed(paths: Sequence[str | Path], options: ImageOptions, limit: int | None) -> Data:
-    """The pictures of a list. GanvasError if it is empty."""
-    if not paths:
-        raise GanvasError("The list of files is empty.")
-    return open_data(paths[0], options, limit=limit) if len(paths) == 1 else files(paths, options, limit)
-
-
-def _is_folder(source: str) -> bool:
+def _is(source: str, kind: Callable[[Path], bool]) -> bool:
+    """Whether there is something of a kind, Path.is_file or Path.is_dir, at a path."""
     try:
-        return bool(source) and Path(source).expanduser().is_dir()
+        return bool(source) and kind(Path(source).expanduser())
     except (OSError, ValueError, RuntimeError):  # too long; a null character; no such ~user
         return False
 
@@ -120,7 +139,7 @@ def _unknown(source: str) -> GanvasError:
     if path.suffix.lower() in (".npz", ".npy", ".zip"):
         return GanvasError(f"There is no file {source}.")
     if path.suffix.lower() in EXTENSIONS:
-        return GanvasError(f"There is no file {source}.", "Name a picture, or the folder of the pictures.")
+        return GanvasError(f"There is no file {source}.", "Name the folder of the pictures, or one of them.")
     if "/" in source or source.startswith((".", "~")):
         return GanvasError(f"There is no folder {source}.", f"Other sources: {', '.join(source_names())}.")
     return GanvasError(
