@@ -272,6 +272,15 @@ def picture_case(dice: random.Random, seeds: Seeds) -> list[str]:
     )
 
 
+def archive_case(dice: random.Random, seeds: Seeds) -> list[str]:
+    """A zip archive of pictures of which something is wrong: its bytes, its directory, its members, or their names."""
+    hostile.picture_folder(dice, Path("pictures"), seeds.pictures)
+    hostile.picture_archive(dice, Path("pictures"), Path("a.zip"))
+    look = ["data", "a.zip", *(["--size", "8"] if dice.random() < 0.7 else [])]
+    encoded = ["encode", str(seeds.runs[0]), "--data", "a.zip", "--out", "codes.npz"]
+    return dice.choice((look, look, [*look, "--json"], encoded))
+
+
 def array_case(dice: random.Random, seeds: Seeds) -> list[str]:
     """Arrays, MNIST's files, or captions, of which something is wrong."""
     kind = dice.randrange(5)
@@ -347,6 +356,7 @@ DOMAINS: dict[str, tuple[int, Callable[[random.Random, Seeds], list[str]]]] = {
     "run files": (3_000, run_file_case),
     "edited files": (1_500, edited_case),
     "pictures": (2_500, picture_case),
+    "archives": (1_500, archive_case),
     "arrays": (2_000, array_case),
     "command lines": (2_500, command_case),
 }

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -434,6 +435,32 @@ def picture_folder(dice: random.Random, folder: Path, giants: Sequence[bytes]) -
             path.write_bytes(corrupted(dice, content))
     if dice.random() < 0.25:
         metadata(dice, folder)
+
+
+def picture_archive(dice: random.Random, folder: Path, path: Path) -> None:
+    """The folder as a zip archive, to which members are added that could harm, or in which something is wrong."""
+    out = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        warnings.simplefilter("ignore")  # of names that occur twice
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and not file.is_symlink() and file.stat().st_size < 2**24:
+                name = os.fsencode(file.relative_to(folder)).decode("utf-8", "replace")
+                archive.writestr(name, file.read_bytes())
+        for _ in range(dice.randrange(4)):
+            member = zipfile.ZipInfo(
+                dice.choice(("../a.png", "/a.png", "C:\\a.png", "a/../../b.png", "good.png", "a\x1b[2J.png"))
+            )
+            member.external_attr = dice.choice((0, 0o120777, 0o010644, 0o100644)) << 16
+            archive.writestr(member, dice.choice((b"", b"/etc/passwd", bytes(2**20), out.getvalue())))
+        if dice.random() < 0.2:
+            archive.writestr("dataset.json", as_json(dice, {"labels": values(dice)}))
+        if dice.random() < 0.1:
+            archive.writestr("bomb.png", bytes(2**27))
+    data = out.getvalue()
+    what = dice.randrange(4)
+    for _ in range(dice.randint(1, 3) if what == 1 else 0):
+        data = with_zip(dice, data)
+    path.write_bytes(corrupted(dice, data) if what == 2 else data)
 
 
 def metadata(dice: random.Random, folder: Path) -> None:

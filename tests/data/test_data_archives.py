@@ -176,8 +176,8 @@ def test_a_broken_member_costs_one_picture(tmp_path: Path) -> None:
 def test_bombs(tmp_path: Path) -> None:
     path = zipped(tmp_path / "x.zip", CLASSES)
     content = bytearray(path.read_bytes())
-    place = content.rindex(b"PK\x01\x02")  # the last entry of the directory claims 200 MB
-    content[place + 24 : place + 28] = (200_000_000).to_bytes(4, "little")
+    place = content.rindex(b"PK\x01\x02")  # the last entry of the directory claims 60 MB
+    content[place + 24 : place + 28] = (60_000_000).to_bytes(4, "little")
     path.write_bytes(content)
     data = open_data(str(path))
     assert num(data) == 19 and "bomb" in data.skipped[0].reason
@@ -218,3 +218,13 @@ def test_random_damage_never_passes_unnoticed(tmp_path: Path) -> None:
         except GanvasError:
             continue
         assert accounted(data) <= len(CLASSES)
+
+
+def test_a_member_without_a_name_is_skipped(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "x.zip", {**CLASSES, "z": png(1)})
+    content = bytearray(path.read_bytes())
+    place = content.rindex(b"PK\x01\x02")
+    content[place + 28 : place + 32] = bytes((0, 0, 1, 0))  # its one letter belongs to the extra field
+    path.write_bytes(content)
+    data = open_data(str(path))
+    assert num(data) == 20 and "leads out" in data.skipped[0].reason

@@ -28,7 +28,7 @@ REAL = Path(__file__).parents[3] / "shared" / "data"
         ("", "glyphs"),
         ("a\0b", "glyphs"),
         ("x" * 5000, "glyphs"),
-        ("x" * 5000 + ".png", "one of them"),
+        ("x" * 5000 + ".png", "Name a picture"),
         ("~nobody-of-that-name/a.zip", ""),
         ("a\0b.npz", ""),
     ],

@@ -15,7 +15,7 @@ from ganvas.data.sources.folder import read_folder
 from ganvas.data.sources.layout import Listing, classify, left_out, skip
 from ganvas.errors import GanvasError
 
-LARGEST_MEMBER = 2**28
+LARGEST_MEMBER = 2**26
 """Bytes of one file in an archive; larger ones are skipped, because several are in memory at once."""
 
 LOCAL_HEADER = struct.Struct("<26xHH")
@@ -74,7 +74,7 @@ def members(opened: zipfile.ZipFile, read: Reader, root: Path) -> Listing:
     for info, name in sorted(((info, inner_name(info)) for info in infos), key=lambda pair: pair[1]):
         parts = tuple(name.split("/"))
         path = root.joinpath(*parts)
-        if info.is_dir():
+        if name.endswith("/"):
             folders = tuple(part for part in parts if part)
             if not any(map(left_out, folders)):
                 found.folders |= {folders[:depth] for depth in range(1, len(folders) + 1)}

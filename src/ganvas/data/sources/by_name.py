@@ -139,7 +139,7 @@ def _unknown(source: str) -> GanvasError:
     if path.suffix.lower() in (".npz", ".npy", ".zip"):
         return GanvasError(f"There is no file {source}.")
     if path.suffix.lower() in EXTENSIONS:
-        return GanvasError(f"There is no file {source}.", "Name the folder of the pictures, or one of them.")
+        return GanvasError(f"There is no file {source}.", "Name a picture, or the folder of the pictures.")
     if "/" in source or source.startswith((".", "~")):
         return GanvasError(f"There is no folder {source}.", f"Other sources: {', '.join(source_names())}.")
     return GanvasError(

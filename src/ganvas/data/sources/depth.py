@@ -34,7 +34,7 @@ class Depth:
             return cls()
         if peak <= 0 or white == WHITES[-1]:
             return cls(WHITES[-1])
-        note = f"The values go from 0 to {peak:g}, so {white:,} was taken as white. To change it, set white to {2**bits - 1}"
+        note = f"The values go from 0 to {peak:g}, so {white:,} was taken as white. To change it, set white to {2**bits - 1}."
         return cls(white, [note])
 
     def check_range(self, parts: Sequence[Tensor]) -> None:
@@ -46,7 +46,7 @@ class Depth:
         if high - low < SMALL_RANGE:
             self.notes.append(
                 f"The pictures use only the values {low} to {high} of 0 to 255, so they have little contrast."
-                " If their white is another value, set the option white"
+                " If their white is another value, set the option white."
             )
 
 
