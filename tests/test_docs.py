@@ -48,7 +48,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def smaller(code: str) -> str:
     """The same with budgets that suit a test."""
-    code = re.sub(r"--images [\d_]+", "--images 128", code)
+    code = re.sub(r"--(images|codes) [\d_]+", r"--\1 128", code)
     code = re.sub(r"--metrics-every \d+", "--metrics-every 64", code)
     code = re.sub(r"--num \d{4,}", "--num 200", code)
     return re.sub(r"images=[\d_]+", "images=128", code)
