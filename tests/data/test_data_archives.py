@@ -153,6 +153,11 @@ def test_members_that_are_not_read_are_named(tmp_path: Path) -> None:
     assert not list(tmp_path.parent.glob("out.png")), "nothing is unpacked"
 
 
+def test_a_colon_is_no_drive(tmp_path: Path) -> None:
+    data = open_data(str(zipped(tmp_path / "x.zip", {f"12:3{i}.png": png(i) for i in range(4)})))
+    assert num(data) == 4 and not data.skipped
+
+
 def test_a_second_entry_of_a_name_is_skipped(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         for shade in (1, 2, 3):

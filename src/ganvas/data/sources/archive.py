@@ -1,6 +1,7 @@
 """A zip archive of pictures, read without unpacking. What could harm is refused or skipped, with the reason."""
 
 import itertools
+import re
 import stat
 import struct
 import threading
@@ -17,6 +18,9 @@ from ganvas.errors import GanvasError
 
 LARGEST_MEMBER = 2**26
 """Bytes of one file in an archive; larger ones are skipped, because several are in memory at once."""
+
+DRIVE = re.compile("[A-Za-z]:")
+"""The first part of an absolute path on Windows."""
 
 LOCAL_HEADER = struct.Struct("<26xHH")
 """What stands before a member: the lengths of its name and of the extra field are the last of it."""
@@ -79,7 +83,7 @@ def members(opened: zipfile.ZipFile, read: Reader, root: Path) -> Listing:
             if not any(map(left_out, folders)):
                 found.folders |= {folders[:depth] for depth in range(1, len(folders) + 1)}
             continue
-        if any(part in ("", "..") for part in parts) or ":" in parts[0] or "\0" in name:
+        if any(part in ("", "..") for part in parts) or DRIVE.fullmatch(parts[0]) or "\0" in name:
             found.skipped.append(skip(root / "_".join(parts), root, "its path leads out of the archive"))
             continue
         if why := next(filter(None, map(left_out, parts[:-1])), None):
