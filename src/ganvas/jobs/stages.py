@@ -60,24 +60,20 @@ def pictures(
     first = path / FIRST_RUN
     shared: dict[str, Any] = {"seed": seed, "device": device, "quiet": quiet, "overwrite": overwrite}
     shared["resume_if_there"] = not overwrite
-    autoencoder = start.train(
-        "autoencoder",
-        data=data,
-        out=first,
-        images=images,
-        image_options=image_options,
-        flip=flip,
-        code_channels=code_channels,
-        **shared,
-    )
+    looks = {"image_options": image_options, "flip": flip, "code_channels": code_channels}
+    autoencoder = start.train("autoencoder", data=data, out=first, images=images, **looks, **shared)
     if autoencoder.images_seen < images:
         if not quiet:
             print("Stopped in the first of two stages. The same command goes on.")
         return autoencoder
-    few = autoencoder.info.num_train < USUAL_BATCH
-    shared["batch_size"] = autoencoder.info.num_train if few else None
-    own = {"width": width, "steps": steps, "guidance": guidance}
+    own = {"width": width, "steps": steps, "guidance": guidance, "batch_size": _batch_size(autoencoder)}
     return start.train("flow", data=f"codes:{first}", out=path, images=codes, **own, **shared)
+
+
+def _batch_size(autoencoder: Run) -> int | None:
+    """The flow's: all codes if there are fewer than a usual batch, else the recipe's own."""
+    num = autoencoder.info.num_train
+    return num if num < USUAL_BATCH else None
 
 
 STAGED: dict[str, Callable[..., Run]] = {"pictures": pictures}
