@@ -65,11 +65,7 @@ def train(
     place = distributed.join(here)
     default = Path("runs") / f"{card(found.function).name}-{slug(source_name(source))}"
     path = Path(out) if out else own_path(default, place, here)
-    if resume_if_there and (out is None or overwrite):
-        raise GanvasError(
-            f"{option('resume_if_there')} needs {option('out')}, and excludes {option('overwrite')}.",
-            f"Write {option('out', 'DIR')}, and leave {option('overwrite')} out.",
-        )
+    check_restart(resume_if_there, out, overwrite)
     goes_on = may_go_on(path, resume_if_there, overwrite, place, here)
     old = Directory(path).settings() if goes_on else None
     if old is not None:
@@ -84,6 +80,15 @@ def train(
     known = identity_of(path if goes_on else None, loaded, place, changed_data, quiet)
     Job(path, settings, built, loaded, fresh=not goes_on, place=place, quiet=quiet, identity=known).run()
     return opened(path, found.function, training.device)
+
+
+def check_restart(resume_if_there: bool, out: str | Path | None, overwrite: bool) -> None:
+    """GanvasError for a run to be continued if it exists whose place is not named, or that would be overwritten."""
+    if resume_if_there and (out is None or overwrite):
+        raise GanvasError(
+            f"{option('resume_if_there')} needs {option('out')}, and excludes {option('overwrite')}.",
+            f"Write {option('out', 'DIR')}, and leave {option('overwrite')} out.",
+        )
 
 
 def with_named(options: ImageOptions, **named: Any) -> ImageOptions:
