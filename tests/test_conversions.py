@@ -136,6 +136,7 @@ def test_what_does_not_fit_is_damage() -> None:
 OPTIONS: dict[str, Any] = {"data": "digits", "width": 4, "batch_size": 16, "seed": 3, "quiet": True, "log_every": 16}
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(("recipe", "network"), [("sngan", {}), ("cgan", {"network": "mlp"})])
 def test_a_run_goes_on_as_it_would_have(recipe: str, network: dict[str, Any], tmp_path: Path) -> None:
     """The same weights up to rounding, which needs each parameter's own state of the optimiser."""

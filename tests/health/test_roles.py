@@ -27,6 +27,7 @@ def test_every_player_has_a_role(name: str) -> None:
             assert player.role == "critic"
 
 
+@pytest.mark.trains
 def test_roles_are_logged(tmp_path: Path) -> None:
     run = ganvas.train("gan", data="ring8", width=4, batch_size=32, images=2_000, quiet=True, out=tmp_path / "run")
     lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]

@@ -14,6 +14,8 @@ from ganvas.metrics.evaluation import Protocol
 from ganvas.use.codes_source import Decoding, standard_of
 from ganvas.use.opening import as_trained
 
+pytestmark = pytest.mark.trains  # the runs that they share
+
 SMALL = {"data": "digits", "width": 8, "images": 256, "batch_size": 32, "quiet": True}
 
 
