@@ -139,6 +139,7 @@ def test_an_ellipse_turns_with_its_orientation(sprites: Data) -> None:
     assert not torch.equal(pictures[turns == 0][0], upright)
 
 
+@pytest.mark.slow
 def test_sprites_are_drawn_not_scaled_at_multiples_of_their_size() -> None:
     data = open_data("sprites", ImageOptions(size=64), limit=200)
     assert data.info.shape == (1, 64, 64) and data.train.x.unique().tolist() == [0, 255]
