@@ -128,3 +128,8 @@ def test_decoding_scales_back(folder: Path) -> None:
     mean, scale = torch.full((4,), 0.3), torch.full((4,), 2.0)
     z = torch.randn(3, 4)
     assert torch.equal(Decoding(run, mean, scale)(z), run.model.generate(mean + z * scale))
+
+
+def test_tokens_are_refused_until_a_recipe_learns_them(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(GanvasError, match="no recipe learns tokens yet"):
+        ganvas.train("flow", out=tmp_path / "t", **SMALL | {"data": f"codes:{folder / 'vq'}"})
