@@ -35,9 +35,15 @@ class Place:
     channels: Channels = None
     white: White = None
     overwrite: Annotated[bool, arg(help="replace the run at --out")] = False
+    quiet: Annotated[bool, arg(help="print nothing")] = False
+
+
+@dataclasses.dataclass(kw_only=True)
+class PlaceOfRun(Place):
+    """Those of one run: two stages always go on, and keep the data that they began with."""
+
     resume_if_there: Annotated[bool, arg(help="continue the run at --out if it exists, else start it")] = False
     changed_data: Annotated[bool, arg(help=CHANGED_DATA)] = False
-    quiet: Annotated[bool, arg(help="print nothing")] = False
 
 
 RESUMED = ("images", "device")
@@ -63,11 +69,10 @@ def train(arguments: Sequence[str]) -> None:
     found = find_recipe(name)
     about = recipe_module.card(found.function)
     flags = [*training_fields(), *recipe_fields(found.function)]
-    kind = dataclasses.make_dataclass("Options", flags, bases=(Place,), kw_only=True)
+    kind = dataclasses.make_dataclass("Options", flags, bases=(PlaceOfRun,), kw_only=True)
     values = parsed(kind, given, f"ganvas train {name}", f"{about.summary}. {about.paper}")
     values["metrics"] = listed(values["metrics"])
-    image_options = ImageOptions(**{key: values.pop(key) for key in ("size", "crop", "channels", "white")})
-    service.train(found, image_options=image_options, **values)
+    service.train(found, image_options=image_options_of(values), **values)
 
 
 def train_stages(name: str, given: Sequence[str]) -> None:
@@ -78,11 +83,12 @@ def train_stages(name: str, given: Sequence[str]) -> None:
     own = [field for field in recipe_fields(function) if field[0] not in (*placed, "image_options")]
     kind = dataclasses.make_dataclass("Options", own, bases=(Place,), kw_only=True)
     values = parsed(kind, given, f"ganvas train {name}", f"{about.summary}. {about.paper}")
-    image_options = ImageOptions(**{key: values.pop(key) for key in ("size", "crop", "channels", "white")})
-    for key in ("resume_if_there", "changed_data"):
-        if values.pop(key):
-            raise GanvasError(f"{name} takes no --{key.replace('_', '-')}: the same command always goes on.")
-    service.train(name, image_options=image_options, **values)
+    service.train(name, image_options=image_options_of(values), **values)
+
+
+def image_options_of(values: dict[str, Any]) -> ImageOptions:
+    """Takes the options of images out of the values of the flags."""
+    return ImageOptions(**{key: values.pop(key) for key in ("size", "crop", "channels", "white")})
 
 
 def go_on(name: str | None, resume: Path | str, arguments: Sequence[str]) -> None:

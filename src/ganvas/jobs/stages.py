@@ -1,11 +1,12 @@
 """Systems of two stages, trained by one command: pictures is an autoencoder and then a flow on its codes."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ganvas.data import ImageOptions
-from ganvas.errors import GanvasError, option
+from ganvas.errors import GanvasError, did_you_mean, option
 from ganvas.jobs import start
 from ganvas.machine.checks import at_least
 from ganvas.runs.directory import FIRST_RUN
@@ -84,11 +85,8 @@ def train(recipe: str | Found | None = None, **options: Any) -> Run:
     """Trains a recipe, see `jobs.start.train`, or a system of two stages, see `STAGED`."""
     if not isinstance(recipe, str) or recipe not in STAGED:
         return start.train(recipe, **options)
-    try:
-        return STAGED[recipe](**options)
-    except TypeError as error:
-        if "unexpected keyword" not in str(error):
-            raise
-        raise GanvasError(
-            f"{recipe} has no such option: {error}.", "Its options are those of `ganvas recipes`."
-        ) from error
+    known = inspect.signature(STAGED[recipe]).parameters
+    for name in options:
+        if name not in known:
+            raise GanvasError(f"{recipe!r} has no option {name!r}.", did_you_mean(name, known))
+    return STAGED[recipe](**options)
