@@ -1,5 +1,6 @@
 """The source codes:RUN: a second stage on the codes of a frozen run, shown and scored as what they decode to."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -114,8 +115,6 @@ def test_runs_without_usable_codes_are_refused(folder: Path, name: str, words: s
 
 
 def test_an_unfinished_first_stage_is_refused(folder: Path, tmp_path: Path) -> None:
-    import shutil
-
     run = Path(shutil.copytree(folder / "vae", tmp_path / "vae"))
     text = (run / "recipe.json").read_text()
     (run / "recipe.json").write_text(text.replace('"images": 256', '"images": 5000'))
@@ -133,3 +132,20 @@ def test_decoding_scales_back(folder: Path) -> None:
 def test_tokens_are_refused_until_a_recipe_learns_them(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(GanvasError, match="no recipe learns tokens yet"):
         ganvas.train("flow", out=tmp_path / "t", **SMALL | {"data": f"codes:{folder / 'vq'}"})
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"mean": [1.0]}', '{"mean": ["a"], "scale": [1.0]}', '{"mean": 1e999, "scale": 1}']
+)
+def test_a_damaged_scale_of_codes_is_told(folder: Path, tmp_path: Path, content: str) -> None:
+    run = Path(shutil.copytree(folder / "flow", tmp_path / "flow"))
+    (run / "first" / "codes.json").write_text(content)
+    with pytest.raises(GanvasError, match=r"codes\.json is damaged"):
+        ganvas.open(run)
+
+
+def test_a_run_killed_before_its_first_stage_was_kept_goes_on(folder: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(folder / "flow", tmp_path / "flow"))
+    (run / "first" / "codes.json").unlink()
+    again = ganvas.train(resume=run, images=288, quiet=True)
+    assert again.sample(2).shape == (2, 1, 8, 8)

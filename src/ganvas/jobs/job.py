@@ -157,7 +157,7 @@ class Job:
             directory.rewind(trainer.images_seen or -1)  # without a checkpoint, the run starts again
             note_rewinds(directory, trainer)
             directory.write("recipe.json", self.settings.to_json())
-        if self.fresh and isinstance(self.data.info.domain, Codes):
+        if isinstance(self.data.info.domain, Codes):
             keep_first_stage(self.path, self.data.info.domain)
         if self.identity is not None:
             directory.write(identity.FILE, self.identity.to_json())

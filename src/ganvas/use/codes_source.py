@@ -82,7 +82,7 @@ class FirstStage:
         return torch.cat([self.decoding(part.to(device)).cpu() for part in x.split(PART)])
 
     def domain(self, shape: tuple[int, ...]) -> Codes:
-        return Codes(shape, self.run.info.domain, self.decode, self.num_tokens)
+        return Codes(shape, self.run.info.domain, self, self.num_tokens)
 
     @torch.no_grad()
     def encode(self, split: Split) -> Tensor:
@@ -140,12 +140,22 @@ def stored(stage: FirstStage) -> dict[str, Any]:
 
 def stage_of(domain: Codes) -> FirstStage:
     """The first stage that a domain of codes decodes with."""
-    return cast(FirstStage, getattr(domain.decode, "__self__", None))
+    assert isinstance(domain.stage, FirstStage)
+    return domain.stage
 
 
-def with_domain(info: DataInfo, run: Run, kept: dict[str, Any]) -> DataInfo:
-    """A second stage's info with the domain of its codes. run: its first stage. kept: see `stored`."""
-    standard = [torch.tensor(kept[name]) for name in ("mean", "scale")] if kept else None
+def standard_from(kept: dict[str, Any]) -> list[Tensor] | None:
+    """The opposite of `stored`. KeyError, TypeError or ValueError for what it did not write."""
+    if not kept:
+        return None
+    mean, scale = (torch.tensor(kept[name], dtype=torch.float32) for name in ("mean", "scale"))
+    if mean.shape != scale.shape or not (mean.isfinite().all() and scale.isfinite().all()):
+        raise ValueError("the mean and the scale of the codes do not fit")
+    return [mean, scale]
+
+
+def with_domain(info: DataInfo, run: Run, standard: Sequence[Tensor] | None) -> DataInfo:
+    """A second stage's info with the domain of its codes. run: its first stage. standard: mean and scale of its codes."""
     return replace(info, given=FirstStage(run, standard).domain(info.shape))
 
 

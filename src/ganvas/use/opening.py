@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ganvas.data import Data, DataInfo, ImageOptions, Split, add_source, identity, open_data
 from ganvas.data.domains.codes import Codes
@@ -30,6 +31,7 @@ from ganvas.use.codes_source import (
     is_codes,
     read_codes,
     stage_of,
+    standard_from,
     stored,
     with_domain,
 )
@@ -74,7 +76,7 @@ def opened(folder: Path, function: RecipeFunction, device: str = "cpu", best: bo
     )
 
 
-def first_stage(folder: Path, source: str, device: str) -> tuple[Run, dict[str, Any]]:
+def first_stage(folder: Path, source: str, device: str) -> tuple[Run, list[Tensor] | None]:
     """The first stage of a run in a folder, and the scale of its codes.
 
     It is what the run keeps of it; a run that lacks it has only the name of its first stage.
@@ -85,11 +87,18 @@ def first_stage(folder: Path, source: str, device: str) -> tuple[Run, dict[str, 
             f"The run {folder} lacks the folder {FIRST} with its first stage, so its codes cannot be decoded.",
             f"Copy it from where the run was trained; its first stage was {first_path(source)}.",
         )
-    return open_run(kept, device=device), read_object(kept / STANDARD)
+    try:
+        return open_run(kept, device=device), standard_from(read_object(kept / STANDARD))
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
+        raise GanvasError(
+            f"{kept / STANDARD} is damaged: {error}.", "Copy it from where the run was trained."
+        ) from error
 
 
 def keep_first_stage(folder: Path, domain: Codes) -> None:
-    """Puts the networks of a first stage into the folder of the run that learns its codes."""
+    """Puts the networks of a first stage into the folder of the run that learns its codes, unless they are there."""
+    if (folder / FIRST / STANDARD).is_file():  # the last to be written
+        return
     stage, place = stage_of(domain), folder / FIRST
     place.mkdir(exist_ok=True)
     write_hub_folder(stage.run, place)
