@@ -55,6 +55,7 @@ def smaller(code: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Images are judged by a random feature network")  # without the extra `features`
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_commands_of_a_page_run(page: Path, place: Path) -> None:
     for block in blocks(page, "sh"):
