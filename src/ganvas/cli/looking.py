@@ -21,7 +21,7 @@ def recipes(*, json: Json = False) -> None:
 def data(
     source: Annotated[
         Positional[str | None],
-        arg(help="glyphs, digits, sprites, ring8, grid25, a folder, idx:DIR, stacked:DIR, npz:FILE, hf:NAME"),
+        arg(help="glyphs, digits, sprites, openmoji, ring8, grid25, a folder, idx:DIR, stacked:DIR, npz:FILE, hf:NAME"),
     ] = None,
     *,
     out: Annotated[Path | None, arg(help="a picture of some examples")] = None,

@@ -17,6 +17,7 @@ from ganvas.data.sources.layout import EXTENSIONS
 from ganvas.data.sources.memory import ARRAY, FILES, KINDS, PREFIX, InMemory, from_memory, is_in_memory
 from ganvas.data.sources.mixtures import GRID25, RING8, mixture
 from ganvas.data.sources.npz import npz
+from ganvas.data.sources.openmoji import openmoji
 from ganvas.data.sources.points import no_image_options
 from ganvas.data.sources.sprites import sprites
 from ganvas.data.sources.stacked import stacked
@@ -37,6 +38,7 @@ _NAMED: dict[str, Callable[[ImageOptions, int | None], Data]] = {
     "glyphs": glyphs,
     "digits": digits,
     "sprites": sprites,
+    "openmoji": openmoji,
     "ring8": _ring8,
     "grid25": _grid25,
 }
