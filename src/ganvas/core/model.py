@@ -42,10 +42,12 @@ class Lazy:
     """A penalty applied at every `every`-th turn, with weight `every`. Karras et al. 2020, appendix B.
 
     With `every=1` it is an ordinary term of the player's loss.
+    name: if given, `follow` gets the penalty's round too, as "player/name".
     """
 
     penalty: Callable[[Round], Terms]
     every: int = 16
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,8 @@ class Model(nn.Module, ABC):
         """Updates state that no gradient moves: codebooks, running means, pools of old examples.
 
         The trainer calls it once after each step, without gradients. rounds: for each player that was due, by name, what
-        its turn computed. Changed state belongs into buffers: then it is saved, and taken back if the step failed.
+        its turn computed; as "player/name" that of a penalty with a name. Changed state belongs into buffers: then it is
+        saved, and taken back if the step failed.
         """
 
     @abstractmethod

@@ -3,6 +3,7 @@
 `every`: it is applied at every k-th turn. All run in float32, and need a second derivative of the critic.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,3 +78,18 @@ def squared_slope(critic: Score, x: Tensor, y: Tensor | None = None) -> Tensor:
 def slope(critic: Score, x: Tensor, y: Tensor | None = None) -> Tensor:
     """‖∇_x f(x)‖ of each example, (N,). The root's derivative is infinite at 0, so 1e-12 is added."""
     return (squared_slope(critic, x, y) + 1e-12).sqrt()
+
+
+def path_lengths(synthesis: Callable[[Tensor], Tensor], ws: Tensor) -> Tensor:
+    """‖Jᵀy‖ of each image, (N,), with J = ∂g/∂w and y ~ N(0, I) / √(pixels), differentiable in w and the network.
+
+    synthesis: g, from ws (N, layers, size) to images. The square is summed over w and averaged over layers.
+    Karras et al. 2020, section 3.2
+    """
+    with unmixed(ws):
+        if not ws.requires_grad:
+            ws = ws.detach().requires_grad_()
+        image = synthesis(full(ws))
+        y = rng.randn(*image.shape, like=image) / math.sqrt(image.shape[2] * image.shape[3])
+        (slope,) = torch.autograd.grad((image * y).sum(), ws, create_graph=True)
+    return (slope.square().sum(2).mean(1) + 1e-12).sqrt()

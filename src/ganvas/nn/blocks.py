@@ -24,16 +24,25 @@ class Maxout(nn.Module):
 
 
 class MinibatchStddev(nn.Module):
-    """Adds a channel with the standard deviation over the batch. Karras et al. 2018, section 3.
+    """Adds a channel with the standard deviation over the batch, or groups of it. Karras et al. 2018, section 3.
 
-    h: (N, C, ...). Returns (N, C + 1, ...). The added channel is constant: the standard deviation over the batch, averaged
+    group: examples in a group; None for the whole batch. Example i is with i + N / group, as in the authors' programs. If
+        that is no whole number, the next larger group that divides the batch is used.
+
+    h: (N, C, ...). Returns (N, C + 1, ...). The added channel is constant: the standard deviation over the group, averaged
     over channels and pixels.
     """
 
+    def __init__(self, group: int | None = None) -> None:
+        super().__init__()
+        self.group = group
+
     def forward(self, h: Tensor) -> Tensor:
+        num = len(h)
+        size = num if self.group is None else next(g for g in range(min(self.group, num), num + 1) if num % g == 0)
         # 1e-8 keeps the gradient of the square root finite if all examples are equal.
-        spread = (h.var(dim=0, correction=0) + 1e-8).sqrt().mean()
-        return torch.cat([h, spread.expand_as(h[:, :1])], dim=1)
+        spread = (h.reshape(size, num // size, -1).var(dim=0, correction=0) + 1e-8).sqrt().mean(1)
+        return torch.cat([h, spread.repeat(size).view(num, *[1] * (h.dim() - 1)).expand_as(h[:, :1])], dim=1)
 
 
 class ResidualBlock(nn.Module):

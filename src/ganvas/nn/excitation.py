@@ -21,17 +21,23 @@ class NoiseInjection(nn.Module):
     """h plus one noise picture an example, times a learned weight that starts at 0. h: (N, C, side, side).
 
     In training the noise is drawn anew. In eval mode it is one fixed picture, so that a code has one image.
+    number: layers of one size with different numbers have different fixed pictures.
     """
 
-    def __init__(self, side: int) -> None:
+    def __init__(self, side: int, number: int = 0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(()))
-        fixed = torch.randn(1, 1, side, side, generator=rng.generator("noise", side))
+        seed = ("noise", side, number) if number else ("noise", side)
+        fixed = torch.randn(1, 1, side, side, generator=rng.generator(*seed))
         self.register_buffer("fixed", fixed, persistent=False)
 
     def forward(self, h: Tensor) -> Tensor:
-        noise = rng.randn(len(h), 1, *h.shape[2:], like=h) if self.training else self.get_buffer("fixed").to(h.dtype)
-        return h + self.weight * noise
+        return h + self.noise(h)
+
+    def noise(self, h: Tensor) -> Tensor:
+        """What is added to h, for all channels: (N, 1, H, W), or (1, 1, H, W) in eval mode."""
+        drawn = rng.randn(len(h), 1, *h.shape[2:], like=h) if self.training else self.get_buffer("fixed").to(h.dtype)
+        return self.weight * drawn
 
 
 class SkipLayerExcitation(nn.Module):

@@ -19,6 +19,7 @@ from ganvas.recipes.introvae import introvae, soft_introvae
 from ganvas.recipes.likelihood import iwae, mixture_vae, tc_vae, vamp_vae
 from ganvas.recipes.pictures import autoencoder
 from ganvas.recipes.quantized import vq_vae, vqgan
+from ganvas.recipes.stylegan import stylegan2
 from ganvas.recipes.vae import iwae_mnist, vae
 from ganvas.recipes.vaegan import vaegan
 from ganvas.training.recipe import Recipe, RecipeFunction, recipe_name
@@ -53,6 +54,7 @@ _ALL: tuple[RecipeFunction, ...] = (
     r3gan,
     projected_gan,
     fastgan,
+    stylegan2,
     pacgan,
     pacgan_ring,
     pacgan_stacked,

@@ -178,7 +178,7 @@ class Trainer:
         rounds: dict[str, Round] = {}
         logged: Terms = {}
         for seat in due:
-            for loss, factor in self._losses(seat):
+            for name, loss, factor in self._losses(seat):
                 with frozen(seat.others):
                     with mixed(self.precision, self.device):
                         r, terms = loss(drawn, batch)
@@ -186,8 +186,8 @@ class Trainer:
                     gradients = gradient(terms, seat.parameters, keep=drawn is not None)
                 self._move(seat, terms, gradients)
                 logged |= r.logged
-                if self.follows:
-                    rounds.setdefault(seat.player.name, r)
+                if self.follows and name:
+                    rounds[name] = r
         self._log(logged)
         return rounds
 
@@ -203,7 +203,7 @@ class Trainer:
             r: Round = self.forward(batch)
         moves: list[tuple[Seat, Terms, list[Tensor | None]]] = []
         for seat in due:
-            for loss, factor in self._losses(seat):
+            for _, loss, factor in self._losses(seat):
                 with mixed(self.precision, self.device):
                     terms = scaled(loss(r, batch)[1], factor)
                 moves.append((seat, terms, gradient(terms, seat.parameters, keep=True)))
@@ -223,10 +223,10 @@ class Trainer:
         if logged and not self.verdicts.failed(self.steps):
             self.logged.add("logged", {name: value.detach() for name, value in logged.items()})
 
-    def _losses(self, seat: Seat) -> Iterator[tuple[Turn, int]]:
+    def _losses(self, seat: Seat) -> Iterator[tuple[str, Turn, int]]:
         """What a seat descends in this turn, each by a move of its own: its loss, then the lazy penalties that are due.
 
-        Penalties with `every=1` are terms of the loss.
+        Penalties with `every=1` are terms of the loss. Returns the name for `follow`, or "", the loss and its factor.
         """
         player = seat.player
         number = player.turn(self.steps)
@@ -246,10 +246,10 @@ class Trainer:
 
             return pay
 
-        yield loss, 1
+        yield player.name, loss, 1
         for lazy in player.lazy:
             if lazy.every > 1 and number % lazy.every == 0:
-                yield paid(lazy), lazy.every
+                yield f"{player.name}/{lazy.name}" if lazy.name else "", paid(lazy), lazy.every
 
     def _move(self, seat: Seat, terms: Terms, gradients: list[Tensor | None]) -> None:
         """One optimiser step, skipped for NaN, infinity or a too large gradient."""
