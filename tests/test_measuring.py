@@ -96,12 +96,12 @@ def test_the_direction_is_the_scores_own(
     class Clock:
         images_seen = 0
 
-    def save(trainer: Clock, folder: Path, keep: int, best: checkpoint.Best) -> Path:
+    def save(trainer: Clock, folder: Path, keep: int, best: checkpoint.Best, seconds: float) -> Path:
         saved.append(trainer.images_seen)
         return folder
 
     monkeypatch.setattr(checkpoint, "save", save)
-    keeper = KeepBest("m", tmp_path)
+    keeper = KeepBest("m", tmp_path, 2, lambda: 0.0)
     for images, value in enumerate(values, 1):
         clock = Clock()
         clock.images_seen = images

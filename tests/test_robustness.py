@@ -121,7 +121,7 @@ def test_seconds_are_known_where_no_means_of_terms_were_due(tmp_path: Path) -> N
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     validated = [line["seconds"] for line in lines if line.get("split") == "held_out"]
     assert len(validated) == 3 and validated == sorted(validated)
-    assert Directory(run).log.seconds() == validated[-1] > 0
+    assert Directory(run).log.seconds() >= validated[-1] > 0
 
 
 @pytest.mark.trains
@@ -269,7 +269,7 @@ def test_a_run_that_is_told_to_stop_saves_first_and_says_how_to_go_on(tmp_path: 
 def test_a_second_interrupt_ends_a_run_at_once_and_leaves_the_last_checkpoint_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, write = tmp_path / "run", checkpoint.save_file
+    run, write = tmp_path / "run", checkpoint.save_tensors
 
     def interrupted(content: dict[str, torch.Tensor], path: Path) -> None:
         write(content, path)
@@ -278,7 +278,7 @@ def test_a_second_interrupt_ends_a_run_at_once_and_leaves_the_last_checkpoint_wh
 
     command = [*COMMAND, "--checkpoint-every", "32", "--quiet"]
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stopped:
-        patch.setattr(checkpoint, "save_file", interrupted)
+        patch.setattr(checkpoint, "save_tensors", interrupted)
         main([*command, "--out", str(run)])
     assert stopped.value.code == 130
     found = checkpoint.newest(run / "checkpoints", warn=pytest.fail)

@@ -379,7 +379,7 @@ def test_a_full_disk_during_a_checkpoint_is_said_and_harms_nothing(
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(checkpoint, "save_tensors", full)
     with pytest.raises(GanvasError, match="No space left"):
         ganvas.train(resume=out, images=128, quiet=True)
     monkeypatch.undo()

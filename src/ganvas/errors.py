@@ -87,6 +87,13 @@ def needs_extra(what: str, extra: str) -> GanvasError:
     return GanvasError(f"{what} needs the extra {extra}: pip install 'ganvas[{extra}]'")
 
 
+def not_allowed(path: object) -> GanvasError:
+    """The error for a file that exists, but that this user may not read."""
+    return GanvasError(
+        f"You have no permission to read {path}.", "Its owner can give it: chmod -R a+rX on the folder of the run."
+    )
+
+
 LONGEST = 1_000
 """The maximum number of characters of a message; quoted text may be longer."""
 

@@ -85,8 +85,7 @@ class Job:
         train = self.data.train
         if training.labels is not None:  # hidden from training only: metrics use all labels
             train = keep_labels(train, self.data.info, training.labels, training.seed)
-        if not self.fresh:
-            restore(trainer, directory, self.place)
+        spent = 0.0 if self.fresh else restore(trainer, directory, self.place)
         beginning = trainer.state() if trainer.images_seen == 0 else None
         evaluation = (
             evaluation_of(trainer, training.metrics, self.recipe, self.data, self.fresh) if self.place.leads else None
@@ -94,10 +93,11 @@ class Job:
         examination = self.examination(trainer) if self.place.leads else None
         if self.place.leads:
             self.prepare(directory, trainer)
-        start = time.monotonic() - directory.log.seconds()
+        start = time.monotonic() - spent
         title = printable(f"{self.settings.recipe} on {self.settings.source}")
         silent = self.quiet or not self.place.leads
-        with stopped_by_signals(trainer), Progress(training.images, title, quiet=silent) as progress:
+        progress = Progress(training.images, title, quiet=silent)
+        with self.kept_if_trained(trainer), stopped_by_signals(trainer), progress:
             progress.start(trainer.images_seen)
             while True:
                 happenings = self.happenings(
@@ -113,6 +113,16 @@ class Job:
                     progress.message(rewind(trainer, directory, self.place, training, error, beginning))
         if self.place.leads:
             self.finish(trainer, directory, time.monotonic() - start)
+
+    @contextmanager
+    def kept_if_trained(self, trainer: Trainer) -> Generator[None]:
+        """Within this context, an error before the first step removes the files of a new run."""
+        try:
+            yield
+        except BaseException as error:
+            if self.fresh and self.place.leads and trainer.steps == 0 and not isinstance(error, NotFinite):
+                Directory(self.path).discard()
+            raise
 
     def stream(self, train: Split, trainer: Trainer) -> Iterator[Batch]:
         """The batches from the trainer's position on."""
@@ -192,7 +202,7 @@ class Job:
             Validate(training.when("validate_every"), record, validation),
             *(() if examination is None else (Examine(training.when("health_every"), record, examination),)),
             Picture(OneTwoFive(1_000), draw),
-            *(() if evaluation is None else (measure(evaluation, directory, training, len(held_out)),)),
+            *(() if evaluation is None else (measure(evaluation, directory, training, len(held_out), clock),)),
             Checkpoint(training.checkpoint_every, directory.checkpoints, training.keep, clock),
         ]
 

@@ -1,6 +1,7 @@
 """Metrics during training, and the best checkpoint by one of them."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -35,8 +36,13 @@ def evaluation_of(
     return evaluation
 
 
-def measure(evaluation: Evaluation, directory: Directory, training: Training, num_held_out: int) -> Measure:
-    """The callback for metrics, with their protocol; it keeps the best checkpoint if requested."""
+def measure(
+    evaluation: Evaluation, directory: Directory, training: Training, num_held_out: int, clock: Callable[[], float]
+) -> Measure:
+    """The callback for metrics, with their protocol; it keeps the best checkpoint if requested.
+
+    clock: the training time in seconds.
+    """
     network = evaluation.context.features
     protocol = {
         "num": min(evaluation.protocol.num, num_held_out),
@@ -52,7 +58,7 @@ def measure(evaluation: Evaluation, directory: Directory, training: Training, nu
     def scores(model: Model) -> Scores:
         return scores_now(evaluation if model.clock.images == 0 else evaluation.on(model), model.clock.images)
 
-    best = KeepBest(training.keep_best, directory.checkpoints, training.keep) if training.keep_best else None
+    best = KeepBest(training.keep_best, directory.checkpoints, training.keep, clock) if training.keep_best else None
     return Measure(training.when("metrics_every"), record, scores, best)
 
 

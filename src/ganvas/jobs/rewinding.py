@@ -4,7 +4,7 @@ import sys
 
 from ganvas.machine import distributed
 from ganvas.runs.directory import Directory
-from ganvas.runs.log import Event
+from ganvas.runs.log import Event, finite
 from ganvas.runs.settings import Training
 from ganvas.training import checkpoint, state
 from ganvas.training.failures import Rewind
@@ -15,8 +15,8 @@ SMALLER = 0.5
 """Factor on a player's learning rate after a return to a checkpoint because of NaN or infinity."""
 
 
-def restore(trainer: Trainer, directory: Directory, place: distributed.Place) -> None:
-    """Loads the newest checkpoint of a run that continues.
+def restore(trainer: Trainer, directory: Directory, place: distributed.Place) -> float:
+    """Loads the newest checkpoint of a run that continues. Returns the seconds that the run was trained so far.
 
     The first process chooses it, because others may see other files.
     """
@@ -27,6 +27,8 @@ def restore(trainer: Trainer, directory: Directory, place: distributed.Place) ->
     if images > 0:
         facts, tensors = found or checkpoint.read(checkpoint.path_of(directory.checkpoints, images))
         trainer.restore(tensors, facts)
+        return max(directory.log.seconds(), finite(facts.get("seconds")) or 0.0)
+    return directory.log.seconds()
 
 
 def rewind(
@@ -65,7 +67,7 @@ def rewind(
     if place.leads:
         directory.rewind(images or -1)
         if images > 0:
-            checkpoint.save(trainer, directory.checkpoints, training.keep)
+            checkpoint.save(trainer, directory.checkpoints, training.keep, seconds=finite(facts.get("seconds")))
         note_rewinds(directory, trainer)
     return message
 

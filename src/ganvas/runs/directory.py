@@ -12,7 +12,7 @@ import torch
 
 import ganvas
 from ganvas.core.model import Model
-from ganvas.errors import GanvasError, command, did_you_mean
+from ganvas.errors import GanvasError, command, did_you_mean, not_allowed
 from ganvas.machine import facts
 from ganvas.machine.storage import atomically, leftovers, read_object
 from ganvas.runs.log import Log
@@ -81,6 +81,8 @@ class Directory:
         file = self.path / "config.json" if self.published else self.recipe
         try:
             return Settings.from_json(read_object(file))
+        except PermissionError as error:
+            raise not_allowed(file) from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise GanvasError(f"{file} is damaged, or not from ganvas: {type(error).__name__}: {error}.") from error
 
@@ -110,6 +112,14 @@ class Directory:
                     old.unlink()
         for part in (*leftovers(self.path), *leftovers(self.checkpoints)):
             part.unlink()
+
+    def discard(self) -> None:
+        """Removes all files of a run that took no step."""
+        self.erase()
+        self.recipe.unlink(missing_ok=True)
+        for folder in (self.samples, self.checkpoints, self.priors, self.path / "first"):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def rewind(self, images: int) -> None:
         """Removes the metrics written after the checkpoint at `images`, and those of the run's end there."""

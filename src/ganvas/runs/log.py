@@ -186,8 +186,8 @@ class Log:
         return [each for each in self.lines() if isinstance(each, Event)]
 
     def seconds(self) -> float:
-        """How long the run was trained, without what a run that goes on drops."""
-        return max((each.seconds or 0.0 for each in self.lines() if not each.partial), default=0.0)
+        """How long the run was trained, over all sessions."""
+        return max((each.seconds or 0.0 for each in self.lines()), default=0.0)
 
     def latest(self, name: str) -> float | None:
         """The newest number in a field of that name; None if no line has one."""

@@ -4,12 +4,11 @@ import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ganvas.data import Data, Split
 from ganvas.data.domains.codes import Codes
-from ganvas.data.domains.pictures import PAIR_COLUMNS, writing
+from ganvas.data.domains.pictures import PAIR_COLUMNS
 from ganvas.data.sources.by_name import Source
 from ganvas.errors import GanvasError
 from ganvas.machine.storage import atomically
@@ -74,8 +73,10 @@ def measure(run: Run, evaluation: Evaluation, name: str) -> list[Row]:
         pairs = run.shown.domain.picture(
             run.shown.domain.beside(seen.samples[closest], nearest, PAIR_COLUMNS), PAIR_COLUMNS
         )
-        with writing(run.path / NEIGHBOURS):
+        try:
             atomically(run.path / NEIGHBOURS, lambda part: pairs.save(part, "PNG"))
+        except OSError as error:
+            warnings.warn(f"The picture {NEIGHBOURS} is left out: {error}.", stacklevel=2)
     return rows
 
 
@@ -83,29 +84,35 @@ def evaluate(run: Run, data: Source | None = None, *, protocol: Protocol = Proto
     """Scores of a run on a source's held-out examples (by default its own), kept in the run's evaluation.json.
 
     data: as `train` takes it; needed for a run that cannot open its own. The run's page, if it has one, is updated.
+    Warns if the run's folder cannot be written.
     """
+    kept(run.path)  # a damaged file is named before anything is measured
     loaded = as_trained(run, run.settings.source if data is None else data)
     source = loaded.source
     must_hold_out(source, len(loaded.held_out))
     warn_of_known(run, source, loaded)
     rows = scores(run, loaded, protocol, trained_on(run, source, loaded))
-    keep(run, rows, source, protocol)
-    if (run.path / "report.html").exists():
+    if keep(run, rows, source, protocol) and (run.path / "report.html").exists():
         write_report(run.path)
     return rows
 
 
-def keep(run: Run, rows: Sequence[Row], source: str, protocol: Protocol) -> Path:
-    """Adds the rows to the run's evaluation.json; a score of the same name and card takes the older one's place."""
+def keep(run: Run, rows: Sequence[Row], source: str, protocol: Protocol) -> bool:
+    """Adds the rows to the run's evaluation.json; a score of the same name and card takes the older one's place.
+
+    Warns and returns False if the file cannot be written.
+    """
     path = run.path / "evaluation.json"
     about = {"data": source, "images": run.images_seen, "asked": asked(protocol)}
     new: list[dict[str, Any]] = [{**about, **to_json(row)} for row in rows]
     names = {(entry["score"]["name"], json.dumps(protocol_of(entry))) for entry in new}
     old = [e for e in kept(run.path) if (e["score"]["name"], json.dumps(protocol_of(e))) not in names]
     try:
-        return atomically(path, lambda part: part.write_text(json.dumps([*old, *new], indent=2)))
+        atomically(path, lambda part: part.write_text(json.dumps([*old, *new], indent=2)))
     except OSError as error:
-        raise GanvasError(f"The scores cannot be written to {path}: {error}.") from error
+        warnings.warn(f"The run does not keep these scores: {path} cannot be written: {error}.", stacklevel=3)
+        return False
+    return True
 
 
 def recall(run: Run, evaluation: Evaluation, name: str) -> list[Row]:

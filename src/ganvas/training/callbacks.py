@@ -254,8 +254,8 @@ class Measure:
 class KeepBest:
     """Keeps the checkpoint with the best value of a metric, by its first score if it has several."""
 
-    def __init__(self, metric: str, folder: Path, keep: int = 2) -> None:
-        self.metric, self.folder, self.keep = metric, folder, keep
+    def __init__(self, metric: str, folder: Path, keep: int, clock: Callable[[], float]) -> None:
+        self.metric, self.folder, self.keep, self.clock = metric, folder, keep, clock
 
     def __call__(self, trainer: Trainer, scores: Scores) -> None:
         if self.metric not in scores:  # it could not be computed this time
@@ -263,7 +263,7 @@ class KeepBest:
         score = scores[self.metric][0]
         best = checkpoint.read_best(self.folder)
         if best is None or (score.value < best.value if score.better == "lower" else score.value > best.value):
-            checkpoint.save_best(trainer, self.folder, score.name, score.value, self.keep)
+            checkpoint.save_best(trainer, self.folder, score.name, score.value, self.keep, self.clock())
 
 
 SECONDS_APART = 5
@@ -290,7 +290,7 @@ class Checkpoint:
     def __call__(self, trainer: Trainer) -> None:
         if trainer.images_seen > 0 and (trainer.ending or not trainer.verdicts.failures):
             start = self.clock()
-            checkpoint.save(trainer, self.folder, self.keep)
+            checkpoint.save(trainer, self.folder, self.keep, seconds=start)
             end = self.clock()
             self.next = end + max(SECONDS_APART, TIMES_APART * (end - start))
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ganvas.errors import GanvasError, option
+from ganvas.errors import GanvasError, not_allowed, option
 from ganvas.machine.storage import atomically, leftovers, read_object
+from ganvas.machine.tensor_files import load_tensors, save_tensors
 from ganvas.training.state import DamagedCheckpoint, count
 from ganvas.training.trainer import Trainer
 
@@ -33,20 +33,20 @@ class Best:
     value: float
 
 
-def save(trainer: Trainer, folder: Path, keep: int = 3, best: Best | None = None) -> Path:
+def save(trainer: Trainer, folder: Path, keep: int = 3, best: Best | None = None, seconds: float | None = None) -> Path:
     """Writes `folder`/IMAGES.safetensors and .json, and removes all but the newest `keep` and the best.
 
-    best: the new best checkpoint, if it changes. Returns the JSON's path.
+    best: the new best checkpoint, if it changes. seconds: of training so far. Returns the JSON's path.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stem = path_of(folder, trainer.images_seen).with_suffix("")
     tensors, facts = trainer.state()
-    facts["format"] = FORMAT
+    facts |= {"format": FORMAT, "seconds": seconds}
     best_before = read_best(folder)
     best = best or best_before
     facts["best"] = None if best is None else asdict(best)  # in the same file: either both are there, or neither
     try:
-        written = atomically(stem.with_suffix(".safetensors"), lambda path: save_file(tensors, path))
+        written = atomically(stem.with_suffix(".safetensors"), lambda path: save_tensors(tensors, path))
         facts["sha256"] = sha256(written)
         path = atomically(stem.with_suffix(".json"), lambda path: path.write_text(json.dumps(facts)))
     except (OSError, SafetensorError) as error:
@@ -64,10 +64,12 @@ def save(trainer: Trainer, folder: Path, keep: int = 3, best: Best | None = None
     return path
 
 
-def save_best(trainer: Trainer, folder: Path, score: str, value: float, keep: int = 3) -> None:
-    """Saves the trainer, and marks this checkpoint as the best."""
+def save_best(
+    trainer: Trainer, folder: Path, score: str, value: float, keep: int = 3, seconds: float | None = None
+) -> None:
+    """Saves the trainer, and marks this checkpoint as the best. seconds: of training so far."""
     best = Best(trainer.images_seen, score, value)
-    save(trainer, folder, keep, best)
+    save(trainer, folder, keep, best, seconds)
     try:
         write_best(folder, best)
     except OSError as error:
@@ -110,7 +112,10 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             raise GanvasError(f"{path} has checkpoint format {facts['format']}; this ganvas reads {FORMAT}.")
         if not data.is_file():
             raise FileNotFoundError(f"the file {data} does not exist")
-        with safe_open(data, framework="pt"):  # the header has the length, so a file of terabytes is not read
+        with (
+            data.open("rb"),
+            safe_open(data, framework="pt"),
+        ):  # the header has the length, so a file of terabytes is not read
             pass
         if sha256(data) != facts["sha256"]:
             raise DamagedCheckpoint(f"{data} has changed since it was written: its SHA-256 does not match.")
@@ -118,7 +123,9 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             count(facts[name])
         if facts.get("best") is not None:
             best_of(facts["best"])
-        return facts, load_file(data)
+        return facts, load_tensors(data)
+    except PermissionError as error:
+        raise not_allowed(error.filename) from error
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DamagedCheckpoint(f"The checkpoint {path} cannot be read: {type(error).__name__}: {error}.") from error
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 import ganvas
 from ganvas.core.model import Autoencoder
 from ganvas.data.domains.pictures import save_picture
 from ganvas.errors import GanvasError, needs_extra
 from ganvas.machine import rng
+from ganvas.machine.tensor_files import save_tensors
 from ganvas.runs.directory import PUBLISHED
 from ganvas.runs.scores import kept
 from ganvas.runs.settings import published_settings
@@ -38,7 +38,7 @@ def write_hub_folder(run: Run, folder: Path) -> None:
     networks = [name for name, _ in model.named_children() if name in needed]
     model = without(model, [name for name, _ in model.named_children() if name not in needed])
     tensors = {name: t.detach().contiguous().clone() for name, t in state.variables(model).items()}
-    save_file(tensors, folder / PUBLISHED, metadata={"format": "pt"})
+    save_tensors(tensors, folder / PUBLISHED, metadata={"format": "pt"})
     config = {**published_settings(run.settings), "images_seen": run.images_seen, "networks": networks}
     write_json(folder / "config.json", config)
     num = run.info.domain.num_shown

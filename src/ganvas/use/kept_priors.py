@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ganvas.machine.storage import atomically, read_object
+from ganvas.machine.tensor_files import load_tensors, save_tensors
 from ganvas.runs.directory import Directory
 from ganvas.training import checkpoint
 from ganvas.use.fitted_priors import PostHocPrior, Sampler
@@ -71,7 +71,7 @@ def read(run: Run, prior: PostHocPrior, key: dict[str, Any]) -> Sampler:
         raise ValueError(f"it is larger than {LARGEST >> 20} MiB")
     if facts["key"] != json.loads(json.dumps(key)) or facts["sha256"] != checkpoint.sha256(data):
         raise ValueError("it is not what was written")
-    sampler = prior.restored(load_file(data))
+    sampler = prior.restored(load_tensors(data))
     drawn, wanted = sampler.sample(2), run.model.prior().sample((2,))
     if drawn.shape != wanted.shape or not bool(torch.isfinite(drawn).all()):
         raise ValueError("its codes are not those of the run")
@@ -86,7 +86,7 @@ def write(run: Run, sampler: Sampler, key: dict[str, Any]) -> None:
     folder.mkdir(exist_ok=True)
     stem = folder / f"{key['prior'].lower()}-{digest(key)}"
     tensors = {name: tensor.contiguous() for name, tensor in sampler.tensors().items()}
-    data = atomically(stem.with_suffix(".safetensors"), lambda part: save_file(tensors, part))
+    data = atomically(stem.with_suffix(".safetensors"), lambda part: save_tensors(tensors, part))
     facts = json.dumps({"key": key, "sha256": checkpoint.sha256(data)}, indent=2)
     atomically(stem.with_suffix(".json"), lambda part: part.write_text(facts))
     for file in folder.glob("*.json"):

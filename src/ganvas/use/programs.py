@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ganvas.core.model import Autoencoder, LatentVariableModel, Model
@@ -19,6 +18,7 @@ from ganvas.data.domains.codes import Codes
 from ganvas.errors import GanvasError, needs_extra
 from ganvas.machine import rng
 from ganvas.machine.storage import atomically
+from ganvas.machine.tensor_files import save_tensors
 from ganvas.runs.settings import published_settings
 from ganvas.training.decoded import Decoded
 from ganvas.use.codes_source import stage_of
@@ -144,7 +144,7 @@ def write_programs(run: Run, folder: Path, write: Callable[[Program, Path], Path
         }
         named = {**program.inputs, **made}
         examples |= {f"{program.name}/{name}": t.contiguous().clone() for name, t in named.items()}
-    save_file(examples, folder / "examples.safetensors")
+    save_tensors(examples, folder / "examples.safetensors")
     config = {**published_settings(run.settings), "images_seen": run.images_seen, "programs": about}
     write_json(folder / "config.json", config)
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from ganvas.core.model import Model
+from ganvas.errors import not_allowed
 from ganvas.machine.storage import read_object
+from ganvas.machine.tensor_files import load_tensors
 from ganvas.runs.directory import PUBLISHED
 from ganvas.runs.settings import text
 from ganvas.training import state
@@ -27,7 +28,9 @@ def published_model(path: Path, model: Model) -> Model:
         facts = read_object(path / "config.json")
         kept = set(map(text, facts["networks"]))
         seen = state.count(facts["images_seen"])
-        tensors = load_file(path / PUBLISHED)
+        tensors = load_tensors(path / PUBLISHED)
+    except PermissionError as error:
+        raise not_allowed(error.filename) from error
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise state.DamagedCheckpoint(
             f"The model in {path} cannot be read: {type(error).__name__}: {error}."

@@ -26,7 +26,12 @@ def save_picture(x: Tensor, out: Path, info: DataInfo, columns: int | None = Non
 
 
 def save_folder(x: Tensor, out: Path, info: DataInfo) -> Path:
-    """One file an example. GanvasError if examples are no pictures."""
+    """One file an example, in a new or empty folder. GanvasError if examples are no pictures."""
+    if out.is_dir() and any(out.iterdir()):
+        raise GanvasError(
+            f"The folder {out} has files already; new ones would be mixed with them.",
+            f"Name a new folder: {option('out', 'FOLDER')}",
+        )
     images = Images(x.shape[1:]).arrays(info.domain.pixels(x))["images"]
     with writing(out / "0"):
         for number, image in enumerate(images):

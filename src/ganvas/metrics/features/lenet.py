@@ -7,13 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.errors import GanvasError
 from ganvas.machine.rng import generator, seeded
 from ganvas.machine.storage import cache_folder
+from ganvas.machine.tensor_files import load_tensors, save_tensors
 from ganvas.metrics.features import BATCH, Classifier
 from ganvas.metrics.images import as_float
 
@@ -150,7 +150,7 @@ def _save(network: LeNet, path: Path, key: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent) as place:
         weights, description = Path(place) / "weights", Path(place) / "card"
-        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, weights)
+        save_tensors({name: value.contiguous() for name, value in network.state_dict().items()}, weights)
         description.write_text(json.dumps(card, indent=2) + "\n")
         weights.replace(path.with_suffix(".safetensors"))
         description.replace(path.with_suffix(".json"))
@@ -160,7 +160,7 @@ def _load(untrained: LeNet, path: Path) -> LeNet | None:
     """The network with the cached weights; None if they are missing or damaged."""
     network = deepcopy(untrained)
     try:
-        network.load_state_dict(load_file(path.with_suffix(".safetensors")))
+        network.load_state_dict(load_tensors(path.with_suffix(".safetensors")))
         fingerprint = json.loads(path.with_suffix(".json").read_text())["fingerprint"]
     except Exception:  # any damage to the cache: train again
         return None
