@@ -26,7 +26,7 @@ SMALL = {"width": 8, "latent": 6, "features": "random"}
 def trainer_of(name: str, info: DataInfo) -> Trainer:
     function = RECIPES[name]
     small = {key: value for key, value in SMALL.items() if key in options(function)}
-    with rng.seeded("build", name):
+    with rng.building("build", name):
         recipe = build(function, info, small)
     return Trainer(recipe.model, recipe.optimizers, ema_half_life=100, transform=recipe.transform)
 

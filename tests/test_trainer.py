@@ -203,7 +203,7 @@ def test_checkpoints_go_by_the_clock_unless_a_period_is_given(tmp_path: Path, mo
     """And by how long the last one took."""
     now, takes = 0.0, 1.0
 
-    def save(trainer: Trainer, *_: object) -> None:
+    def save(trainer: Trainer, *_: object, **__: object) -> None:
         nonlocal now
         now += takes
         saved.append(trainer.images_seen)

@@ -7,5 +7,5 @@ from ganvas.machine import rng
 
 @pytest.fixture(autouse=True)
 def seeded() -> Iterator[None]:
-    with rng.seeded(0):
+    with rng.building(0):
         yield

@@ -4,7 +4,7 @@ import functools
 import os
 import threading
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,12 +17,22 @@ from ganvas.machine.convolutions import Convolutions
 _lock = threading.Lock()
 _inside = 0
 _kernels: torch.library.Library | None = None
-_flushed_before = False
+
+
+class _Thread(threading.local):
+    """How many of these contexts a thread is in."""
+
+    def __init__(self) -> None:
+        self.inside = 0
+        self.flushed_before = False
+
+
+_thread = _Thread()
 
 
 @contextmanager
 def fast_arithmetic() -> Generator[None]:
-    """Within this context, arithmetic on the CPU is as fast as possible, in the whole process. Contexts may overlap.
+    """Within this context, this thread's arithmetic on the CPU is as fast as possible. Contexts may overlap.
 
     Products of float32 matrices, also in backward passes, use oneDNN if that `helps`. Convolutions with few positions become
     products (`convolutions.py`). GANVAS_PRODUCTS=torch in the environment prevents both. Numbers below 1.2e-38 count as 0:
@@ -34,9 +44,16 @@ def fast_arithmetic() -> Generator[None]:
         _inside += 1
         if _inside == 1:
             _begin()
+    _thread.inside += 1
+    if _thread.inside == 1:
+        _thread.flushed_before = float(torch.tensor(1e-40) * 1) == 0
+        torch.set_flush_denormal(True)
     try:
         yield
     finally:
+        _thread.inside -= 1
+        if _thread.inside == 0:
+            torch.set_flush_denormal(_thread.flushed_before)
         with _lock:
             _inside -= 1
             if _inside == 0:
@@ -44,10 +61,9 @@ def fast_arithmetic() -> Generator[None]:
 
 
 def _begin() -> None:
-    global _kernels, _flushed_before
+    """What is of the whole process. The kernels are used by threads in a context only."""
+    global _kernels
     _kernels = _registered()
-    _flushed_before = float(torch.tensor(1e-40) * 1) == 0
-    torch.set_flush_denormal(True)
     _hold_memory(2**30, 2**30)
 
 
@@ -56,7 +72,6 @@ def _end() -> None:
     if _kernels is not None:
         _kernels._destroy()  # pyright: ignore[reportPrivateUsage]
         _kernels = None
-    torch.set_flush_denormal(_flushed_before)
     _hold_memory(*LEARNT)
 
 
@@ -98,16 +113,26 @@ def _registered() -> torch.library.Library | None:
     if find is None or os.environ.get("GANVAS_PRODUCTS") == "torch":
         return None
     library = torch.library.Library("aten", "IMPL")
-    convolutions = Convolutions(find("aten::convolution", "CPU"), find("aten::convolution_backward", "CPU"))
+    usual = {name: find(f"aten::{name}", "CPU") for name in ("convolution", "convolution_backward", "mm", "addmm")}
+    convolutions = Convolutions(usual["convolution"], usual["convolution_backward"])
     ours = {"convolution": convolutions.forward, "convolution_backward": convolutions.backward}
     if helps():
-        products = Products(find("aten::mm", "CPU"), find("aten::addmm", "CPU"))
+        products = Products(usual["mm"], usual["addmm"])
         ours |= {"mm": products.mm, "addmm": products.addmm}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns about replaced kernels, which is the purpose
         for name, kernel in ours.items():
-            library.impl(name, kernel, "CPU", with_keyset=True)
+            library.impl(name, _in_context(kernel, usual[name]), "CPU", with_keyset=True)
     return library
+
+
+def _in_context(kernel: Callable[..., Any], usual: Any) -> Callable[..., Any]:
+    """A kernel that is used by threads in a context of `fast_arithmetic`; others use torch's own."""
+
+    def call(keys: Any, *arguments: Any, **options: Any) -> Any:
+        return (kernel if _thread.inside else usual.call_boxed)(keys, *arguments, **options)
+
+    return call
 
 
 class Products:

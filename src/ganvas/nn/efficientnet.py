@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.errors import GanvasError, needs_extra
-from ganvas.machine.rng import seeded
+from ganvas.machine.rng import building
 
 WEIGHTS_HASH = "57934424"
 """First digits of the SHA-256 of the package's weights."""
@@ -41,7 +41,7 @@ def efficientnet_lite0() -> nn.Module:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if not found.startswith(WEIGHTS_HASH):
         raise GanvasError(f"{path} does not hold the published weights: sha256 {found[:8]}…, not {WEIGHTS_HASH}…")
-    with seeded("efficientnet"):  # building it draws weights, which must not move the caller's generator
+    with building("efficientnet"):  # building it draws weights, which must not move the caller's generator
         network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return network.requires_grad_(False).eval()

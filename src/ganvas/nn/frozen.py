@@ -120,7 +120,7 @@ class RandomStages(nn.Module):
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         widths = (3, 16, *STAGE_CHANNELS)
-        with rng.seeded(seed, "random stages"):
+        with rng.building(seed, "random stages"):
             self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
             for layer in self.layers:
                 assert isinstance(layer, nn.Conv2d) and layer.bias is not None

@@ -96,6 +96,7 @@ class Trainer:
         self.precision: Precision = precision
         self.look_every = look_every or (1 if device == "cpu" else 16)
         self.verdicts = Verdicts(patience, self.terms, self.gradient_norms)
+        self.draws_alone = compile or rng.draws_from_torch(model)
         self.follows = type(model).follow is not Model.follow
         self.data: Tensor | None = None  # whether the newest batch was finite; read later
         self.stopping = False
@@ -125,8 +126,7 @@ class Trainer:
                 callback(self)
         elif self.images_seen >= images:
             self.again_at_the_end(callbacks)
-        # Each step seeds torch. Afterwards the caller's generators are restored.
-        with rng.seeded(self.seed), fast_arithmetic():
+        with rng.restored(), fast_arithmetic():
             for batch in batches if self.images_seen < images else ():
                 self.before = self.images_seen
                 self.step(batch)
@@ -157,8 +157,8 @@ class Trainer:
     def step(self, batch: Batch) -> None:
         """Each due player has one turn on `batch`, this process's share of the step's images."""
         # Seed and step determine all random numbers of a step, so an exact resume needs no saved generator.
-        rng.reseed(self.device, self.seed, "step", self.steps)
-        with rng.share(self.place.rank, self.place.world_size):
+        drawing = rng.drawing(self.device, self.seed, "step", self.steps, alone=self.draws_alone)
+        with drawing, rng.share(self.place.rank, self.place.world_size):
             if self.transform:
                 batch = self.transform(batch)
             self.data = None if self.look_every == 1 else torch.isfinite(batch.x).all()

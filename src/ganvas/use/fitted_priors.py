@@ -150,7 +150,7 @@ class SecondStage:
         codes = checked(z, least=10 * self.batch_size, what="A second-stage VAE").float()
         mean, scale = codes.mean(0), codes.std(0).clamp_min(1e-6)
         num_steps = max(self.steps, self.epochs * len(codes) // self.batch_size)
-        with rng.seeded(seed, "second stage"):
+        with rng.building(seed, "second stage"):
             model = self.build(codes.shape[1])
         trainer = Trainer(
             model,

@@ -135,7 +135,7 @@ def seeded_build(
     if most is not None:
         what, hint = "The networks of recipe.json", "They are larger than the run's files: the run is damaged."
     limit = memory.room() // 4 if most is None else min(most, memory.room())
-    with memory.at_most(limit, what, hint), rng.seeded(seed, "weights"):
+    with memory.at_most(limit, what, hint), rng.building(seed, "weights"):
         return build(function, info, options)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import GanvasError, needs_extra
-from ganvas.machine.rng import seeded
+from ganvas.machine.rng import building
 from ganvas.metrics.features import Classifier
 from ganvas.metrics.images import as_levels
 
@@ -45,7 +45,7 @@ def inception(weights_path: Path | None = None) -> Inception:
     module = _torch_fidelity()
     path = weights_path or _downloaded(module.URL_INCEPTION_V3)
     _check(path)
-    with seeded("inception"):  # building it draws weights, which must not move the caller's generator
+    with building("inception"):  # building it draws weights, which must not move the caller's generator
         extractor = module.FeatureExtractorInceptionV3(
             "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(path)
         )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.errors import GanvasError
-from ganvas.machine.rng import generator, seeded
+from ganvas.machine.rng import building, generator
 from ganvas.machine.storage import cache_folder
 from ganvas.machine.tensor_files import load_tensors, save_tensors
 from ganvas.metrics.features import BATCH, Classifier
@@ -72,7 +72,7 @@ def train_lenet(
     """
     images, labels = _labelled(images, labels, num_classes)
     held_images, held_labels = _labelled(held_images, held_labels, num_classes)
-    with seeded(seed, "lenet initial weights"):
+    with building(seed, "lenet initial weights"):
         untrained = LeNet(images.shape[1], num_classes, max(images.shape[2:]))
     key = _key(images, labels, num_classes, seed)
     path = (cache_dir or cache_folder()) / f"lenet-{key[:16]}"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ganvas.errors import GanvasError
-from ganvas.machine.rng import seeded
+from ganvas.machine.rng import building
 from ganvas.metrics.images import as_float
 
 
@@ -79,7 +79,7 @@ class RandomNetwork(FeatureNetwork):
     def __init__(self, shape: tuple[int, int, int], seed: int = 0) -> None:
         super().__init__()
         self.name = f"random-{seed}"
-        with seeded(seed, "random feature network"):
+        with building(seed, "random feature network"):
             self.layers = nn.Sequential(
                 nn.Conv2d(shape[0], 32, 3, padding=1), nn.ReLU(),
                 nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.ReLU(),

@@ -9,7 +9,7 @@ from torch import nn
 
 from ganvas.errors import GanvasError
 from ganvas.machine.own_code import executed, own_error
-from ganvas.machine.rng import seeded
+from ganvas.machine.rng import building
 from ganvas.metrics.features import FeatureNetwork, ModuleFeatures
 
 HINT = "Write `def my_features() -> nn.Module:` in it; the module takes images (N, C, H, W) in [-1, 1]."
@@ -21,7 +21,7 @@ def from_file(path: Path, name: str | None = None) -> FeatureNetwork:
     The file has one function annotated to return an nn.Module, or one class that is an nn.Module. If it has several, name
     chooses one. A card names the network by file, function and hash of the file, because a module may have no weights.
     """
-    with seeded("own features"):
+    with building("own features"):
         module = executed(path, "features", HINT)
         made = chosen(makers(vars(module), module.__name__), path, name)
         try:
