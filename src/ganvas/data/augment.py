@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.machine import rng
@@ -56,13 +56,17 @@ class DiffAugment:
         return x
 
 
-@dataclass(frozen=True)
-class Views:
+class Views(nn.Module):
     """Views applied in order."""
 
-    views: Sequence[View]
+    def __init__(self, views: Sequence[View]) -> None:
+        super().__init__()
+        self.views = tuple(views)
+        for number, view in enumerate(self.views):
+            if isinstance(view, nn.Module):  # so that its state is in checkpoints
+                self.add_module(str(number), view)
 
-    def __call__(self, x: Tensor, images_seen: int) -> Tensor:
+    def forward(self, x: Tensor, images_seen: int) -> Tensor:
         for view in self.views:
             x = view(x, images_seen)
         return x

@@ -9,6 +9,7 @@ from ganvas.core.model import Player, Round, Terms
 from ganvas.core.order import OneDraw
 from ganvas.losses.adversarial import Adversarial, Hinge
 from ganvas.models.gan import GAN
+from ganvas.models.overfitting import ranked
 
 
 class DrawingCritic(Protocol):
@@ -70,7 +71,9 @@ class FastGAN(GAN):
         critic = cast(DrawingCritic, self.critic)
         seen = r.x if self.view is None else self.view(r.x, self.clock.images)
         maps = critic.maps(seen)
-        terms = {"adversarial": self.loss.critic(critic.logits(maps), self.score(r.fake, r.y))}
+        logits = critic.logits(maps)
+        ranked(self.view, r, logits)
+        terms = {"adversarial": self.loss.critic(logits, self.score(r.fake, r.y))}
         for name, (drawing, target) in critic.drawings(maps, seen).items():
             terms[name] = self.reconstruction * self.distance(drawing, target).mean()
         return terms

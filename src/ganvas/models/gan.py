@@ -1,6 +1,6 @@
 """Generative adversarial nets: one network generates examples, another separates them from data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -9,6 +9,7 @@ from ganvas.core.model import Lazy, Model, Player, Round, Terms
 from ganvas.core.order import Alternating, Order
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.losses.penalties import Penalty
+from ganvas.models.overfitting import adapt, ranked
 
 
 class GAN(Model):
@@ -69,7 +70,9 @@ class GAN(Model):
         return self.score(r.x, r.y), self.score(r.fake, r.y)
 
     def critic_loss(self, r: Round) -> Terms:
-        return {"adversarial": self.loss.critic(self.score(r.x, r.y), self.score(r.fake, r.y))}
+        real, fake = self.judged(r)
+        ranked(self.view, r, real)
+        return {"adversarial": self.loss.critic(real, fake)}
 
     def generator_loss(self, r: Round) -> Terms:
         real = self.score(r.x, r.y) if self.loss.paired else None
@@ -77,3 +80,6 @@ class GAN(Model):
 
     def penalty(self, penalty: Penalty) -> Callable[[Round], Terms]:
         return lambda r: {penalty.name: penalty(self.score, r.x, r.fake, r.y)}
+
+    def follow(self, rounds: Mapping[str, Round]) -> None:
+        adapt(self.view, rounds)

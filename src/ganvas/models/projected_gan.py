@@ -1,6 +1,6 @@
 """Projected GAN: small critics look at an image through a network that learnt to see elsewhere and learns no more."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -8,6 +8,7 @@ from ganvas.core.batch import Batch
 from ganvas.core.model import Model, Player, Round, Terms
 from ganvas.core.order import OneDraw
 from ganvas.losses.adversarial import Adversarial, Hinge
+from ganvas.models.overfitting import adapt, ranked
 
 
 class ProjectedGAN(Model):
@@ -65,7 +66,12 @@ class ProjectedGAN(Model):
         return self.critics(r.real_maps).mean(1), self.critics(r.fake_maps).mean(1)
 
     def critic_loss(self, r: Round) -> Terms:
-        return {"adversarial": self.loss.critic(self.critics(r.real_maps), self.critics(r.fake_maps))}
+        real = self.critics(r.real_maps)
+        ranked(self.view, r, real)
+        return {"adversarial": self.loss.critic(real, self.critics(r.fake_maps))}
+
+    def follow(self, rounds: Mapping[str, Round]) -> None:
+        adapt(self.view, rounds)
 
     def generator_loss(self, r: Round) -> Terms:
         real = self.critics(r.real_maps) if self.loss.paired else None

@@ -12,6 +12,7 @@ from ganvas.core.model import Lazy, Model, Player, Round, Terms
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.losses.penalties import Penalty, path_lengths
 from ganvas.machine import distributed, rng
+from ganvas.models.overfitting import adapt, ranked
 
 
 class Styled(Protocol):
@@ -119,7 +120,9 @@ class StyleGAN2(Model):
         return self.score(r.x, r.y), self.score(self.synthesis(r.ws), r.y)
 
     def critic_loss(self, r: Round) -> Terms:
-        return {"adversarial": self.loss.critic(*self.judged(r))}
+        real, fake = self.judged(r)
+        ranked(self.view, r, real)
+        return {"adversarial": self.loss.critic(real, fake)}
 
     def generator_loss(self, r: Round) -> Terms:
         real = self.score(r.x, r.y) if self.loss.paired else None
@@ -144,3 +147,4 @@ class StyleGAN2(Model):
         self.mean_w.lerp_(means[0], 0.005)
         if path is not None:
             self.mean_path.lerp_(means[1], 0.01)
+        adapt(self.view, rounds)

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 class Fir(nn.Module):
     """A filter over rows and columns, the same for each channel. Pixels beyond the border are 0.
 
-    taps: along one axis, scaled here to a sum of 1. [1, 3, 3, 1] is StyleGAN2's: four taps make `up` and `down` exact halves
-    of each other. Each method is one convolution with a group a channel, which oneDNN computes fast if channels are last in
-    memory.
+    taps: along one axis, an even number, scaled here to a sum of 1. [1, 3, 3, 1] is StyleGAN2's.
+
+    Each method is one convolution with a group a channel, which oneDNN computes fast if channels are last in memory.
 
     Karras et al. 2020, appendix B, https://arxiv.org/abs/1912.04958; Zhang 2019, https://arxiv.org/abs/1904.11486
     """
@@ -33,9 +33,15 @@ class Fir(nn.Module):
         return F.conv2d(h, self.of(h, gain), padding=padding, groups=h.shape[1])
 
     def up(self, h: Tensor) -> Tensor:
-        """h with a row and a column of zeros after each, filtered, times 4. (N, C, H, W) to (N, C, 2H, 2W); four taps."""
-        return F.conv_transpose2d(h, self.of(h, 4.0), stride=2, padding=1, groups=h.shape[1])
+        """h with a row and a column of zeros after each, filtered, times 4. (N, C, H, W) to (N, C, 2H, 2W)."""
+        kernel = self.of(h, 4.0)
+        return F.conv_transpose2d(h, kernel, stride=2, padding=kernel.shape[2] // 2 - 1, groups=h.shape[1])
 
-    def down(self, h: Tensor) -> Tensor:
-        """Every second row and column of h filtered. (N, C, H, W) to (N, C, H // 2, W // 2); four taps."""
-        return F.conv2d(h, self.of(h), stride=2, padding=1, groups=h.shape[1])
+    def down(self, h: Tensor, padding: int | None = None) -> Tensor:
+        """Every second row and column of h, filtered backwards: the transpose of `up`, over 4.
+
+        padding: by default that by which (N, C, H, W) becomes (N, C, H // 2, W // 2).
+        """
+        kernel = self.of(h)
+        padding = kernel.shape[2] // 2 - 1 if padding is None else padding
+        return F.conv2d(h, kernel, stride=2, padding=padding, groups=h.shape[1])

@@ -31,6 +31,7 @@ def projected_gan(
     deep: bool = False,
     flip: bool = False,
     diffaugment: str = "",
+    ada: bool = False,
     learning_rate: float = 1e-3,
     critic_learning_rate: float = 5e-4,
     beta1: float = 0.0,
@@ -55,14 +56,13 @@ def projected_gan(
         deep: whether each block of the generator has a second convolution, as the paper's has.
         flip: whether real images are mirrored at random. Not for text or digits.
         diffaugment: random views that the critics are shown, some of "color,translation,cutout"; empty for none.
+        ada: whether augmentations adapt to how much the critics overfit.
         learning_rate: Adam's for the generator.
         critic_learning_rate: Adam's for the critics.
         beta1: Adam's β1.
         ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
-    only_images(data, "projected-gan")
-    if min(critic_width, projection_width) < 1:
-        raise GanvasError("A network cannot be narrower than one channel.", "Use widths of 1 or more.")
+    only_images(data, "projected-gan", critic_width, projection_width)
     frozen = frozen_features(features, feature_size)
     projection = RandomProjection(frozen.channels, projection_width, projection_seed, frozen.scales)
     model = ProjectedGAN(
@@ -72,14 +72,17 @@ def projected_gan(
         MapCritics(projection.channels, critic_width),
         Normal(latent),
         LOSSES[loss](),
-        view(data, diffaugment, 0.0, 1),
+        view(data, diffaugment, ada=ada and loss),
     )
     optimizers = {"critic": adam(critic_learning_rate, beta1, 0.99), "generator": adam(learning_rate, beta1, 0.99)}
     views = HorizontalFlip() if flip else None
     return Recipe(model, optimizers, images=100_000, batch_size=16, ema_half_life=ema or None, transform=views)
 
 
-def only_images(data: DataInfo, recipe: str) -> None:
+def only_images(data: DataInfo, recipe: str, *widths: int) -> None:
+    """Raises GanvasError for other data, or widths below 1."""
+    if min(widths) < 1:
+        raise GanvasError("A network cannot be narrower than one channel.", "Use widths of 1 or more.")
     if not data.domain.spatial or data.shape[0] not in (1, 3):
         raise GanvasError(
             f"{recipe} is for images of one or three channels, and this data has shape {data.shape}.",
@@ -98,6 +101,7 @@ def fastgan(
     deep: bool = False,
     flip: bool = False,
     diffaugment: str = "color,translation",
+    ada: bool = False,
     learning_rate: float = 5e-4,
     critic_learning_rate: float = 5e-4,
     ema: float = 5_000,
@@ -119,13 +123,12 @@ def fastgan(
         deep: whether each block of the generator has a second convolution.
         flip: whether real images are mirrored at random. Not for text or digits.
         diffaugment: augmentations of the critic's inputs, from "color,translation,cutout"; empty for none.
+        ada: whether augmentations adapt to how much the critic overfits.
         learning_rate: Adam's for the generator, with β1 = 0.5. The paper has 2e-4.
         critic_learning_rate: Adam's for the critic.
         ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
-    only_images(data, "fastgan")
-    if critic_width < 1:
-        raise GanvasError("A network cannot be narrower than one channel.", f"Use {option('critic_width', 1)} or more.")
+    only_images(data, "fastgan", critic_width)
     if reconstruction < 0:
         raise GanvasError(f"A weight cannot be {reconstruction}.", f"Use {option('reconstruction', 0)} for none.")
     model = FastGAN(
@@ -135,7 +138,7 @@ def fastgan(
         PixelsAndFeatures(data.shape[0]),
         reconstruction,
         LOSSES[loss](),
-        view(data, diffaugment, 0.0, 1),
+        view(data, diffaugment, ada=ada and loss),
     )
     return Recipe(
         model,

@@ -1,8 +1,11 @@
 """Recipes of plain adversarial models."""
 
+from typing import Literal
+
 from ganvas.core.order import OneDraw
 from ganvas.core.schedules import Linear
 from ganvas.data import DataInfo
+from ganvas.data.ada import Ada
 from ganvas.data.augment import DiffAugment, InstanceNoise, View, Views
 from ganvas.errors import GanvasError, option
 from ganvas.losses.adversarial import Wasserstein
@@ -43,6 +46,7 @@ def gan(
     instance_noise: float = 0.0,
     instance_noise_images: int = 100_000,
     diffaugment: str = "",
+    ada: bool = False,
     learning_rate: float = 1e-3,
     critic_learning_rate: float = 1e-3,
     beta1: float = 0.5,
@@ -65,6 +69,7 @@ def gan(
         instance_noise: initial standard deviation of noise on all inputs of the critic; 0 for none.
         instance_noise_images: images until that noise has fallen to 0.
         diffaugment: augmentations of the critic's inputs, from "color,translation,cutout"; empty for none.
+        ada: whether augmentations adapt to how much the critic overfits.
         learning_rate: Adam's for the generator.
         critic_learning_rate: Adam's for the critic.
         beta1: Adam's β1.
@@ -81,7 +86,7 @@ def gan(
         loss=LOSSES[loss](),
         penalties=penalties,
         critic_steps=critic_steps,
-        view=view(data, diffaugment, instance_noise, instance_noise_images),
+        view=view(data, diffaugment, instance_noise, instance_noise_images, ada and loss),
     )
     optimizers = {"critic": adam(critic_learning_rate, beta1), "generator": adam(learning_rate, beta1)}
     return Recipe(model, optimizers, images=200_000, batch_size=batch_for(data), ema_half_life=ema or None)
@@ -191,9 +196,16 @@ def wgan_gp(
     return Recipe(model, optimizers, images=400_000, ema_half_life=ema or None)
 
 
-def view(data: DataInfo, diffaugment: str, noise: float, noise_images: int) -> View | None:
-    """The critic's view of an example: augmentation, then noise; None for the example itself."""
+def view(
+    data: DataInfo, diffaugment: str, noise: float = 0.0, noise_images: int = 1, ada: LossName | Literal[False] = False
+) -> View | None:
+    """The critic's view of an example: augmentation, then noise; None for the example itself.
+
+    ada: the loss of a critic whose augmentation adapts; False for none.
+    """
     views: list[View] = []
+    if ada:
+        views.append(adaptive(data, ada))
     if diffaugment:
         if not data.domain.spatial:
             raise GanvasError(
@@ -207,3 +219,18 @@ def view(data: DataInfo, diffaugment: str, noise: float, noise_images: int) -> V
     if noise > 0:
         views.append(InstanceNoise(Linear(noise, 0.0, noise_images)))
     return Views(views) if views else None
+
+
+def adaptive(data: DataInfo, loss: LossName) -> Ada:
+    """Adaptive augmentation. Raises GanvasError if it does not suit the data, or a critic with this loss."""
+    if not data.domain.spatial or data.shape[0] not in (1, 3):
+        raise GanvasError(
+            f"ADA is for images of 1 or 3 channels, and this data has shape {data.shape}.",
+            f"Leave {option('ada')} out.",
+        )
+    if loss not in ("non-saturating", "minimax", "hinge"):
+        raise GanvasError(
+            f"ADA reads overfitting from the sign of scores, which means nothing under the loss {loss}.",
+            f"Use {option('loss', 'non-saturating')} or hinge.",
+        )
+    return Ada()

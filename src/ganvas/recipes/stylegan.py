@@ -26,6 +26,7 @@ def stylegan2(
     conditional: bool = False,
     flip: bool = False,
     diffaugment: str = "",
+    ada: bool = False,
     learning_rate: float = 2.5e-3,
     ema: float = 5_000,
 ) -> Recipe:
@@ -49,6 +50,7 @@ def stylegan2(
         conditional: whether both networks learn the classes of labelled data.
         flip: whether real images are mirrored at random. Not for text or digits.
         diffaugment: augmentations of the critic's inputs, from "color,translation,cutout"; empty for none.
+        ada: whether augmentations adapt to how much the critic overfits.
         learning_rate: Adam's for both players, with β = (0, 0.99).
         ema: half-life of the generator's averaged weights, in images; 0 for no average.
     """
@@ -65,7 +67,7 @@ def stylegan2(
         [R1(gamma, every=16)] if gamma > 0 else [],
         mixing,
         path_weight,
-        view=view(data, diffaugment, 0.0, 1),
+        view=view(data, diffaugment, ada=ada and loss),
     )
     return usual(model, learning_rate, ema, flip, num_classes)
 
