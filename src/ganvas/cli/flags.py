@@ -16,6 +16,10 @@ Channels = Annotated[int | None, arg(help="1 grey, 3 RGB, 4 RGB and alpha")]
 White = Annotated[
     int | None, arg(help="the value that is white, such as 4095 for 12 bits; default: told from the data")
 ]
+LabelColumn = Annotated[str | None, arg(help="the column of labels in a table; default: label, class, ...")]
+FileColumn = Annotated[str | None, arg(help="the column that names the pictures; default: the one that does")]
+CaptionColumn = Annotated[str | None, arg(help="the column of captions; default: text, caption, ...")]
+Frames = Annotated[bool, arg(help="take each frame of an animation and each page of a file as a picture")]
 RunPath = Annotated[Positional[Path], arg(help="a run's directory")]
 File = Annotated[str | None, arg(help="your Python file, if the run was made from one; it is executed")]
 Best = Annotated[bool, arg(help="use the checkpoint from --keep-best instead of the newest")]

@@ -6,11 +6,28 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from ganvas import service
-from ganvas.cli.flags import Channels, Crop, Json, RunPath, Size, White, said
+from ganvas.cli.flags import (
+    CaptionColumn,
+    Channels,
+    Crop,
+    FileColumn,
+    Frames,
+    Json,
+    LabelColumn,
+    RunPath,
+    Size,
+    White,
+    said,
+)
 from ganvas.cli.show import show_check, show_data, show_diagnosis, show_recipes, show_runs
 from ganvas.data import ImageOptions
 from ganvas.errors import GanvasError
 from ganvas.runs import listing
+
+SOURCES = (
+    "glyphs, digits, sprites, openmoji, ring8, grid25; a folder or file of pictures; an archive (.zip, .tar, .tar.gz); "
+    ".npz, .npy, .mat, .h5, .csv, .bin, .parquet, .arrow; an LMDB; idx:DIR, stacked:DIR, npz:FILE, hf:NAME, codes:RUN"
+)
 
 
 def recipes(*, json: Json = False) -> None:
@@ -21,7 +38,7 @@ def recipes(*, json: Json = False) -> None:
 def data(
     source: Annotated[
         Positional[str | None],
-        arg(help="glyphs, digits, sprites, openmoji, ring8, grid25, a folder, idx:DIR, stacked:DIR, npz:FILE, hf:NAME"),
+        arg(help=SOURCES),
     ] = None,
     *,
     out: Annotated[Path | None, arg(help="a picture of some examples")] = None,
@@ -30,6 +47,10 @@ def data(
     crop: Crop = "center",
     channels: Channels = None,
     white: White = None,
+    label_column: LabelColumn = None,
+    file_column: FileColumn = None,
+    caption_column: CaptionColumn = None,
+    frames: Frames = False,
     clear_cache: Annotated[bool, arg(help="delete the cache of decoded folders")] = False,
     json: Json = False,
 ) -> None:
@@ -41,7 +62,16 @@ def data(
         if not clear_cache:
             raise GanvasError("No data source was named.", "Name one: ganvas data glyphs")
         return
-    options = ImageOptions(size=size, crop=crop, channels=channels, white=white)
+    options = ImageOptions(
+        size=size,
+        crop=crop,
+        channels=channels,
+        white=white,
+        label_column=label_column,
+        file_column=file_column,
+        caption_column=caption_column,
+        frames=frames,
+    )
     show_data(service.data(source, out=out, num=num, image_options=options), as_json=json)
     said(out)
 
@@ -54,10 +84,23 @@ def check(
     crop: Crop = "center",
     channels: Channels = None,
     white: White = None,
+    label_column: LabelColumn = None,
+    file_column: FileColumn = None,
+    caption_column: CaptionColumn = None,
+    frames: Frames = False,
     json: Json = False,
 ) -> None:
     """Test a model with one dry step: players, their terms, and parameters without a gradient."""
-    options = ImageOptions(size=size, crop=crop, channels=channels, white=white)
+    options = ImageOptions(
+        size=size,
+        crop=crop,
+        channels=channels,
+        white=white,
+        label_column=label_column,
+        file_column=file_column,
+        caption_column=caption_column,
+        frames=frames,
+    )
     show_check(service.check(file, data=data, image_options=options), as_json=json)
 
 

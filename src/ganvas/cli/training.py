@@ -11,7 +11,7 @@ import tyro
 from tyro.conf import arg
 
 from ganvas import service
-from ganvas.cli.flags import PLAIN, Channels, Crop, Size, White, listed
+from ganvas.cli.flags import PLAIN, CaptionColumn, Channels, Crop, FileColumn, Frames, LabelColumn, Size, White, listed
 from ganvas.data import ImageOptions
 from ganvas.errors import GanvasError
 from ganvas.jobs.stages import STAGED
@@ -34,6 +34,10 @@ class Place:
     crop: Crop = "center"
     channels: Channels = None
     white: White = None
+    label_column: LabelColumn = None
+    file_column: FileColumn = None
+    caption_column: CaptionColumn = None
+    frames: Frames = False
     overwrite: Annotated[bool, arg(help="replace the run at --out")] = False
     quiet: Annotated[bool, arg(help="print nothing")] = False
 
@@ -45,6 +49,8 @@ class PlaceOfRun(Place):
     resume_if_there: Annotated[bool, arg(help="continue the run at --out if it exists, else start it")] = False
     changed_data: Annotated[bool, arg(help=CHANGED_DATA)] = False
 
+
+IMAGE_OPTIONS = tuple(f.name for f in dataclasses.fields(ImageOptions) if f.name != "split_by")
 
 RESUMED = ("images", "device")
 """Options of training that may change when a run continues."""
@@ -88,7 +94,7 @@ def train_stages(name: str, given: Sequence[str]) -> None:
 
 def image_options_of(values: dict[str, Any]) -> ImageOptions:
     """Takes the options of images out of the values of the flags."""
-    return ImageOptions(**{key: values.pop(key) for key in ("size", "crop", "channels", "white")})
+    return ImageOptions(**{key: values.pop(key) for key in IMAGE_OPTIONS})
 
 
 def go_on(name: str | None, resume: Path | str, arguments: Sequence[str]) -> None:

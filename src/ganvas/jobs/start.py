@@ -20,6 +20,9 @@ from ganvas.training.recipe import Recipe, card, resolved
 from ganvas.use.opening import Found, find_recipe, opened, seeded_build
 from ganvas.use.run import Run
 
+OF_TABLES = ("label_column", "file_column", "caption_column", "frames")
+"""Further fields of `ImageOptions` that `train` takes by their names."""
+
 
 def train(
     recipe: str | Found | None = None,
@@ -42,7 +45,7 @@ def train(
 
     data: the name of a source; in Python also a Path, a list of files, an array or tensor of images or points, or a pair of
         such an array and its labels. A run on the latter three cannot open its data: give them again to go on.
-    size, crop, channels, white: fields of `ImageOptions`, in place of `image_options`.
+    size, crop, channels, white, and label_column and others: fields of `ImageOptions`, in place of `image_options`.
     recipe: a name of `recipes()`, a Python file, or what `find_recipe` made of either. out: the run's directory, by default
         runs/RECIPE-SOURCE. After a failure, processes restarted by `torchrun` continue their own run.
     resume: a run to continue; only `images` and `device` may change. `data` is only for runs that cannot open theirs.
@@ -52,8 +55,9 @@ def train(
 
     Raises GanvasError for all mistakes of a user.
     """
+    tables = {name: options.pop(name) for name in OF_TABLES if name in options}
     given, own = parted(options)
-    image_options = with_named(image_options, size=size, crop=crop, channels=channels, white=white)
+    image_options = with_named(image_options, size=size, crop=crop, channels=channels, white=white, **tables)
     if resume is not None:
         placed = out is not None or overwrite or resume_if_there or image_options != ImageOptions()
         check_resumed(placed, bool(own) or not given.keys() <= {"images", "device"})

@@ -6,72 +6,22 @@ python tests/data/layouts/layouts.py FOLDER     leaves the layouts in a folder
 
 import contextlib
 import gzip
-import io
+import importlib.util
 import json
 import os
 import sys
 import tempfile
-import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from layout_archives import ARCHIVES
+from layout_parts import Array, Draw, Layout, pack, pictures, write
+from layout_tables import TABLES
 
-from ganvas.data import Data, open_data
+from ganvas.data import Data, ImageOptions, open_data
 
 TEMPLATE = Path(__file__).with_name("data.template.md")
 PAGE = Path(__file__).parents[3] / "docs" / "data.md"
-
-Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class Layout:
-    """what: in words, for the table. source: as `--data` takes it. build: writes it to the current folder."""
-
-    what: str
-    source: str
-    build: Callable[[], None]
-    kind: str = "folders"
-
-
-class Draw:
-    """Different grey pictures; the same at every call in the same order."""
-
-    def __init__(self) -> None:
-        self.rng = np.random.default_rng(0)
-
-    def pixels(self, num: int, *shape: int, high: int = 255) -> Array:
-        x = self.rng.integers(0, high + 1, (num, *(shape or (8, 8))))
-        x.reshape(num, -1)[:, :2] = 0, high
-        return x
-
-    def png(self, high: int = 255, kind: type = np.uint8) -> bytes:
-        stream = io.BytesIO()
-        Image.fromarray(self.pixels(1, high=high)[0].astype(kind)).save(stream, "png")
-        return stream.getvalue()
-
-    def files(self, pattern: str, num: int) -> dict[str, bytes]:
-        return {pattern.format(i): self.png() for i in range(num)}
-
-
-def write(files: dict[str, bytes]) -> None:
-    for name, content in files.items():
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_bytes(content)
-
-
-def pack(archive: str, files: dict[str, bytes]) -> None:
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, content in files.items():
-            packed.writestr(name, content)
-
-
-def pictures(*patterns: tuple[str, int]) -> dict[str, bytes]:
-    draw = Draw()
-    return {name: content for pattern, num in patterns for name, content in draw.files(pattern, num).items()}
 
 
 def stylegan() -> dict[str, bytes]:
@@ -229,6 +179,8 @@ LAYOUTS = (
         lambda: np.save("rows.npy", Draw().pixels(16, 784)),
         "arrays",
     ),
+    *TABLES,
+    *ARCHIVES,
     Layout(
         "points", "points.npy", lambda: np.save("points.npy", np.random.default_rng(0).normal(size=(16, 2))), "arrays"
     ),
@@ -253,18 +205,36 @@ def said(data: Data) -> str:
 def built(layout: Layout) -> Data:
     """The layout in the current folder, read."""
     layout.build()
-    return open_data(layout.source)
+    return open_data(layout.source, ImageOptions(**layout.options))  # type: ignore[arg-type]
+
+
+def call(layout: Layout) -> str:
+    """The source with its options, as on the command line."""
+    flags = (
+        f" --{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+        for name, value in layout.options.items()
+    )
+    return layout.source + "".join(flags)
+
+
+def as_it_stands(layout: Layout) -> str:
+    """The layout's row in the page, for a layout that cannot be built without a package."""
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith(f"| {layout.what} |")]
+    return rows[0] if rows else ""
 
 
 def table(kind: str, folder: Path) -> str:
     """The rows of a kind of layouts, built in a folder and read there."""
     rows = ["| what you have | `--data` | how it is read | what ganvas says |", "|---|---|---|---|"]
     for number, layout in enumerate(layout for layout in LAYOUTS if layout.kind == kind):
+        if layout.needs and importlib.util.find_spec(layout.needs) is None:
+            rows.append(as_it_stands(layout))
+            continue
         place = folder / kind / str(number)
         place.mkdir(parents=True)
         with contextlib.chdir(place):
             data = built(layout)
-            rows.append(f"| {layout.what} | `{layout.source}` | {read_as(data)} | {said(data)} |")
+            rows.append(f"| {layout.what} | `{call(layout)}` | {read_as(data)} | {said(data)} |")
     return "\n".join(rows)
 
 

@@ -39,6 +39,9 @@ class ImageOptions:
         of 12 bits, 1 for masks of 0 and 1. None tells it from the data. Pictures of 8 bits use it only below 255.
     split_by: what decides which examples are held out, if the source does not say: their content, or their name or row
         number, as in version 0.1.0. Runs that began with that version go on with it.
+    label_column, file_column, caption_column: columns of tables about the pictures, or of tables that hold them. None
+        takes columns with usual names.
+    frames: whether each frame of an animation, and each page of a file, is a picture; otherwise the first alone is.
     """
 
     size: int | None = None
@@ -46,12 +49,20 @@ class ImageOptions:
     channels: int | None = None
     white: int | None = None
     split_by: Literal["content", "name"] = "content"
+    label_column: str | None = None
+    file_column: str | None = None
+    caption_column: str | None = None
+    frames: bool = False
 
     def __post_init__(self) -> None:
         for name in ("size", "channels", "white"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise GanvasError(f"{option(name)} cannot be {value!r}.", "It takes a whole number.")
+        for name in ("label_column", "file_column", "caption_column"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, str) or not value.strip()):
+                raise GanvasError(f"{option(name)} cannot be {value!r}.", "It takes the name of a column.")
         if self.size is not None and self.size < 1:
             raise GanvasError(f"Pictures cannot be {self.size} pixels wide.", f"Use {option('size', 1)} or more.")
         if self.channels is not None and self.channels not in _MODES:

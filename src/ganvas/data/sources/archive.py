@@ -1,7 +1,7 @@
 """A zip archive of pictures, read without unpacking. What could harm is refused or skipped, with the reason."""
 
+import functools
 import itertools
-import re
 import stat
 import struct
 import threading
@@ -12,15 +12,11 @@ from typing import IO
 
 from ganvas.data.dataset import Data
 from ganvas.data.domains.image_files import ImageOptions
+from ganvas.data.sources.beside import settle
+from ganvas.data.sources.entering import LARGEST_MEMBER, Entering, inner_name
 from ganvas.data.sources.folder import read_folder
-from ganvas.data.sources.layout import Listing, classify, left_out, skip
+from ganvas.data.sources.listing import Listing, Member
 from ganvas.errors import GanvasError
-
-LARGEST_MEMBER = 2**26
-"""Bytes of one file in an archive; larger ones are skipped, because several are in memory at once."""
-
-DRIVE = re.compile("[A-Za-z]:")
-"""The first part of an absolute path on Windows."""
 
 LOCAL_HEADER = struct.Struct("<26xHH")
 """What stands before a member: the lengths of its name and of the extra field are the last of it."""
@@ -74,38 +70,19 @@ def members(opened: zipfile.ZipFile, read: Reader, root: Path) -> Listing:
     """Every file in the archive. Each is in `files`, `metadata`, `skipped` or `unused`, in the order of names."""
     infos = opened.infolist()
     check_honest(root, infos)
-    found, seen = Listing(reader=read), set[str]()
-    for info, name in sorted(((info, inner_name(info)) for info in infos), key=lambda pair: pair[1]):
-        parts = tuple(name.split("/"))
-        path = root.joinpath(*parts)
+    size = root.stat().st_size
+    found = Entering(root)
+    for info, name in sorted(((info, inner_name(info.filename)) for info in infos), key=lambda pair: pair[1]):
         if name.endswith("/"):
-            folders = tuple(part for part in parts if part)
-            if not any(map(left_out, folders)):
-                found.folders |= {folders[:depth] for depth in range(1, len(folders) + 1)}
-            continue
-        if any(part in ("", "..") for part in parts) or DRIVE.fullmatch(parts[0]) or "\0" in name:
-            found.skipped.append(skip(root / "_".join(parts), root, "its path leads out of the archive"))
-            continue
-        if why := next(filter(None, map(left_out, parts[:-1])), None):
-            found.leave(why)
-            continue
-        if name in seen:
-            found.skipped.append(skip(path, root, "a second entry of this name"))
-            continue
-        seen.add(name)
-        found.folders |= {parts[:depth] for depth in range(1, len(parts))}
-        found.members[path] = info
-        classify(found, path, root, name, lambda info=info: unfit(info) or (info.file_size, info.CRC))
-    return found
+            found.folder(name)
+        else:
+            found.file(name, Member(info.file_size, info.CRC, functools.partial(read, info), unfit(info, size)))
+    settle(found.listing)
+    return found.listing
 
 
-def inner_name(info: zipfile.ZipInfo) -> str:
-    """The member's path, as Windows programs write it, too, and without a leading "./"."""
-    return info.filename.replace("\\", "/").removeprefix("./")
-
-
-def unfit(info: zipfile.ZipInfo) -> str | None:
-    """Why a member is not opened."""
+def unfit(info: zipfile.ZipInfo, size: int) -> str | None:
+    """Why a member is not opened. size: of the archive, in bytes."""
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind == stat.S_IFLNK:
         return "a link, which is not followed"
@@ -117,7 +94,8 @@ def unfit(info: zipfile.ZipInfo) -> str | None:
         return "compressed by another method than deflate"
     if info.file_size > LARGEST_MEMBER:
         return f"larger than {LARGEST_MEMBER // 2**20} MB"
-    if info.file_size > DEFLATE_RATIO * max(info.compress_size, 1):
+    damaged = info.header_offset + info.compress_size > size
+    if damaged or info.file_size > DEFLATE_RATIO * max(info.compress_size, 1):
         return "its size is not possible: the archive is damaged, or a bomb"
     return None if info.file_size else "the file is empty"
 

@@ -18,9 +18,10 @@ from ganvas.data.sources.memory import ARRAY, FILES, KINDS, PREFIX, InMemory, fr
 from ganvas.data.sources.mixtures import GRID25, RING8, mixture
 from ganvas.data.sources.npz import npz
 from ganvas.data.sources.openmoji import openmoji
-from ganvas.data.sources.points import no_image_options
+from ganvas.data.sources.points import no_image_options, no_tables
 from ganvas.data.sources.sprites import sprites
 from ganvas.data.sources.stacked import stacked
+from ganvas.data.sources.tar import is_tar, tar
 from ganvas.errors import GanvasError, did_you_mean
 
 
@@ -101,6 +102,8 @@ def source_name(source: Source) -> str:
 
 def _open(source: str, options: ImageOptions, limit: int | None) -> Data:
     prefix, colon, rest = source.partition(":")
+    if source in _NAMED or (colon and prefix in ("idx", "stacked", "npz")):
+        no_tables(source, options)
     if source.startswith(PREFIX):
         raise GanvasError(
             "These data were in memory, or a list of files: they cannot be opened by a name.",
@@ -114,6 +117,8 @@ def _open(source: str, options: ImageOptions, limit: int | None) -> Data:
         data = npz(source, options, limit)
     elif source.lower().endswith(".zip") and _is(source, Path.is_file):
         data = archive(source, options, limit)
+    elif is_tar(source) and _is(source, Path.is_file):
+        data = tar(source, options, limit)
     elif Path(source).suffix.lower() in EXTENSIONS and _is(source, Path.is_file):
         data = files([source], options, limit)
     elif _is(source, Path.is_dir):
@@ -138,7 +143,7 @@ def _unknown(source: str) -> GanvasError:
         return GanvasError(f"{source!r} needs a name after the colon.", f"Available: {', '.join(source_names())}.")
     if colon and rest and "/" not in prefix:
         return GanvasError(f"There is no kind of data source {prefix!r}.", did_you_mean(prefix, _PREFIXED))
-    if path.suffix.lower() in (".npz", ".npy", ".zip"):
+    if path.suffix.lower() in (".npz", ".npy", ".zip") or is_tar(source):
         return GanvasError(f"There is no file {source}.")
     if path.suffix.lower() in EXTENSIONS:
         return GanvasError(f"There is no file {source}.", "Name a picture, or the folder of the pictures.")

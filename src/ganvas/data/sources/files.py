@@ -7,7 +7,9 @@ from pathlib import Path
 from ganvas.data.dataset import Data
 from ganvas.data.domains.image_files import ImageOptions
 from ganvas.data.sources.folder import read_listing
-from ganvas.data.sources.layout import File, Listing, normal, walk
+from ganvas.data.sources.layout import walk
+from ganvas.data.sources.listing import File, Listing
+from ganvas.data.sources.metadata import normal
 from ganvas.errors import GanvasError
 
 
@@ -23,7 +25,7 @@ def files(paths: Sequence[str | Path], options: ImageOptions, limit: int | None 
             inner = walk(path.resolve())
             listing.skipped += inner.skipped
             listing.unused += inner.unused
-            listing.leave("metadata, which is not read for listed folders", len(inner.metadata))
+            listing.leave("metadata, which is not read for listed folders", len(inner.metadata) + len(inner.tables))
             listing.files += [replace(f, stamp=(f"{name}/{f.stamp[0]}", *f.stamp[1:])) for f in inner.files]
         elif path.is_file():
             facts = path.stat()

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +18,16 @@ from ganvas.data.dataset import Data, Skipped, gather
 from ganvas.data.domains.image_files import ImageOptions, check_memory, check_one_size, decode, measure, reason, stack
 from ganvas.data.sources import cache
 from ganvas.data.sources.depth import WHITES, from_files
-from ganvas.data.sources.layout import EXTENSIONS, File, Listing, describe, printable, skip, walk
+from ganvas.data.sources.describing import describe
+from ganvas.data.sources.layout import EXTENSIONS, walk
 from ganvas.data.sources.layout import splits as splits_of
+from ganvas.data.sources.listing import File, Listing, printable, skip
 from ganvas.data.sources.splits import by_content, keep, keep_contents, split_by_key
 from ganvas.errors import GanvasError
 
 T = TypeVar("T")
+
+_WHOLE = re.compile(r"-?[0-9]{1,15}")
 
 PIECE = 2_048
 """Number of pictures decoded between two updates of the progress bar."""
@@ -46,6 +51,10 @@ def folder(source: str, options: ImageOptions, limit: int | None = None) -> Data
 
 def read_folder(source: str, root: Path, listing: Listing, options: ImageOptions, limit: int | None) -> Data:
     """The pictures of a folder or an archive, decoded, or from the cache if there are many."""
+    from ganvas.data.sources.forms import read_form  # forms are read by means of this module
+
+    if not listing.files and (data := read_form(source, root, listing, options, limit)):
+        return data
     parts = splits_of(listing)
     listing.leave("metadata, which was read", len(listing.metadata))
     num = sum(map(len, parts))
@@ -60,8 +69,8 @@ def read_listing(
     source: str, root: Path, listing: Listing, splits: list[list[File]], options: ImageOptions, limit: int | None
 ) -> Data:
     """The pictures of a listing, decoded."""
-    described = [describe(listing, part, root) for part in splits]
-    splits, skipped = [part for part, _ in described], [*listing.skipped, *described[0][1]]
+    splits, absent = describe(listing, splits, root, options)
+    skipped = [*listing.skipped, *absent]
     if len(splits) == 2:
         kept = [[part[i] for i in keep([f.key for f in part], limit)] for part in splits]
         listing.leave("beyond the limit", sum(map(len, splits)) - sum(map(len, kept)), pictures=True)
@@ -82,7 +91,7 @@ def read_listing(
         raise _nothing(source, listing, skipped, held_out=sum(map(len, splits[1:])))
     used = [f for part in splits for f in part]
     numbers = torch.cat([contents(piece) for piece in pictures])
-    labels, classes = _labels(used)
+    labels, classes = _labels(used, options)
     if len(splits) == 2:
         rows = torch.arange(len(used)).split([len(part) for part in splits])
     elif options.split_by == "name":
@@ -211,13 +220,15 @@ def _same_size(splits: list[list[File]], root: Path, channels: int | None) -> tu
     return readable, skipped
 
 
-def _labels(files: Sequence[File]) -> tuple[torch.Tensor | None, tuple[str, ...]]:
+def _labels(files: Sequence[File], options: ImageOptions) -> tuple[torch.Tensor | None, tuple[str, ...]]:
     """Class numbers int64 (N,) and the classes' names; empty if the data has no classes or only one."""
     labels = [f.about.label if f.about and f.about.label is not None else f.folder for f in files]
     distinct = {label for label in labels if label is not None}
     if len(distinct) < 2:
         return None, ()
     order = sorted(distinct, key=lambda label: (isinstance(label, str), label))
+    if options.split_by != "name" and all(_WHOLE.fullmatch(str(label)) for label in distinct):
+        order = sorted(distinct, key=lambda label: (int(label), str(label)))  # version 0.1.0 sorted them as text
     number = {label: i for i, label in enumerate(order)}
     names = _folder_names(files, labels) or {label: str(label) for label in order}
     y = torch.tensor([-1 if label is None else number[label] for label in labels], dtype=torch.int64)

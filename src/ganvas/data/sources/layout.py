@@ -1,21 +1,18 @@
 """How a folder of pictures is laid out: which folders are splits, which are classes, and what becomes of every file."""
 
 import functools
-import io
 import os
 import re
 import stat
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import IO
-from zipfile import ZipInfo
 
-from ganvas.data.dataset import Skipped, Unused
-from ganvas.data.sources.metadata import LABELS, NAMES, About, is_labels, normal, read_file, read_metadata
-from ganvas.errors import GanvasError
-from ganvas.machine.memory import must_fit
+from ganvas.data.sources.beside import KINDS as BESIDE
+from ganvas.data.sources.beside import settle
+from ganvas.data.sources.listing import File, Listing, skip
+from ganvas.data.sources.metadata import LABELS, NAMES, is_labels, normal
+from ganvas.data.sources.tables import LARGEST, is_table
 
 EXTENSIONS = frozenset(
     f".{kind}"
@@ -27,7 +24,7 @@ EXTENSIONS = frozenset(
 UNREAD_PICTURES = frozenset(
     f".{kind}" for kind in ("heic", "heif", "jxl", "svg", "exr", "hdr", "cr2", "cr3", "nef", "arw", "dng", "raf", "orf")
 )
-UNREAD_METADATA = ("metadata.parquet", "metadata.json", "metadata.tsv")
+UNREAD_METADATA = ("metadata.parquet", "metadata.json")
 SYSTEM_FOLDERS = {
     "@eaDir": "thumbnails of a network disk (@eaDir)",
     "__MACOSX": "what macOS adds to archives (__MACOSX)",
@@ -44,73 +41,6 @@ _SPLITS = {
 
 _NUMBERED = re.compile(r"(?:img)?(\d{5,})")
 _BUCKET = re.compile(r"\d{5}")
-
-
-@dataclass(frozen=True)
-class File:
-    """A picture, on disk or in an archive.
-
-    key: its path below the root, the same on every machine. folder: the one it lies in, if a class.
-    stamp: its path below the root as it is written there, its size, and when it was last changed, or its checksum.
-    read: reads one in an archive.
-    """
-
-    path: Path
-    key: str
-    stamp: tuple[str, int, int]
-    folder: str | None = None
-    about: About | None = None
-    read: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
-
-    def content(self) -> Path | IO[bytes]:
-        """What a decoder opens. Raises what a damaged archive raises."""
-        return self.path if self.read is None else io.BytesIO(self.read())
-
-
-@dataclass
-class Listing:
-    """What a walk through a folder or an archive found. unused: files by the reason why they are not even tried.
-
-    notes: what was assumed, in words for the user. reader, members: of an archive, the latter by their paths.
-    """
-
-    files: list[File] = field(default_factory=list)
-    metadata: list[Path] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    unused: Counter[tuple[str, bool]] = field(default_factory=Counter)
-    folders: set[tuple[str, ...]] = field(default_factory=set)
-    notes: list[str] = field(default_factory=list)
-    reader: Callable[[ZipInfo], bytes] | None = None
-    members: dict[Path, ZipInfo] = field(default_factory=dict)
-
-    def read(self, path: Path) -> bytes:
-        """A file's bytes. Raises GanvasError if it cannot be read."""
-        if self.reader is None:
-            return read_file(path)
-        must_fit(8 * self.members[path].file_size, f"{path}")
-        try:
-            return self.reader(self.members[path])
-        except Exception as error:  # zipfile and zlib each raise their own
-            raise GanvasError(f"{path} cannot be read: {error}.", "Is the download complete?") from error
-
-    def stamps(self) -> list[tuple[str, int, int]]:
-        """What tells that metadata have changed."""
-        if self.reader is not None:
-            return [(str(p), self.members[p].file_size, self.members[p].CRC) for p in self.metadata]
-        return [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in self.metadata]
-
-    def leave(self, reason: str, num: int = 1, *, pictures: bool = False) -> None:
-        """Counts files that are not used."""
-        if num:
-            self.unused[reason, pictures] += num
-
-    @property
-    def others(self) -> int:
-        """How many files there are of other kinds than pictures and metadata."""
-        return sum(num for (reason, _), num in self.unused.items() if reason.startswith("of another kind"))
-
-    def left(self) -> list[Unused]:
-        return [Unused(reason, num, pictures) for (reason, pictures), num in sorted(self.unused.items())]
 
 
 def walk(root: Path) -> Listing:
@@ -134,6 +64,7 @@ def walk(root: Path) -> Listing:
         for name in sorted(names):
             path = here / name
             classify(found, path, root, "/".join((*parts, name)), functools.partial(_facts, path, root))
+    settle(found)
     return found
 
 
@@ -152,7 +83,7 @@ def classify(found: Listing, path: Path, root: Path, name: str, facts_of: Callab
     if path.name[0] == ".":
         found.leave("hidden")
     elif path.name in (*NAMES, LABELS):
-        if found.reader is not None and isinstance(facts := facts_of(), str):
+        if path in found.members and isinstance(facts := facts_of(), str):
             found.skipped.append(skip(path, root, facts))
         elif path.name == LABELS and not is_labels(path, found.read(path)):
             found.leave("of another kind (dataset.json without labels)")
@@ -160,6 +91,19 @@ def classify(found: Listing, path: Path, root: Path, name: str, facts_of: Callab
             found.metadata.append(path)
     elif path.name in UNREAD_METADATA:
         found.skipped.append(skip(path, root, f"only {' and '.join(reversed(NAMES))} are read"))
+    elif is_table(path.name):
+        facts = facts_of()
+        if isinstance(facts, str):
+            found.skipped.append(skip(path, root, facts))
+        elif facts[0] > LARGEST:
+            found.leave(f"a table above {LARGEST // 2**20} MB ({path.name})")
+        else:
+            found.tables.append(path)
+    elif kind in BESIDE:
+        if isinstance(facts := facts_of(), str):
+            found.leave(f"of another kind ({kind})")
+        else:
+            found.candidates.append((path, name))
     elif kind in UNREAD_PICTURES:
         found.skipped.append(skip(path, root, f"{kind[1:].upper()} pictures are not read: convert them to PNG or JPEG"))
     elif kind not in EXTENSIONS:
@@ -167,8 +111,8 @@ def classify(found: Listing, path: Path, root: Path, name: str, facts_of: Callab
     elif isinstance(facts := facts_of(), str):
         found.skipped.append(skip(path, root, facts))
     else:
-        read = None if found.reader is None else functools.partial(found.reader, found.members[path])
-        found.files.append(File(path, normal(name), (name, *facts), read=read))
+        member = found.members.get(path)
+        found.files.append(File(path, normal(name), (name, *facts), read=None if member is None else member.read))
 
 
 def _facts(path: Path, root: Path) -> Facts:
@@ -207,7 +151,7 @@ def splits(listing: Listing) -> list[list[File]]:
         listing.notes.append(f"The folders {named} only divide the pictures into thousands: they are no classes.")
     plain = labelled or bool(named)
     if not kinds:
-        return [[replace(f, folder=None if plain else _last(_folders(f))) for f in listing.files]]
+        return [[replace(f, folder=None if plain else _class(_folders(f), listing)) for f in listing.files]]
     held_out = next((kind for kind in ("validation", "test") if kind in kinds.values()), None)
     for f in listing.files:
         folders = _folders(f)
@@ -218,7 +162,7 @@ def splits(listing: Listing) -> list[list[File]]:
         elif kind not in ("train", held_out):
             listing.leave(f"a second held-out folder ({first})", pictures=True)
         else:
-            parts[kind].append(replace(f, folder=None if plain else _last(folders[len(base) + 1 :])))
+            parts[kind].append(replace(f, folder=None if plain else _class(folders[len(base) + 1 :], listing)))
     return [parts["train"], parts[held_out]] if held_out else [parts["train"]]
 
 
@@ -265,27 +209,11 @@ def _folders(f: File) -> tuple[str, ...]:
     return tuple(f.stamp[0].split("/")[:-1])
 
 
+def _class(folders: Sequence[str], listing: Listing) -> str | None:
+    """The folder that may be a picture's class."""
+    last = _last(folders)
+    return None if last in listing.plain else last
+
+
 def _last(folders: Sequence[str]) -> str | None:
     return folders[-1] if folders else None
-
-
-def describe(listing: Listing, files: Iterable[File], root: Path) -> tuple[list[File], list[Skipped]]:
-    """The files with what the metadata says of them, and rows without a file."""
-    rows: dict[str, About] = {}
-    for path in sorted(listing.metadata, key=lambda p: (len(p.parts), p)):  # the nearest metadata has priority
-        rows |= read_metadata(path, listing.read(path))
-    known = {normal(f.path) for f in listing.files} | {normal(root / s.path) for s in listing.skipped}
-    found = [replace(f, about=rows.get(normal(f.path))) for f in files]
-    absent = [(key, about) for key, about in rows.items() if key not in known]
-    return found, [skip(Path(key), root, f"named in {about.where}, but not there") for key, about in absent]
-
-
-def skip(path: Path, root: Path, why: str) -> Skipped:
-    """With the path below the folder, in characters that can be printed."""
-    inner = path.relative_to(root) if path.is_relative_to(root) else path
-    return Skipped(printable(str(inner)), why)
-
-
-def printable(name: str) -> str:
-    """A file's name in characters that can be printed."""
-    return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in name)
