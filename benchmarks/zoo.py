@@ -100,6 +100,8 @@ NOT_FOR: dict[tuple[str, str], str] = {
     ("points", "projected-gan"): "a feature network needs images",
     ("points", "fastgan"): "convolutions need images",
     ("points", "stylegan2"): "convolutions need images",
+    ("points", "stylegan"): "convolutions need images",
+    ("points", "progan"): "convolutions need images",
     ("points", "vq-vae"): "a grid of codes needs images",
     ("points", "vqgan"): "a grid of codes needs images",
     ("points", "iwae-mnist"): "its likelihood needs black and white pixels",

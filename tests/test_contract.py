@@ -20,7 +20,7 @@ from ganvas.training.trainer import Trainer
 
 IMAGES = DataInfo(shape=(1, 12, 12), classes=("a", "b", "c"), num_train=512, mean=torch.zeros(1, 12, 12))
 POINTS = DataInfo(shape=(2,), classes=("a", "b", "c"), num_train=512, mean=torch.zeros(2))
-SMALL = {"width": 8, "latent": 6, "features": "random"}
+SMALL = {"width": 8, "latent": 6, "features": "random", "level_images": 0}  # all levels of growing networks at once
 
 
 def trainer_of(name: str, info: DataInfo) -> Trainer:

@@ -13,6 +13,7 @@ from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.losses.penalties import Penalty, path_lengths
 from ganvas.machine import distributed, rng
 from ganvas.models.overfitting import adapt, ranked
+from ganvas.nn.growth import Growth
 
 
 class Styled(Protocol):
@@ -37,11 +38,13 @@ class StyleGAN2(Model):
         the authors' program draws it for each batch.
     path_weight: λ; 0 for no such penalty. path_every: turns between two. path_share: the share of the batch for it.
     view: as for `GAN`. penalties: on the critic's gradient.
+    growth: held by networks that grow by the clock, as those of the first StyleGAN do. It has no path penalty.
 
     Buffers: mean_w, the running mean of w, towards which `truncation` moves; mean_path, a.
 
-    References: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", https://arxiv.org/abs/1912.04958;
-        program: NVlabs/stylegan2-ada-pytorch
+    References: Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks",
+        https://arxiv.org/abs/1812.04948; Karras et al. 2020, "Analyzing and Improving the Image Quality of
+        StyleGAN", https://arxiv.org/abs/1912.04958; program: NVlabs/stylegan2-ada-pytorch
     """
 
     mean_w: Tensor
@@ -61,8 +64,12 @@ class StyleGAN2(Model):
         path_every: int = 4,
         path_share: float = 0.5,
         view: Callable[[Tensor, int], Tensor] | None = None,
+        growth: Growth | None = None,
     ) -> None:
         super().__init__()
+        self.growth = growth
+        if growth is not None:
+            growth.clock = self.clock
         self.mapping, self.synthesis, self.critic, self.prior = mapping, synthesis, critic, prior
         self.loss = loss or NonSaturating()
         self.penalties, self.mixing, self.view = tuple(penalties), mixing, view
@@ -82,7 +89,8 @@ class StyleGAN2(Model):
 
     def forward(self, batch: Batch) -> Round:
         w = self.mapping(self.prior().sample((len(batch),)), batch.y)
-        return Round(x=batch.x, y=batch.y, w=w, ws=self.mixed(self.layered(w), batch.y))
+        x = batch.x if self.growth is None else self.growth.real(batch.x)
+        return Round(x=x, y=batch.y, w=w, ws=self.mixed(self.layered(w), batch.y))
 
     def layered(self, w: Tensor) -> Tensor:
         """The same w (N, size) for each layer, (N, num_layers, size)."""
@@ -103,7 +111,8 @@ class StyleGAN2(Model):
         w = self.mapping(z, y)
         if self.truncation != 1:
             w = torch.lerp(self.mean_w.to(w.dtype), w, self.truncation)
-        return self.synthesis(self.layered(w))
+        x = self.synthesis(self.layered(w))
+        return x if self.growth is None else self.growth.whole(x)
 
     def sampling(self, *, truncation: float = 1.0) -> None:
         """How `generate` draws.

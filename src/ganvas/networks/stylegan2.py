@@ -48,16 +48,19 @@ class Mapping(nn.Module):
     """z (N, latent), scaled to mean square 1, through dense layers to w (N, size). Karras et al. 2019, section 2.
 
     depth: layers. num_classes: of a conditional network; the class vector is scaled alike and put beside z. latent: 0 for
-    a network of the class alone.
+    a network of the class alone. bias_gain: the factor on biases, besides the learning rate's.
     """
 
-    def __init__(self, latent: int, size: int, depth: int, num_classes: int | None = None) -> None:
+    def __init__(
+        self, latent: int, size: int, depth: int, num_classes: int | None = None, bias_gain: float = ROOT2
+    ) -> None:
         super().__init__()
         self.latent, self.size = latent, size
         self.embedding = ClassEmbedding(num_classes, size) if num_classes else None
         first = latent + (size if num_classes else 0)
         self.layers = nn.ModuleList(
-            EqualisedLinear(first if i == 0 else size, size, ROOT2, rate=RATE) for i in range(depth)
+            EqualisedLinear(first if i == 0 else size, size, ROOT2, rate=RATE, bias_gain=bias_gain)
+            for i in range(depth)
         )
 
     def forward(self, z: Tensor | None, y: Tensor | None = None) -> Tensor:

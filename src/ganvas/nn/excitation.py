@@ -22,11 +22,12 @@ class NoiseInjection(nn.Module):
 
     In training the noise is drawn anew. In eval mode it is one fixed picture, so that a code has one image.
     number: layers of one size with different numbers have different fixed pictures.
+    channels: None for one weight, else the number of channels, each with a weight.
     """
 
-    def __init__(self, side: int, number: int = 0) -> None:
+    def __init__(self, side: int, number: int = 0, channels: int | None = None) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(()))
+        self.weight = nn.Parameter(torch.zeros(()) if channels is None else torch.zeros(channels, 1, 1))
         seed = ("noise", side, number) if number else ("noise", side)
         fixed = torch.randn(1, 1, side, side, generator=rng.generator(*seed))
         self.register_buffer("fixed", fixed, persistent=False)
@@ -35,7 +36,7 @@ class NoiseInjection(nn.Module):
         return h + self.noise(h)
 
     def noise(self, h: Tensor) -> Tensor:
-        """What is added to h, for all channels: (N, 1, H, W), or (1, 1, H, W) in eval mode."""
+        """What is added to h: (N, 1, H, W), or (1, 1, H, W) in eval mode; (N, C, H, W) with a weight for each channel."""
         drawn = rng.randn(len(h), 1, *h.shape[2:], like=h) if self.training else self.get_buffer("fixed").to(h.dtype)
         return self.weight * drawn
 

@@ -19,19 +19,33 @@ def enlarged(convolution: nn.Conv2d, h: Tensor, size: tuple[int, int] | None = N
     twice = (2 * h.shape[2], 2 * h.shape[3])
     if size is not None and size != twice:
         return convolution(F.interpolate(h, size=size))
-    kernel = _doubled(convolution).flip(2, 3).transpose(0, 1)
-    return F.conv_transpose2d(h, nhwc(kernel), convolution.bias, stride=2, padding=1)
+    return enlarged_by(_plain(convolution).weight, convolution.bias, h)
 
 
 def averaged(convolution: nn.Conv2d, h: Tensor) -> Tensor:
     """The means of 2x2 pixels of convolution(h), for one of 3x3, stride 1, padding 1. (N, C, H, W) to (N, C', H//2, W//2)."""
-    return F.conv2d(h, nhwc(_doubled(convolution) / 4), convolution.bias, stride=2, padding=1)
+    return averaged_by(_plain(convolution).weight, convolution.bias, h)
 
 
-def _doubled(convolution: nn.Conv2d) -> Tensor:
-    """The sums of overlapping taps when 3x3 moves over 2x2: (C', C, 4, 4)."""
+def enlarged_by(weight: Tensor, bias: Tensor | None, h: Tensor) -> Tensor:
+    """The convolution by a weight (C', C, 3, 3) of h doubled by nearest neighbours: (N, C, H, W) to (N, C', 2H, 2W)."""
+    return F.conv_transpose2d(h, nhwc(_doubled(weight).flip(2, 3).transpose(0, 1)), bias, stride=2, padding=1)
+
+
+def averaged_by(weight: Tensor, bias: Tensor | None, h: Tensor) -> Tensor:
+    """Means of 2x2 pixels of the convolution by a weight (C', C, 3, 3). (N, C, H, W) to (N, C', H // 2, W // 2)."""
+    return F.conv2d(h, nhwc(_doubled(weight) / 4), bias, stride=2, padding=1)
+
+
+def _plain(convolution: nn.Conv2d) -> nn.Conv2d:
+    """The convolution, which must be one of 3x3, stride 1, padding 1."""
     same = (convolution.kernel_size, convolution.stride, convolution.padding, convolution.dilation, convolution.groups)
     assert same == ((3, 3), (1, 1), (1, 1), (1, 1), 1) and convolution.padding_mode == "zeros", f"not so: {convolution}"
-    w = F.pad(convolution.weight, (1, 1, 1, 1))
+    return convolution
+
+
+def _doubled(weight: Tensor) -> Tensor:
+    """The sums of overlapping taps when 3x3 moves over 2x2: (C', C, 4, 4)."""
+    w = F.pad(weight, (1, 1, 1, 1))
     w = w[:, :, 1:] + w[:, :, :-1]
     return w[:, :, :, 1:] + w[:, :, :, :-1]

@@ -15,6 +15,7 @@ from ganvas.recipes.denoising import diffusion, flow
 from ganvas.recipes.density_ratio import alpha_gan, avb, factor_vae
 from ganvas.recipes.few_pictures import fastgan, projected_gan
 from ganvas.recipes.gan import consensus_gan, dcgan, gan, wgan_gp
+from ganvas.recipes.growing import progan, stylegan
 from ganvas.recipes.introvae import introvae, soft_introvae
 from ganvas.recipes.likelihood import iwae, mixture_vae, tc_vae, vamp_vae
 from ganvas.recipes.pictures import autoencoder
@@ -55,6 +56,8 @@ _ALL: tuple[RecipeFunction, ...] = (
     projected_gan,
     fastgan,
     stylegan2,
+    stylegan,
+    progan,
     pacgan,
     pacgan_ring,
     pacgan_stacked,
