@@ -102,6 +102,7 @@ NOT_FOR: dict[tuple[str, str], str] = {
     ("points", "stylegan2"): "convolutions need images",
     ("points", "stylegan"): "convolutions need images",
     ("points", "progan"): "convolutions need images",
+    ("points", "biggan"): "convolutions need images",
     ("points", "vq-vae"): "a grid of codes needs images",
     ("points", "vqgan"): "a grid of codes needs images",
     ("points", "iwae-mnist"): "its likelihood needs black and white pixels",

@@ -5,7 +5,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -93,3 +93,16 @@ def path_lengths(synthesis: Callable[[Tensor], Tensor], ws: Tensor) -> Tensor:
         y = rng.randn(*image.shape, like=image) / math.sqrt(image.shape[2] * image.shape[3])
         (slope,) = torch.autograd.grad((image * y).sum(), ws, create_graph=True)
     return (slope.square().sum(2).mean(1) + 1e-12).sqrt()
+
+
+def not_orthogonal(weights: Sequence[Tensor]) -> Tensor:
+    """Σ_W ‖W Wᵀ ⊙ (1 − I)‖²_F: 0 if the rows of each weight W (out, ...) are orthogonal, whatever their lengths.
+
+    It is ‖W Wᵀ‖² − Σ_i ‖w_i‖⁴, and ‖W Wᵀ‖ = ‖Wᵀ W‖, so the smaller of both products is enough. Brock et al. 2019, eq. 3
+    """
+    total: list[Tensor] = []
+    for weight in weights:
+        w = full(weight).flatten(1)
+        square = w.T @ w if len(w) > w.shape[1] else w @ w.T
+        total.append(square.square().sum() - w.square().sum(1).square().sum())
+    return torch.stack(total).sum()

@@ -9,6 +9,7 @@ from ganvas.recipes.aae import aae, aae_semi
 from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, pacgan_stacked, r3gan, sngan, wgan
 from ganvas.recipes.article import article_gan, article_vae
 from ganvas.recipes.bigan import bigan, veegan
+from ganvas.recipes.biggan import biggan
 from ganvas.recipes.conditional import acgan, cgan, cvae
 from ganvas.recipes.continuum import continuum
 from ganvas.recipes.denoising import diffusion, flow
@@ -58,6 +59,7 @@ _ALL: tuple[RecipeFunction, ...] = (
     stylegan2,
     stylegan,
     progan,
+    biggan,
     pacgan,
     pacgan_ring,
     pacgan_stacked,
