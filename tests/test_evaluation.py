@@ -346,7 +346,9 @@ def test_json_is_what_is_kept(folder: Path, capsys: pytest.CaptureFixture[str]) 
     printed = json.loads(capsys.readouterr().out)
     assert [entry["score"]["name"] for entry in printed] == ["swd", "kid"]
     kept = kept_scores(run)
-    assert [{key: entry[key] for key in ("score", "floor", "untrained")} for entry in kept] == printed
+    assert [
+        {key: entry[key] for key in ("score", "floor", "untrained", "untrained_reach_it")} for entry in kept
+    ] == printed
     assert all(entry["data"] == "digits" and entry["images"] == 256 for entry in kept)
     for entry in printed:
         row = from_json(entry)

@@ -313,7 +313,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path: Path
 
 def test_resume_keeps_its_own_settings(vae: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "vae" in refused(capsys, "train", "gan", "--resume", vae)
-    refused(capsys, "train", "--resume", vae, "--batch-size", 3)
+    refused(capsys, "train", "--resume", vae, "--latent", 3)
     with pytest.raises(GanvasError, match="its own data"):
         ganvas.train(resume=vae, data="glyphs")
     before = (vae / "recipe.json").read_text()

@@ -15,10 +15,16 @@ if TYPE_CHECKING:
     from ganvas.errors import GanvasError
     from ganvas.jobs.start import train
     from ganvas.use.opening import open_run as open
+    from ganvas.use.pictures import load_images
 
-__all__ = ["GanvasError", "__version__", "open", "train"]
+__all__ = ["GanvasError", "__version__", "load_images", "open", "train"]
 
-_PLACES = {"train": ("service", "train"), "open": ("service", "open_run"), "GanvasError": ("errors", "GanvasError")}
+_PLACES = {
+    "train": ("service", "train"),
+    "open": ("service", "open_run"),
+    "load_images": ("service", "load_images"),
+    "GanvasError": ("errors", "GanvasError"),
+}
 
 
 def __getattr__(name: str) -> Any:

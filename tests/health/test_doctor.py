@@ -56,7 +56,7 @@ def test_what_ails_a_run_is_said_with_its_curves_and_what_to_try(run: Path, caps
     assert "The critic ranks all pairs of a real and a generated example correctly" in shown
     assert "Try a stronger gradient penalty: --r1 1 (now 0)" in shown
     assert "critic auc ████" in shown and "1 → 1, from 1 to 1" in shown
-    assert "Checked, and no sign of" in shown and "Healthy" not in shown
+    assert "Training: checked, and no sign of" in shown and "Healthy" not in shown
     assert "codebook collapse the model has no codebook" in shown
     assert "not in training: 100,000 images, 41 examinations" in shown
 
@@ -64,7 +64,7 @@ def test_what_ails_a_run_is_said_with_its_curves_and_what_to_try(run: Path, caps
 def test_what_was_checked_is_said_and_that_it_is_not_quality(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(run, histories.gan())
     shown = said(capsys, str(run))
-    assert "Checked, and no sign of divergence all numbers are finite" in shown
+    assert "Training: checked, and no sign of divergence all numbers are finite" in shown
     assert "do not judge how good the pictures are" in shown
     assert "healthy" not in shown.lower()
 
@@ -84,11 +84,11 @@ def test_the_page_shows_what_ails_a_run_and_what_did(run: Path) -> None:
     page = write_report(run).read_text()
     assert 'aria-label="critic auc over images seen' in page and ">since<" in page
     assert "ranks all pairs of a real and a generated example correctly" in page
-    assert "Checked, and no sign of" in page and "the model has no codebook" in page
+    assert "Training: checked, and no sign of" in page and "the model has no codebook" in page
     write(run, healed())
     page = write_report(run).read_text()
     assert (
-        "Checked, and no sign of" in page
+        "Training: checked, and no sign of" in page
         and "do not judge how good the pictures are" in page
         and "Healthy" not in page
         and ">healed<" in page

@@ -29,7 +29,8 @@ Starts = Annotated[int, arg(help="starting points of the search, drawn from the 
 Features = Annotated[
     str,
     arg(
-        help="feature network: lenet (auto with labels), random (auto without), inception, efficientnet, or FILE.py: "
+        help="feature network: auto is efficientnet for colour photographs if it is installed, else lenet with labels, and "
+        "random without; lenet, random, inception, efficientnet, or FILE.py: "
         "your file with a function `def f() -> nn.Module` or a class that is an nn.Module, which is executed; "
         "FILE.py:NAME if it has several"
     ),

@@ -99,7 +99,7 @@ def continuum(
     latent: Annotated[int, arg(help="dimensions of the code")] = 32,
     learning_rate: Annotated[float, arg(help="Adam's rate for all three players")] = 1e-3,
     num: Annotated[int, arg(help="number of samples, and maximum number of held-out examples")] = 2_000,
-    features: Annotated[FeaturesName, arg(help="feature network; auto: lenet with labels, else random")] = "auto",
+    features: Annotated[FeaturesName, arg(help="feature network; auto chooses by the data")] = "auto",
     size: Size = None,
     crop: Crop = "center",
     channels: Channels = None,

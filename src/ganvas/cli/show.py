@@ -90,10 +90,13 @@ def show_scores(rows: Sequence[Row], as_json: bool) -> None:
         table.add_column(heading, justify=justify, no_wrap=heading == "score", overflow="fold")  # no digit is cut off
     for row in rows:
         card = row.score.card
-        around = ("" if score is None else with_error(score.value, None) for score in (row.floor, row.untrained))
+        around = ["" if score is None else with_error(score.value, None) for score in (row.floor, row.untrained)]
+        around[1] += " *" if row.untrained_reach_it else ""
         values = (rounded(row.score), *around)  # three errors would not fit into a terminal of 80 columns
         table.add_row(row.score.name, row.score.better, *values, card.features or "", f"{card.num_samples:,}")
     Console().print(table)
+    if any(row.untrained_reach_it for row in rows):
+        print("* The untrained networks reach this score, too: it says nothing about what the run has learned.")
     for note in dict.fromkeys(note for row in rows for note in row.score.card.notes):
         print(f"note: {printable(note)}")
 
@@ -151,8 +154,10 @@ def show_diagnosis(checkup: Checkup, as_json: bool) -> None:
         told = f"\n{healed.finding.illness} from {healed.finding.since:,} to {healed.images:,} images, gone since"
         console.print(Text(told, "bold yellow"))
         console.print(Padding(plain(healed.finding.evidence), (0, 0, 0, 2), expand=False))
+    console.print(Text(f"\nQuality of samples: {checkup.quality.short}", "bold"))
+    console.print(Padding(plain(checkup.quality.words), (0, 0, 0, 2), expand=False))
     if found.well:
-        console.print(Text("\nChecked, and no sign of", "bold"))
+        console.print(Text("\nTraining: checked, and no sign of", "bold"))
         show_pairs(found.well, console)
         console.print(Text(f"  {NO_VERDICT}"))
     if found.unjudged:
@@ -183,10 +188,7 @@ def plain(words: str) -> Text:
     return Text(printable(words))
 
 
-NO_VERDICT = (
-    "These checks look for failures of training. They do not judge how good the pictures are;"
-    " scores from ganvas evaluate compare the pictures with real data."
-)
+NO_VERDICT = "These checks look for failures of training. They do not judge how good the pictures are."
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 

@@ -3,14 +3,16 @@
 import dataclasses
 import inspect
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import tyro
 from tyro.conf import arg
 
 from ganvas import service
+from ganvas.cli import mistakes
 from ganvas.cli.flags import PLAIN, CaptionColumn, Channels, Crop, FileColumn, Frames, LabelColumn, Size, White, listed
 from ganvas.data import ImageOptions
 from ganvas.errors import GanvasError
@@ -48,11 +50,12 @@ class PlaceOfRun(Place):
 
     resume_if_there: Annotated[bool, arg(help="continue the run at --out if it exists, else start it")] = False
     changed_data: Annotated[bool, arg(help=CHANGED_DATA)] = False
+    init_from: Annotated[Path | None, arg(help="begin with the weights of this run (fine-tuning)")] = None
 
 
 IMAGE_OPTIONS = tuple(f.name for f in dataclasses.fields(ImageOptions) if f.name != "split_by")
 
-RESUMED = ("images", "device")
+RESUMED = ("images", "device", "batch_size")
 """Options of training that may change when a run continues."""
 
 
@@ -78,6 +81,11 @@ def train(arguments: Sequence[str]) -> None:
     kind = dataclasses.make_dataclass("Options", flags, bases=(PlaceOfRun,), kw_only=True)
     values = parsed(kind, given, f"ganvas train {name}", f"{about.summary}. {about.paper}")
     values["metrics"] = listed(values["metrics"])
+    if values["data"] is None and not values["quiet"]:
+        print(
+            "No --data was named: training on glyphs, drawn characters. Your own pictures: --data FOLDER",
+            file=sys.stderr,
+        )
     service.train(found, image_options=image_options_of(values), **values)
 
 
@@ -102,8 +110,9 @@ def go_on(name: str | None, resume: Path | str, arguments: Sequence[str]) -> Non
     out = ("out", Annotated[Path | None, arg(help="the run, unless --resume names it")], field_of(None))
     changed = ("changed_data", Annotated[bool, arg(help=CHANGED_DATA)], field_of(False))
     quiet = ("quiet", Annotated[bool, arg(help="print nothing")], field_of(False))
-    kind = dataclasses.make_dataclass("Resume", [out, *training_fields(RESUMED), changed, quiet], kw_only=True)
-    about = "Continue a run. Its data, batch size and options stay the same."
+    rate = ("learning_rate", Annotated[float | None, arg(help="from now on; default: as before")], field_of(None))
+    kind = dataclasses.make_dataclass("Resume", [out, *training_fields(RESUMED), rate, changed, quiet], kw_only=True)
+    about = "Continue a run. Its data and other options stay the same. Its log and report say what changed."
     values = parsed(kind, arguments, "ganvas train --resume RUN", about)
     out = values.pop("out")
     if resume and out is not None:
@@ -115,6 +124,7 @@ def go_on(name: str | None, resume: Path | str, arguments: Sequence[str]) -> Non
 
 def parsed(kind: type, arguments: Sequence[str], program: str, about: str) -> dict[str, Any]:
     """The values of a dataclass's fields by the flags that were given."""
+    mistakes.check(arguments, get_type_hints(kind))
     values = tyro.cli(kind, args=list(arguments), prog=program, description=about, config=PLAIN)
     return {field.name: getattr(values, field.name) for field in dataclasses.fields(values)}
 

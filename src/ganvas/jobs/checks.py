@@ -106,11 +106,13 @@ def check_free(path: Path, overwrite: bool) -> None:
         )
 
 
-def check_same(path: Path, old: Settings, new: Settings, changed_data: bool) -> None:
+def check_same(path: Path, old: Settings | None, new: Settings, changed_data: bool) -> None:
     """Raises GanvasError if a run would continue with other settings; more images are allowed.
 
-    changed_data: whether the number of examples may differ.
+    old: None for a new run. changed_data: whether the number of examples may differ.
     """
+    if old is None:
+        return
     if changed_data:
         old = replace(old, info=replace(old.info, num_train=new.info.num_train))
     check_budget(path, old.training.images, new.training.images)
@@ -118,6 +120,7 @@ def check_same(path: Path, old: Settings, new: Settings, changed_data: bool) -> 
         {
             "recipe": s.recipe,
             "data": s.source,
+            "init_from": s.init_from,
             "the data": described(s.info),
             **asdict(s.options),
             **asdict(s.training),
@@ -152,11 +155,12 @@ def check_resumed(placed: bool, changed: bool) -> None:
     if placed:
         raise GanvasError(
             f"A resumed run keeps its directory and its pictures' size: {option('resume')} has no use for"
-            f" {option('out')}, {option('overwrite')}, {option('resume_if_there')} and image options.",
+            f" {option('out')}, {option('overwrite')}, {option('resume_if_there')}, {option('init_from')} and image options.",
             f"Leave them out, or start a new run without {option('resume')}.",
         )
     if changed:
         raise GanvasError(
-            "A resumed run keeps its own data, labels, batch size and options.",
-            f"Give only {option('images')} and {option('device')} with {option('resume')}.",
+            "A resumed run keeps its own data, labels and options.",
+            f"Give only {option('images')}, {option('batch_size')}, {option('learning_rate')} and {option('device')} with"
+            f" {option('resume')}. To train with other options, begin with its weights: {option('init_from', 'RUN')}.",
         )

@@ -1,13 +1,10 @@
 """A training run, from its first or next step to its last."""
 
 import shlex
-import signal
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import torch
 
@@ -16,8 +13,11 @@ from ganvas.core.model import Model
 from ganvas.data import Data, Split, batches, identity, keep_labels, representative
 from ganvas.data.domains.codes import Codes
 from ganvas.data.identity import Identity
-from ganvas.errors import GanvasError, command, printable
+from ganvas.errors import printable
 from ganvas.health import Watch
+from ganvas.jobs.fine_tuning import begin
+from ganvas.jobs.forecast import Forecast
+from ganvas.jobs.guards import kept_if_trained, stopped_by_signals, writing
 from ganvas.jobs.measuring import evaluation_of, measure
 from ganvas.jobs.pictures import draw_progress
 from ganvas.jobs.progress import Progress
@@ -26,7 +26,6 @@ from ganvas.jobs.rewinding import note_rewinds, restore, rewind
 from ganvas.jobs.signals import Examination
 from ganvas.machine import distributed
 from ganvas.machine.devices import resolve_device
-from ganvas.machine.storage import held
 from ganvas.metrics.cost import peak_memory
 from ganvas.metrics.evaluation import Evaluation
 from ganvas.nn.synchronised import synchronise
@@ -34,7 +33,18 @@ from ganvas.report import write_report
 from ganvas.runs.directory import Directory
 from ganvas.runs.log import Event
 from ganvas.runs.settings import GROWING, Settings
-from ganvas.training.callbacks import Advance, Checkpoint, Every, Examine, Log, OneTwoFive, Picture, Tally, Validate
+from ganvas.training.callbacks import (
+    Advance,
+    Called,
+    Checkpoint,
+    Every,
+    Examine,
+    Log,
+    OneTwoFive,
+    Picture,
+    Tally,
+    Validate,
+)
 from ganvas.training.recipe import Recipe
 from ganvas.training.trainer import Callback, Trainer
 from ganvas.training.verdicts import NotFinite
@@ -49,6 +59,7 @@ class Job:
     """A training run that will start, or continue from its newest checkpoint.
 
     identity: what the run is to know of its data from now on; None for what it knows already.
+    change: of the options, since the last session, in words. callbacks: the user's, for the first process.
     """
 
     path: Path
@@ -59,17 +70,19 @@ class Job:
     place: distributed.Place
     quiet: bool = False
     identity: Identity | None = None
+    change: str = ""
+    callbacks: Sequence[Callable[[Trainer], object]] = ()
 
     def run(self) -> None:
         """Trains until the end or a stop. Raises GanvasError if the run cannot be written."""
         with writing(self.path, self.place):
             self.train()
 
-    def train(self) -> None:
-        training, directory = self.settings.training, Directory(self.path)
+    def trainer(self) -> Trainer:
+        training = self.settings.training
         if training.sync_batchnorm and self.place.world_size > 1:
             synchronise(self.recipe.model)
-        trainer = Trainer(
+        return Trainer(
             self.recipe.model,
             self.recipe.optimizers,
             learning_rate=self.recipe.learning_rate,
@@ -82,22 +95,30 @@ class Job:
             precision=training.precision,
             compile=training.compile,
         )
+
+    def train(self) -> None:
+        training, directory, trainer = self.settings.training, Directory(self.path), self.trainer()
         train = self.data.train
         if training.labels is not None:  # hidden from training only: metrics use all labels
             train = keep_labels(train, self.data.info, training.labels, training.seed)
         spent = 0.0 if self.fresh else restore(trainer, directory, self.place)
+        began = begin(trainer, self.settings.init_from)
         beginning = trainer.state() if trainer.images_seen == 0 else None
         evaluation = (
             evaluation_of(trainer, training.metrics, self.recipe, self.data, self.fresh) if self.place.leads else None
         )
         examination = self.examination(trainer) if self.place.leads else None
         if self.place.leads:
-            self.prepare(directory, trainer)
+            self.prepare(directory, trainer, began)
         start = time.monotonic() - spent
         title = printable(f"{self.settings.recipe} on {self.settings.source}")
         silent = self.quiet or not self.place.leads
         progress = Progress(training.images, title, quiet=silent)
-        with self.kept_if_trained(trainer), stopped_by_signals(trainer), progress:
+        with (
+            kept_if_trained(directory, trainer, self.fresh and self.place.leads),
+            stopped_by_signals(trainer),
+            progress,
+        ):
             progress.start(trainer.images_seen)
             while True:
                 happenings = self.happenings(
@@ -113,16 +134,6 @@ class Job:
                     progress.message(rewind(trainer, directory, self.place, training, error, beginning))
         if self.place.leads:
             self.finish(trainer, directory, time.monotonic() - start)
-
-    @contextmanager
-    def kept_if_trained(self, trainer: Trainer) -> Generator[None]:
-        """Within this context, an error before the first step removes the files of a new run."""
-        try:
-            yield
-        except BaseException as error:
-            if self.fresh and self.place.leads and trainer.steps == 0 and not isinstance(error, NotFinite):
-                Directory(self.path).discard()
-            raise
 
     def stream(self, train: Split, trainer: Trainer) -> Iterator[Batch]:
         """The batches from the trainer's position on."""
@@ -156,8 +167,8 @@ class Job:
         found = Examination(self.data, trainer.seed, trainer.device, self.recipe.num_classes, self.recipe.transform)
         return found if found.possible else None
 
-    def prepare(self, directory: Directory, trainer: Trainer) -> None:
-        """Prepares the run's files for the first step."""
+    def prepare(self, directory: Directory, trainer: Trainer, began: str) -> None:
+        """Prepares the run's files for the first step. began: with what weights, in words."""
         directory.guard()
         if self.fresh:
             directory.erase()
@@ -167,6 +178,12 @@ class Job:
             directory.rewind(trainer.images_seen or -1)  # without a checkpoint, the run starts again
             note_rewinds(directory, trainer)
             directory.write("recipe.json", self.settings.to_json())
+        known = any(event.event == "began" for event in directory.log.events())
+        for event, message in (("began", "" if known else began), ("changed", self.change)):
+            if message:
+                directory.log.append(Event(images=trainer.images_seen, event=event, message=message))
+                if not self.quiet:
+                    print(message)
         if isinstance(self.data.info.domain, Codes):
             keep_first_stage(self.path, self.data.info.domain)
         if self.identity is not None:
@@ -204,7 +221,16 @@ class Job:
             Picture(OneTwoFive(1_000), draw),
             *(() if evaluation is None else (measure(evaluation, directory, training, len(held_out), clock),)),
             Checkpoint(training.checkpoint_every, directory.checkpoints, training.keep, clock),
+            *self.forecast(clock, progress),
+            *(Called(training.when("log_every"), function) for function in self.callbacks),
         ]
+
+    def forecast(self, clock: Callable[[], float], progress: Progress) -> list[Callback]:
+        """For images."""
+        shape = self.data.info.shape
+        if self.data.info.domain.kind != "images":
+            return []
+        return [Forecast(max(shape[1:]), self.settings.training.images, clock, progress.message)]
 
     def finish(self, trainer: Trainer, directory: Directory, seconds: float) -> None:
         """Records how the run ended, writes its report, and prints both."""
@@ -219,27 +245,6 @@ class Job:
             if not done:
                 print(f"Continue with: ganvas train --resume {shlex.quote(str(self.path))}")
             print(f"Report: {page}")
-
-
-@contextmanager
-def writing(path: Path, place: distributed.Place) -> Generator[None]:
-    """Within this context, the first process creates and locks the run's folder. A disk error gives a GanvasError."""
-    try:
-        if not place.leads:
-            yield
-            return
-        path.mkdir(parents=True, exist_ok=True)
-        try:
-            with held(path):
-                yield
-        finally:
-            with suppress(OSError):
-                path.rmdir()  # succeeds only if nothing was written
-    except OSError as error:
-        raise GanvasError(
-            f"The run {path} cannot be written: {error}.",
-            f"Its checkpoints are intact. Free some space, then run: {command('train', resume=path)}",
-        ) from error
 
 
 def validation_batches(held_out: Split, batch_size: int) -> list[torch.Tensor]:
@@ -267,23 +272,3 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-@contextmanager
-def stopped_by_signals(trainer: Trainer) -> Generator[None]:
-    """SIGINT and SIGTERM save and end training after the current step. A second signal ends it at once."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if trainer.stopping:
-            raise KeyboardInterrupt
-        trainer.stop()
-
-    try:
-        old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # only the main thread receives signals
-        old = {}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

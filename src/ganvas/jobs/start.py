@@ -1,6 +1,6 @@
 """Starting a training run, or going on with one: every option checked before a file is written."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -11,12 +11,13 @@ from ganvas.errors import GanvasError, command, option
 from ganvas.jobs.checks import check, check_free, check_resumed, check_same, measured
 from ganvas.jobs.job import Job
 from ganvas.jobs.known_data import identity_of
-from ganvas.jobs.resuming import go_on
+from ganvas.jobs.resuming import CHANGEABLE, RATES, go_on
 from ganvas.machine import distributed
 from ganvas.machine.devices import resolve_device
 from ganvas.runs.directory import Directory, numbered
 from ganvas.runs.settings import Settings, Training, command_line, slug, training_options
 from ganvas.training.recipe import Recipe, card, resolved
+from ganvas.training.trainer import Trainer
 from ganvas.use.opening import Found, find_recipe, opened, seeded_build
 from ganvas.use.run import Run
 
@@ -34,6 +35,8 @@ def train(
     resume: str | Path | None = None,
     resume_if_there: bool = False,
     changed_data: bool = False,
+    init_from: str | Path | None = None,
+    callbacks: Sequence[Callable[[Trainer], object]] = (),
     quiet: bool = False,
     size: int | None = None,
     crop: Literal["center", "none"] | None = None,
@@ -43,47 +46,70 @@ def train(
 ) -> Run:
     """Trains a recipe on a data source (by default `glyphs`), and returns the run.
 
-    data: the name of a source; in Python also a Path, a list of files, an array or tensor of images or points, or a pair of
-        such an array and its labels. A run on the latter three cannot open its data: give them again to go on.
+    data: the name of a source; in Python also a Path, a list of files, an array or tensor of images or points, a Dataset of
+        torch or of `datasets`, or a pair of an array and its labels. A run on all but the first two cannot open its data.
     size, crop, channels, white, and label_column and others: fields of `ImageOptions`, in place of `image_options`.
     recipe: a name of `recipes()`, a Python file, or what `find_recipe` made of either. out: the run's directory, by default
         runs/RECIPE-SOURCE. After a failure, processes restarted by `torchrun` continue their own run.
-    resume: a run to continue; only `images` and `device` may change. `data` is only for runs that cannot open theirs.
+    resume: a run to continue: only `CHANGEABLE` options and `RATES` may change, and `data` if the run cannot open its own.
     resume_if_there: continue the run at `out` if it exists, else start it: one command for every restart.
     changed_data: continue a run although its data changed; shape and classes must be the same.
+    init_from: a run with whose weights and averages the new run begins. callbacks: functions of the trainer, called with
+        each line of metrics; `trainer.stop()` ends training.
     options: the fields of `Training`, such as `images`, and those of the recipe. None means not given.
 
     Raises GanvasError for all mistakes of a user.
     """
     tables = {name: options.pop(name) for name in OF_TABLES if name in options}
     given, own = parted(options)
+    check_callbacks(callbacks)
     image_options = with_named(image_options, size=size, crop=crop, channels=channels, white=white, **tables)
     if resume is not None:
         placed = out is not None or overwrite or resume_if_there or image_options != ImageOptions()
-        check_resumed(placed, bool(own) or not given.keys() <= {"images", "device"})
-        return go_on(Path(resume), recipe, given, quiet, changed_data, data)
-    if recipe is None:
-        raise GanvasError("No recipe was named.", f"Name a recipe: {command('train', 'vae', data='glyphs')}")
-    found = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    here, source = resolve_device(str(given.get("device", "cpu"))), "glyphs" if data is None else data
-    place = distributed.join(here)
-    default = Path("runs") / f"{card(found.function).name}-{slug(source_name(source))}"
-    path = Path(out) if out else own_path(default, place, here)
+        check_resumed(placed or init_from is not None, bool(own.keys() - RATES) or not given.keys() <= CHANGEABLE)
+        return go_on(Path(resume), recipe, given, own, quiet, changed_data, data, callbacks)
+    found = named(recipe)
+    source = "glyphs" if data is None else data
     check_restart(resume_if_there, out, overwrite)
-    goes_on = may_go_on(path, resume_if_there, overwrite, place, here)
+    place, path = place_of(found, source, given, out)
+    goes_on = may_go_on(path, resume_if_there, overwrite, place, resolve_device(str(given.get("device", "cpu"))))
     old = Directory(path).settings() if goes_on else None
-    if old is not None:
-        image_options = as_before(image_options, old.options)
+    image_options = as_before(image_options, old)
     loaded = open_data(source, image_options)
     built = seeded_build(found.function, loaded.info, own, given.get("seed", 0))
     training = planned(given, built) if old is None else planned(given, built).not_named(old.training)
     check(training, card(found.function).name, built, loaded, place)
-    settings = settled(found, own, image_options, loaded, training)
-    if old is not None:
-        check_same(path, old, settings, changed_data)
+    settings = settled(found, own, image_options, loaded, training, init_from)
+    check_same(path, old, settings, changed_data)
     known = identity_of(path if goes_on else None, loaded, place, changed_data, quiet)
-    Job(path, settings, built, loaded, fresh=not goes_on, place=place, quiet=quiet, identity=known).run()
-    return opened(path, found.function, training.device)
+    Job(path, settings, built, loaded, not goes_on, place, quiet, known, callbacks=callbacks).run()
+    return opened(path, found.function, training.device, file=found.file)
+
+
+def named(recipe: str | Found | None) -> Found:
+    """The recipe of a name; GanvasError without one."""
+    if recipe is None:
+        raise GanvasError("No recipe was named.", f"Name a recipe: {command('train', 'vae', data='glyphs')}")
+    return find_recipe(recipe) if isinstance(recipe, str) else recipe
+
+
+def check_callbacks(callbacks: Sequence[Callable[[Trainer], object]]) -> None:
+    """GanvasError unless these are functions."""
+    wrong = [each for each in callbacks if not callable(each)]
+    if wrong:
+        raise GanvasError(
+            f"A callback is a function of the trainer, not {type(wrong[0]).__name__}.", "Write `callbacks=[function]`."
+        )
+
+
+def place_of(
+    found: Found, source: Source, given: Mapping[str, Any], out: str | Path | None
+) -> tuple[distributed.Place, Path]:
+    """This process's place among those that train, and the run's directory."""
+    here = resolve_device(str(given.get("device", "cpu")))
+    place = distributed.join(here)
+    default = Path("runs") / f"{card(found.function).name}-{slug(source_name(source))}"
+    return place, Path(out) if out else own_path(default, place, here)
 
 
 def check_restart(resume_if_there: bool, out: str | Path | None, overwrite: bool) -> None:
@@ -100,9 +126,11 @@ def with_named(options: ImageOptions, **named: Any) -> ImageOptions:
     return replace(options, **{name: value for name, value in named.items() if value is not None})
 
 
-def as_before(options: ImageOptions, old: ImageOptions) -> ImageOptions:
-    """Options of a run that goes on: it keeps its split, and the white that was told from its data."""
-    return replace(options, split_by=old.split_by, white=options.white or old.white)
+def as_before(options: ImageOptions, old: Settings | None) -> ImageOptions:
+    """The options of a run. One that goes on keeps its split, and the white that was told from its data."""
+    if old is None:
+        return options
+    return replace(options, split_by=old.options.split_by, white=options.white or old.options.white)
 
 
 def may_go_on(path: Path, resume_if_there: bool, overwrite: bool, place: distributed.Place, device: str) -> bool:
@@ -146,6 +174,7 @@ def settled(
     image_options: ImageOptions,
     loaded: Data,
     training: Training,
+    init_from: str | Path | None = None,
 ) -> Settings:
     """What recipe.json will hold. own: the recipe's options that were given."""
     about = card(found.function)
@@ -161,6 +190,7 @@ def settled(
         training=training,
         command=command_line(),
         launch=distributed.launch(),
+        init_from=None if init_from is None else str(init_from),
     )
 
 

@@ -1,5 +1,6 @@
 """All metrics by name, and their scores on a context."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,6 +64,23 @@ class Row:
     score: Score
     floor: Score | None
     untrained: Score | None
+
+    @property
+    def untrained_reach_it(self) -> bool:
+        """Whether untrained networks are as good as the run, or as real data: the score says nothing about training.
+
+        Within two standard errors of the difference, where both scores have one.
+        """
+        return any(as_good(self.untrained, other) for other in (self.score, self.floor))
+
+
+def as_good(a: Score | None, b: Score | None) -> bool:
+    """Whether a is as good as b; False without both, and for scores that runs are not ranked by."""
+    ours, theirs = (None if score is None else METRICS[score.card.metric].merit(score) for score in (a, b))
+    if a is None or b is None or ours is None or theirs is None:
+        return False
+    doubt = 2 * math.hypot(a.error, b.error) if a.error is not None and b.error is not None else 0.0
+    return ours <= theirs + doubt if a.better == "lower" else ours >= theirs - doubt
 
 
 def metric(name: str) -> Metric:

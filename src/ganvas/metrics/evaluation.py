@@ -24,6 +24,7 @@ from ganvas.metrics.features.inception import inception
 from ganvas.metrics.features.lenet import train_lenet
 from ganvas.metrics.features.own import from_file
 from ganvas.metrics.needs import Need
+from ganvas.nn.efficientnet import installed
 from ganvas.training.decoded import Decoded
 from ganvas.training.recipe import Recipe
 
@@ -33,14 +34,21 @@ USUAL = ("fid", "kid", "prdc", "modes", "mse", "ssim", "knn", "elbo")
 """The default metrics: those of these that apply to the run and its data."""
 
 
+LENET_SIDE = 128
+"""The largest side of images for lenet."""
+
+LOOKED_AT, FLAT = 256, 0.3
+"""So many images are looked at; in photographs, fewer pixels than this share equal their neighbour."""
+
+
 @dataclass(frozen=True)
 class Protocol:
     """The protocol of scores.
 
     metrics: names of `METRICS`, or none for the usual ones. num: samples drawn, and held-out examples used at most.
     features: the network that images are seen through: a `FeaturesName`, "FILE.py" or "FILE.py:NAME" for that of a user's
-    file (`metrics.features.own`), or a module of one's own (`metrics.features.ModuleFeatures`); "auto" is lenet where the
-    data has classes, and else random.
+    file (`metrics.features.own`), or a module of one's own (`metrics.features.ModuleFeatures`); "auto" chooses by
+    the data: see `usual_features`.
     weights: a file of weights for inception. importance_samples: codes an example for −log p.
     """
 
@@ -195,7 +203,7 @@ def feature_network(protocol: Protocol, data: Data) -> FeatureNetwork:
         return name
     labelled = data.train.y is not None and len(data.info.classes) > 1
     if name == "auto":
-        name = "lenet" if labelled else "random"
+        name = usual_features(data, labelled)
     if name == "random":
         channels, height, width = data.info.shape
         return RandomNetwork((channels, height, width))
@@ -208,6 +216,28 @@ def feature_network(protocol: Protocol, data: Data) -> FeatureNetwork:
             "The features of lenet need labels, but this data has none.", f"Use {option('features', 'random')}."
         )
     return lenet(data.train, data.held_out, len(data.info.classes))
+
+
+def usual_features(data: Data, labelled: bool) -> FeaturesName:
+    """The network for these data: efficientnet for photographs in colour if it is installed, lenet with labels, random else.
+
+    On a classifier trained on few photographs, untrained networks have a precision of 1.
+    """
+    if photographs(data.held_out.x if len(data.held_out) else data.train.x) and installed():
+        return "efficientnet"
+    small = all(8 <= side <= LENET_SIDE for side in data.info.shape[1:])
+    return "lenet" if labelled and small else "random"
+
+
+def photographs(x: Tensor) -> bool:
+    """Whether images at rest (N, C, H, W) are photographs in colour: few pixels equal the one beside them.
+
+    Measured shares: 0.03 for flowers, 0.04 for CIFAR-10, 0.64 for emoji and 0.62 for stacked digits.
+    """
+    if x.dim() != 4 or x.shape[1] != 3:
+        return False
+    some = x[:LOOKED_AT]
+    return float((some[..., 1:] == some[..., :-1]).all(1).float().mean()) < FLAT
 
 
 def channel_classifier(data: Data) -> Classifier | None:

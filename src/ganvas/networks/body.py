@@ -71,6 +71,13 @@ class Body(Protocol):
     ) -> Synthesis: ...
 
 
+def as_square(height: int, width: int) -> str:
+    """A hint: the option that makes images square, with the largest usual side up to 64 that they have."""
+    side = next((side for side in (64, 32, 16) if side <= min(height, width)), 8)
+    squeezed = f"{option('crop', 'none')} squeezes the whole"
+    return f"Make them square with {option('size', side)}: the middle is kept, and {squeezed}"
+
+
 def resolutions(network: str, shape: Shape, halvings: int | None) -> list[int]:
     """The side of the feature maps, from the image's own down: 28 -> [28, 14, 7], 33 -> [33, 16, 8, 4].
 
@@ -85,7 +92,8 @@ def resolutions(network: str, shape: Shape, halvings: int | None) -> list[int]:
     if height != width or height < 8:
         raise GanvasError(
             f"{network} works on square images of at least 8x8; these are {height}x{width}.",
-            f"Resize or crop the data, or use {option('network', 'mlp')}, which accepts any size.",
+            f"{as_square(height, width)}. Dense networks, {option('network', 'mlp')}, and the recipes flow and diffusion"
+            " take any size.",
         )
     if halvings is None:
         halvings = (height // 4).bit_length() - 1

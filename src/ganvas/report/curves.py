@@ -95,7 +95,7 @@ def _sum_of(terms: Mapping[str, Mapping[str, Points]]) -> dict[str, dict[str, Po
 
 
 def curve_chart(history: History, title: str, lines: Mapping[str, Points], unit: str = "") -> Chart | None:
-    marks = [(event.images, event.event) for event in history.events if event.event == "rewound"]
+    marks = [(event.images, event.event) for event in history.events if event.event in ("rewound", "changed")]
     return line_chart(title, lines, unit, marks, until=history.images)
 
 

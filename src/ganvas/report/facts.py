@@ -24,12 +24,13 @@ class Status:
 
 
 def status(run: Run) -> Status:
-    last = run.history.events[-1] if run.history.events else None
+    ends = [event for event in run.history.events if event.event not in ("rewound", "began", "changed")]
+    last = ends[-1] if ends else None
     wanted = run.recipe.images
     share = f" after {count(run.history.images)} of {count(wanted)} images" if wanted else ""
     if last and last.event == "finished":
         return Status("finished", "finished")
-    if last and last.event != "rewound":
+    if last:
         return Status("stopped", glossary.words(last.event) + share)
     return Status("unfinished", "in training, or interrupted," + share)
 

@@ -13,7 +13,7 @@ from ganvas.errors import GanvasError
 from ganvas.health import Diagnosis, diagnose
 from ganvas.health.course import mapping, number
 from ganvas.machine.storage import read_list
-from ganvas.runs.log import Counted, Event, HeldOut, Line, Log, Measured, Trained
+from ganvas.runs.log import Counted, Event, Examined, HeldOut, Line, Log, Measured, Trained
 
 Points = list[tuple[float, float]]
 """(images seen, value), sorted by images; NaN or infinity is a gap."""
@@ -52,6 +52,7 @@ class History:
     """metrics.jsonl, sorted into curves.
 
     terms: player -> term -> split ("train", "held_out") -> points.
+    distance: of samples to held-out examples, from the examinations.
     seconds: spent training, over all sessions of the run. skipped_steps: because of NaN or infinity.
     """
 
@@ -59,6 +60,7 @@ class History:
     gradient_norms: dict[str, Points] = field(default_factory=dict)
     throughput: Points = field(default_factory=list)
     metrics: dict[str, Points] = field(default_factory=dict)
+    distance: Points = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     images: int = 0
     seconds: float = 0.0
@@ -214,6 +216,10 @@ def _history(lines: list[Line]) -> History:
                     history.throughput.append((line.images, line.images_per_second))
             case HeldOut():
                 _add_terms(history, line)
+            case Examined():
+                distance = line.signs.get("distance")
+                if isinstance(distance, float):
+                    history.distance.append((line.images, distance))
             case Measured() | Counted():
                 for metric, value in line.metrics.items():
                     history.metrics.setdefault(metric, []).append((line.images, value))

@@ -11,7 +11,10 @@ from ganvas.report.reader import mapping, number, text
 
 @dataclass(frozen=True)
 class Scored:
-    """One score as text. floor, untrained: "" without one. protocol: a summary of its card."""
+    """One score as text. floor, untrained: "" without one. protocol: a summary of its card.
+
+    idle: whether the untrained networks reach it, too.
+    """
 
     name: str
     better: str
@@ -19,6 +22,7 @@ class Scored:
     floor: str
     untrained: str
     protocol: str
+    idle: bool
 
 
 def scored(entries: Sequence[dict[str, object]]) -> list[Scored]:
@@ -42,6 +46,7 @@ def line(entry: dict[str, object]) -> Scored:
         floor=value_of(mapping(entry.get("floor"))),
         untrained=value_of(mapping(entry.get("untrained"))),
         protocol=", ".join(filter(None, words)),
+        idle=entry.get("untrained_reach_it") is True,
     )
 
 

@@ -117,7 +117,10 @@ class Health(Line):
 
 @dataclass(frozen=True, kw_only=True)
 class Event(Line):
-    """How a session ended ("finished", "stopped", "failed"), or that the run went back to a checkpoint ("rewound")."""
+    """How a session ended ("finished", "stopped", "failed"), that the run went back to a checkpoint ("rewound"), that it
+
+    began with another run's weights ("began"), or that it goes on with other options ("changed").
+    """
 
     kind: ClassVar[str] = "event"
     event: str = ""
@@ -195,8 +198,16 @@ class Log:
         return found[-1] if found else None
 
     def rewind(self, images: int) -> None:
-        """Drops what was written after the checkpoint at `images`, or because a session ended there."""
-        kept = [text for text, each in self.read() if each and each.images <= images and not each.partial]
+        """Drops what was written after the checkpoint at `images`, or because a session ended there.
+
+        What weights the run began with stays.
+        """
+
+        def stays(line: Line) -> bool:
+            began = isinstance(line, Event) and line.event == "began"
+            return began or (line.images <= images and not line.partial)
+
+        kept = [text for text, each in self.read() if each and stays(each)]
         atomically(self.file, lambda part: part.write_text("".join(kept)))
 
 

@@ -42,7 +42,8 @@ def protocol_of(entry: dict[str, Any]) -> dict[str, Any]:
 
 def to_json(row: Row) -> dict[str, Any]:
     named = {"score": row.score, "floor": row.floor, "untrained": row.untrained}
-    return {name: None if score is None else score.to_dict() for name, score in named.items()}
+    scores = {name: None if score is None else score.to_dict() for name, score in named.items()}
+    return {**scores, "untrained_reach_it": row.untrained_reach_it}
 
 
 def from_json(entry: dict[str, Any]) -> Row:

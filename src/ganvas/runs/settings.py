@@ -125,7 +125,9 @@ def training_options() -> dict[str, tuple[Any, About]]:
     return {name: (parts[0], parts[1]) for name, parts in split.items()}
 
 
-OF_TRAIN = "recipe data out image_options overwrite resume resume_if_there changed_data quiet file help"
+OF_TRAIN = (
+    "recipe data out image_options overwrite resume resume_if_there changed_data init_from callbacks quiet file help"
+)
 """Arguments of `train` and of the command line, besides the fields of `Training`."""
 
 RESERVED = frozenset(OF_TRAIN.split()).union(
@@ -140,6 +142,7 @@ class Settings:
 
     recipe: a name of `ganvas recipes`, or of a function in `file`. arguments: all of the recipe's arguments.
     launch: the launch of `torchrun` that started the run, see `distributed.launch`.
+    init_from: the run with whose weights this one began.
     """
 
     recipe: str
@@ -153,6 +156,7 @@ class Settings:
     training: Training
     command: str
     launch: str | None = None
+    init_from: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -170,6 +174,7 @@ class Settings:
             "ganvas": ganvas.__version__,
             "command": self.command,
             "launch": self.launch,
+            "init_from": self.init_from,
         }
 
     @classmethod
@@ -189,6 +194,7 @@ class Settings:
             training=training_from_json(given["training"]),
             command=text(given["command"]),
             launch=None if given.get("launch") is None else text(given["launch"]),
+            init_from=None if given.get("init_from") is None else text(given["init_from"]),
         )
 
 
@@ -214,7 +220,12 @@ def published_settings(settings: Settings) -> dict[str, Any]:
     prefix, colon, rest = settings.source.rpartition(":")
     source = prefix + colon + Path(rest).name
     return replace(
-        settings, source=source, command="", launch=None, training=replace(settings.training, device="cpu")
+        settings,
+        source=source,
+        command="",
+        launch=None,
+        init_from=None,
+        training=replace(settings.training, device="cpu"),
     ).to_json()
 
 

@@ -8,6 +8,7 @@ from ganvas.service.using import encode, interpolate, reconstruct, sample
 from ganvas.studies.measuring import evaluate
 from ganvas.use.export import export
 from ganvas.use.opening import open_run
+from ganvas.use.pictures import load_images
 
 __all__ = [
     "Checkup",
@@ -21,6 +22,7 @@ __all__ = [
     "evaluate",
     "export",
     "interpolate",
+    "load_images",
     "metrics",
     "open_run",
     "recipes",

@@ -17,6 +17,8 @@ from ganvas.machine import storage
 from ganvas.machine.checks import at_least
 from ganvas.recipes import RECIPES
 from ganvas.report import write_report
+from ganvas.report.reader import read_run
+from ganvas.report.verdict import Verdict, verdict
 from ganvas.runs.directory import Directory
 from ganvas.training.contract import Facts, dry_step
 from ganvas.training.recipe import build, card, resolved
@@ -83,13 +85,14 @@ def report(path: str | Path) -> Path:
 
 @dataclass(frozen=True)
 class Checkup:
-    """The result of `ganvas doctor`. running: whether a process on this machine trains the run."""
+    """The result of `ganvas doctor`. running: whether a process on this machine trains the run. quality: of samples."""
 
     path: str
     recipe: str
     data: str
     running: bool
     diagnosis: Diagnosis
+    quality: Verdict
 
 
 def doctor(path: str | Path) -> Checkup:
@@ -108,4 +111,5 @@ def doctor(path: str | Path) -> Checkup:
     if damage:
         warnings.warn(damage, stacklevel=2)
     diagnosis = diagnose([line.record() for line in lines], settings.arguments)
-    return Checkup(str(path), settings.recipe, settings.source, storage.in_use(directory.path), diagnosis)
+    quality = verdict(read_run(directory.path))
+    return Checkup(str(path), settings.recipe, settings.source, storage.in_use(directory.path), diagnosis, quality)

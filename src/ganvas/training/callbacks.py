@@ -308,3 +308,16 @@ class Picture:
         with rng.seeded(trainer.seed, "pictures"), torch.inference_mode():
             self.draw(model, trainer.images_seen)
         model.train(was_training)
+
+
+class Called:
+    """Calls a user's function with the trainer. Afterwards the model is in its mode again."""
+
+    def __init__(self, when: When, function: Callable[[Trainer], object]) -> None:
+        self.when, self.function = when, function
+
+    def __call__(self, trainer: Trainer) -> None:
+        modes = [(model, model.training) for model in (trainer.model, trainer.best_model)]
+        self.function(trainer)
+        for model, was_training in modes:
+            model.train(was_training)

@@ -1,6 +1,7 @@
 """Averaged weights of a model. Their samples are better than those of any single step."""
 
 import copy
+import math
 
 import torch
 from torch import Tensor
@@ -21,6 +22,10 @@ class EMA:
         self.model = copy.deepcopy(model, shared).eval().requires_grad_(False)
         self._pairs: tuple[list[Tensor], list[Tensor]] = ([*self.model.parameters()], [*model.parameters()])
         self._buffers: tuple[list[Tensor], list[Tensor]] = (list(self.model.buffers()), list(model.buffers()))
+
+    def follow_from_start(self) -> None:
+        """Gives the first weights their full influence, for a model that begins with trained ones."""
+        self.ramp = math.inf
 
     @torch.no_grad()
     def update(self, images_seen: int, batch_size: int) -> None:

@@ -1,5 +1,6 @@
 """Opening a run: its recipe, its networks, its data."""
 
+import functools
 import json
 import warnings
 from collections.abc import Mapping
@@ -57,11 +58,14 @@ def open_run(path: str | Path, *, file: str | None = None, device: str = "cpu", 
     """
     folder = pull(str(path)[len(HUB) :]) if str(path).startswith(HUB) else Path(path)
     settings = Directory(folder).settings()
-    return opened(folder, recipe_of(settings, folder, file).function, device, best)
+    found = recipe_of(settings, folder, file)
+    return opened(folder, found.function, device, best, found.file)
 
 
-def opened(folder: Path, function: RecipeFunction, device: str = "cpu", best: bool = False) -> Run:
-    """The run in a folder, whose recipe was found before."""
+def opened(
+    folder: Path, function: RecipeFunction, device: str = "cpu", best: bool = False, file: Path | None = None
+) -> Run:
+    """The run in a folder, whose recipe was found before. file: the user's file that it was found in."""
     settings = Directory(folder).settings()
     if is_codes(settings.source):
         settings = replace(settings, info=with_domain(settings.info, *first_stage(folder, settings.source, device)))
@@ -73,6 +77,9 @@ def opened(folder: Path, function: RecipeFunction, device: str = "cpu", best: bo
         ),
         resolve_device(device),
         best,
+        functools.partial(
+            open_run, folder.absolute(), file=None if file is None else str(file), device=device, best=best
+        ),
     )
 
 
@@ -155,6 +162,11 @@ def find_recipe(name: str) -> Found:
         refuse_reserved(function)
         return Found(function, Path(name))
     if name not in RECIPES:
+        if Path(name).exists():
+            raise GanvasError(
+                f"{name!r} is no recipe: it looks like data.",
+                f"Name a recipe first: {command('train', 'vaegan', data=name)}",
+            )
         raise GanvasError(f"There is no recipe {name!r}.", did_you_mean(name, RECIPES))
     return Found(RECIPES[name])
 

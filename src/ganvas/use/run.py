@@ -1,5 +1,6 @@
 """A trained model with its settings, ready to be used."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,11 +16,13 @@ from ganvas.data import DataInfo
 from ganvas.data.domains.codes import Codes
 from ganvas.errors import GanvasError, option
 from ganvas.machine import rng
+from ganvas.machine.checks import at_least
 from ganvas.probability.priors import truncated
 from ganvas.runs.directory import Directory
 from ganvas.runs.settings import Settings
 from ganvas.training import checkpoint, state
 from ganvas.training.recipe import Recipe
+from ganvas.use.labels import Labels, numbers_of
 from ganvas.use.published import finite, published_model
 from ganvas.use.walks import line_walk, prior_walk
 
@@ -33,15 +36,27 @@ class Run:
     """A trained model with its settings.
 
     build: builds the run's recipe with its initial weights.
-    best: whether to use the checkpoint from `--keep-best` instead of the newest.
+    best: whether to use the checkpoint from `--keep-best` instead of the newest. reopen: opens the run again, for pickle.
     x: images (N, C, H, W) in [−1, 1], or points (N, D). No method changes torch's own generators.
     """
 
     def __init__(
-        self, path: Path, settings: Settings, build: Callable[[], Recipe], device: str = "cpu", best: bool = False
+        self,
+        path: Path,
+        settings: Settings,
+        build: Callable[[], Recipe],
+        device: str = "cpu",
+        best: bool = False,
+        reopen: "Callable[[], Run] | None" = None,
     ) -> None:
         self.path, self.settings, self.build, self.device, self.best = path, settings, build, device, best
-        self.directory = Directory(path)
+        self.directory, self.reopen = Directory(path), reopen
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle holds the run's absolute path, not its weights."""
+        if self.reopen is None:
+            raise GanvasError(f"The run {self.path} cannot be pickled: it was not opened from a folder.")
+        return self.reopen, ()
 
     @property
     def info(self) -> DataInfo:
@@ -99,20 +114,28 @@ class Run:
         """Number of images that the model has seen."""
         return self.model.clock.images
 
+    @property
+    def latent_length(self) -> int:
+        """The number of values of a code."""
+        return math.prod(self.model.prior().event_shape)
+
     @torch.no_grad()
     def sample(
         self,
         num: int = 64,
         *,
-        y: Tensor | None = None,
+        y: Labels | None = None,
         seed: int = 0,
         batch_size: int = 256,
         truncation: float | None = None,
     ) -> Tensor:
-        """`num` examples from the prior, (num, ...) on the CPU. y: (num,) classes for a conditional model.
+        """`num` examples from the prior, (num, ...) on the CPU.
+
+        y: for a conditional model, the class of each, or one class for all: numbers or names.
 
         truncation: ψ of `priors.truncated`, for more typical examples.
         """
+        whole_number(num, "num")
         with rng.seeded(seed, "sample"):
             z = torch.cat(
                 [self.model.prior().sample((len(part),)).cpu() for part in torch.arange(num).split(batch_size)]
@@ -122,8 +145,9 @@ class Run:
         return self.generate(z, y, seed=seed, batch_size=batch_size)
 
     @torch.no_grad()
-    def generate(self, z: Tensor, y: Tensor | None = None, *, seed: int = 0, batch_size: int = 256) -> Tensor:
-        """Examples from codes, (N, ...) on the CPU. z: (N, L); y: (N,) classes if conditional, or None for random."""
+    def generate(self, z: Tensor, y: Labels | None = None, *, seed: int = 0, batch_size: int = 256) -> Tensor:
+        """Examples from codes, (N, ...) on the CPU. z: (N, L); y: classes as for `sample`, or None for random ones."""
+        self.check_codes(z)
         y = self.labels(len(z), y, seed)
         parts = [
             self.model.generate(z[rows].to(self.device), None if y is None else y[rows].to(self.device)).cpu()
@@ -132,13 +156,13 @@ class Run:
         return self.decoded(torch.cat(parts))
 
     @torch.no_grad()
-    def codes(self, x: Tensor, y: Tensor | None = None, *, seed: int = 0, batch_size: int = 256) -> Tensor:
+    def codes(self, x: Tensor, y: Labels | None = None, *, seed: int = 0, batch_size: int = 256) -> Tensor:
         """A draw from q(z|x) for each example, (N, L) on the CPU."""
         model = self.autoencoder("encode")
         with rng.seeded(seed, "codes"):
             return torch.cat([model.encode(a, b).sample().cpu() for a, b in self.portions(x, y, batch_size)])
 
-    def labels(self, num: int, y: Tensor | None, seed: int) -> Tensor | None:
+    def labels(self, num: int, y: Labels | None, seed: int) -> Tensor | None:
         """The classes to sample: the given ones, or random ones for a conditional model."""
         classes = self.recipe.num_classes
         if y is not None and not classes:
@@ -146,20 +170,18 @@ class Run:
                 f"Run {self.path} is not conditional: it cannot sample a class.",
                 "Train a conditional recipe on labelled data.",
             )
-        if y is not None and (len(y) != num or int(y.min()) < 0 or int(y.max()) >= classes):
-            raise GanvasError(f"Classes must be {num} numbers from 0 to {classes - 1}.")
-        if y is None and classes:
-            return torch.randint(classes, (num,), generator=rng.generator(seed, "classes"))
-        return y
+        if y is not None:
+            return numbers_of(y, self.info.classes, num)
+        return torch.randint(classes, (num,), generator=rng.generator(seed, "classes")) if classes else None
 
     @torch.no_grad()
-    def reconstruct(self, x: Tensor, y: Tensor | None = None, batch_size: int = 256) -> Tensor:
+    def reconstruct(self, x: Tensor, y: Labels | None = None, batch_size: int = 256) -> Tensor:
         """The reconstruction of x from the mean of its code, with the shape of x, on the CPU."""
         model = self.autoencoder("reconstruct")
         return torch.cat([model.reconstruct(a, b).cpu() for a, b in self.portions(x, y, batch_size)])
 
     @torch.no_grad()
-    def encode(self, x: Tensor, y: Tensor | None = None, batch_size: int = 256) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor, y: Labels | None = None, batch_size: int = 256) -> tuple[Tensor, Tensor]:
         """The posterior's mean and standard deviation for each example, each (N, L), on the CPU."""
         model = self.autoencoder("encode")
         codes = [model.encode(a, b) for a, b in self.portions(x, y, batch_size)]
@@ -173,13 +195,14 @@ class Run:
         steps: int = 11,
         seed: int = 0,
         *,
-        y: Tensor | None = None,
+        y: Labels | None = None,
     ) -> Tensor:
         """A walk of `steps` examples from a to b (each (1, ...)), along the line between their codes.
 
         Without a and b it goes between two codes of the prior, along an arc whose points are as likely as its ends.
-        y: (1,), the class of the walk, for a conditional model; random if None.
+        y: the class of the walk, for a conditional model; random if None.
         """
+        whole_number(steps, "steps", least=2)
         y = self.labels(1, y, seed)
         y = None if y is None else y.to(self.device)
         if (a is None) != (b is None):
@@ -203,24 +226,59 @@ class Run:
             )
         return self.model
 
-    def portions(self, x: Tensor, y: Tensor | None, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+    def portions(self, x: Tensor, y: Labels | None, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         self.check_input(x)
+        told = self.told(x, y)
         for rows in torch.arange(len(x)).split(size):
-            yield x[rows].to(self.device), None if y is None else y[rows].to(self.device)
+            yield x[rows].to(self.device), None if told is None else told[rows].to(self.device)
+
+    def told(self, x: Tensor, y: Labels | None) -> Tensor | None:
+        """The classes of examples x (N, ...) for the encoder, (N,), -1 without one; None if it is told none."""
+        if not self.recipe.num_classes:
+            return None  # the labels of data, which the model does not use
+        return None if y is None else numbers_of(y, self.info.classes, len(x), least=-1)
+
+    def check_codes(self, z: Tensor) -> None:
+        """Raises GanvasError unless z is (N, ...) as the prior draws codes: float, without NaN."""
+        shape = tuple(self.model.prior().event_shape)
+        must_be_tensor(z, f"Codes of this run are (N, {', '.join(map(str, shape))})")
+        if tuple(z.shape[1:]) != shape or not z.is_floating_point():
+            raise GanvasError(
+                f"Codes of this run are float, (N, {', '.join(map(str, shape))}), not {z.dtype} {tuple(z.shape)}.",
+                "The length of a code is `run.latent_length`.",
+            )
+        if not bool(z.isfinite().all()):
+            raise GanvasError("Codes hold NaN or infinity.")
 
     def check_input(self, x: Tensor) -> None:
         """Raises GanvasError unless x is (N, ...) as in training: float, without NaN, images in [-1, 1]."""
-        if tuple(x.shape[1:]) != self.info.shape:
+        must_be_tensor(x, f"Examples of this run are (N, {', '.join(map(str, self.info.shape))})")
+        if not x.dim() or tuple(x.shape[1:]) != self.info.shape:
             raise GanvasError(
                 f"The run was trained on examples of shape {self.info.shape}, not {tuple(x.shape[1:])}.",
                 "Images are (N, C, H, W) in [-1, 1].",
             )
         if not x.is_floating_point():
             raise GanvasError(f"Examples are float, not {x.dtype}.", SCALE)
+        if not len(x):
+            raise GanvasError("There are no examples.")
         if not bool(x.isfinite().all()):
             raise GanvasError("Examples hold NaN or infinity.")
         if self.info.domain.kind == "images" and len(x) and float(x.abs().max()) > LARGEST_VALUE:
             raise GanvasError(f"Images are in [-1, 1]; these go from {float(x.min()):g} to {float(x.max()):g}.", SCALE)
+
+
+def must_be_tensor(x: object, what: str) -> None:
+    """Raises GanvasError unless x is a tensor. what: the shape, in words."""
+    if not isinstance(x, Tensor):
+        raise GanvasError(f"{what} in a tensor, not in a {type(x).__name__}.", "Write torch.as_tensor(x), for example.")
+
+
+def whole_number(value: object, name: str, least: int = 1) -> None:
+    """Raises GanvasError unless the argument of that name is a whole number from `least` on."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise GanvasError(f"{option(name)} cannot be {value!r}.", "It takes a whole number.")
+    at_least(value, least, name)
 
 
 def warn(message: str) -> None:

@@ -77,7 +77,7 @@ def open_data(source: Source, options: ImageOptions | None = None, *, limit: int
     if is_in_memory(source):
         return from_memory(source, options, limit)
     name = source_name(source)
-    if not isinstance(source, str | Path) and len(source) > 1:
+    if isinstance(source, list | tuple) and len(source) > 1:
         return renamed(files(cast(Sequence[str | Path], source), options, limit), name)
     return renamed(_open(name, options, limit), name)
 

@@ -24,8 +24,14 @@ def hub(name: str, options: ImageOptions, limit: int | None = None) -> Data:
     Images are the first column of images, labels the first of class labels, captions the column text or caption.
     Needs the extra `hub`. Raises GanvasError if it is not installed, or if the data set is missing or has no images.
     """
-    tables = _tables(name, _load(name))
-    columns = _columns(name, tables[0])
+    title = f"hf:{name}"
+    return read_tables(title, title, _load(name), options, limit)
+
+
+def read_tables(source: str, title: str, loaded: Any, options: ImageOptions, limit: int | None = None) -> Data:
+    """The data of a Dataset or DatasetDict of the package `datasets`. source: the data's name. title: for messages."""
+    tables = _tables(title, loaded)
+    columns = _columns(title, tables[0])
     parts = _read(tables, columns, options, limit)
     peaks = [peak for part in parts for peak in part.deep_peaks]
     depth = from_files(options, peaks, [torch.from_numpy(p) for part in parts for p in part.pictures])
@@ -33,9 +39,9 @@ def hub(name: str, options: ImageOptions, limit: int | None = None) -> Data:
         parts = _read(tables, columns, replace(options, white=depth.white), limit)
     skipped = [s for part in parts for s in part.skipped]
     if not parts[0].pictures:
-        raise GanvasError(f"hf:{name} has no readable image.", f"The first: {skipped[0].reason}." if skipped else "")
+        raise GanvasError(f"{title} has no readable image.", f"The first: {skipped[0].reason}." if skipped else "")
     pictures = [p for part in parts for p in part.pictures]
-    check_one_size(f"hf:{name}", [(p.shape[2], p.shape[1]) for p in pictures])
+    check_one_size(title, [(p.shape[2], p.shape[1]) for p in pictures])
     whole = stack(pictures)
     depth.check_range([whole])
     x = whole.split([len(part.pictures) for part in parts])
@@ -53,7 +59,7 @@ def hub(name: str, options: ImageOptions, limit: int | None = None) -> Data:
         splits = [splits[0].select(rows) for rows in parts[0].split_by_row(len(tables[0]))]
     elif len(splits) == 1:
         splits, numbers, _ = divided(splits[0], limit)
-    data = gather(f"hf:{name}", splits[0], splits[1], classes=classes, skipped=skipped, contents=numbers)
+    data = gather(source, splits[0], splits[1], classes=classes, skipped=skipped, contents=numbers)
     return replace(data, white=depth.white, notes=tuple(depth.notes))
 
 
@@ -138,7 +144,7 @@ def _tables(name: str, loaded: Any) -> list[Any]:
     if "train" not in names:
         if len(names) == 1:
             return [loaded[names[0]]]
-        raise GanvasError(f"hf:{name} has no split called train; it has {', '.join(names)}.")
+        raise GanvasError(f"{name} has no split called train; it has {', '.join(names)}.")
     second = next((n for n in _HELD_OUT if n in names), None)
     return [loaded["train"]] + ([loaded[second]] if second else [])
 
@@ -147,7 +153,7 @@ def _columns(name: str, table: Any) -> _Columns:
     kinds = {column: type(feature).__name__ for column, feature in table.features.items()}
     images = [column for column, kind in kinds.items() if kind == "Image"]
     if not images:
-        raise GanvasError(f"hf:{name} has no column of images.", f"Its columns are {', '.join(kinds)}.")
+        raise GanvasError(f"{name} has no column of images.", f"Its columns are {', '.join(kinds)}.")
     labels = [column for column, kind in kinds.items() if kind == "ClassLabel"]
     texts = [c for c in _CAPTIONS if c in kinds and getattr(table.features[c], "dtype", None) == "string"]
     return _Columns(images[0], labels[0] if labels else None, texts[0] if texts else None)

@@ -7,10 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from ganvas.data.dataset import Data
 from ganvas.data.domains.image_files import ImageOptions
 from ganvas.data.sources.arrays import Arrays, from_arrays
+from ganvas.data.sources.hub import read_tables
+from ganvas.data.sources.torch_data import from_torch, is_torch_data
 from ganvas.errors import GanvasError
 
 PREFIX = "memory:"
@@ -20,12 +23,12 @@ ARRAY, FILES = f"{PREFIX}array", f"{PREFIX}files"
 
 Values = NDArray[Any] | Tensor
 Labels = Values | Sequence[int] | Sequence[str]
-InMemory = Values | tuple[Values, Labels]
-"""Images or points, or these with their labels."""
+InMemory = Values | tuple[Values, Labels] | Dataset[Any]
+"""Images or points, these with their labels, or a Dataset. One of the package `datasets` has no type of its own here."""
 
 KINDS = (
-    "It takes the name of a source, a Path, a list of files, an array or tensor of images or points, or a pair of such an"
-    " array and its labels."
+    "It takes the name of a source, a Path, a list of files, an array or tensor of images or points, a pair of such an"
+    " array and its labels, or a Dataset of torch or of `datasets`."
 )
 
 
@@ -33,7 +36,13 @@ def is_in_memory(source: object) -> TypeGuard[InMemory]:
     """Whether data are arrays, not names or files."""
     if isinstance(source, tuple) and len(cast(tuple[Any, ...], source)) == 2:
         source = cast(tuple[Any, ...], source)[0]
-    return isinstance(source, np.ndarray | Tensor)
+    return isinstance(source, np.ndarray | Tensor) or is_torch_data(source) or is_table(source)
+
+
+def is_table(source: object) -> bool:
+    """Whether data are a Dataset, or a DatasetDict, of the package `datasets`."""
+    kinds = [(kind.__module__.partition(".")[0], kind.__name__) for kind in type(source).__mro__]
+    return ("datasets", "Dataset") in kinds or ("datasets", "DatasetDict") in kinds
 
 
 def from_memory(source: InMemory, options: ImageOptions, limit: int | None = None) -> Data:
@@ -41,7 +50,11 @@ def from_memory(source: InMemory, options: ImageOptions, limit: int | None = Non
 
     labels: (N,) whole numbers from 0, -1 for none, or names. Raises GanvasError for other shapes, types and values.
     """
-    x, y = source if isinstance(source, tuple) else (source, None)
+    if is_table(source):
+        return read_tables(ARRAY, "the Dataset", source, options, limit)
+    if is_torch_data(source):
+        return from_torch(source, ARRAY, options, limit)
+    x, y = source if isinstance(source, tuple) else (cast(Values, source), None)
     part = Arrays(examples_of(x), None if y is None else labels_of(y), name="data", label="its labels")
     return from_arrays(ARRAY, "memory", [part], options, limit)
 
