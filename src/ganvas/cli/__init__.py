@@ -9,6 +9,7 @@ from collections.abc import Sequence
 VERBS: dict[str, str] = {
     "recipes": "list what you can train, with the papers",
     "data": "describe a data source: counts, sizes, labels, captions, unreadable files",
+    "suggest": "propose a command for your pictures, by looking at them and measuring this machine",
     "check": "test your own model with one dry step",
     "train": "train a recipe on a data source",
     "sample": "draw samples from a run",

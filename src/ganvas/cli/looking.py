@@ -19,7 +19,7 @@ from ganvas.cli.flags import (
     White,
     said,
 )
-from ganvas.cli.show import show_check, show_data, show_diagnosis, show_recipes, show_runs
+from ganvas.cli.show import show_check, show_data, show_diagnosis, show_recipes, show_runs, show_suggestion
 from ganvas.data import ImageOptions
 from ganvas.errors import GanvasError
 from ganvas.runs import listing
@@ -74,6 +74,21 @@ def data(
     )
     show_data(service.data(source, out=out, num=num, image_options=options), as_json=json)
     said(out)
+
+
+def suggest(
+    source: Annotated[Positional[str], arg(help="a folder of pictures, or another data source")],
+    *,
+    minutes: Annotated[float, arg(help="that training may take")] = 60.0,
+    size: Size = None,
+    crop: Crop = "center",
+    channels: Channels = None,
+    white: White = None,
+    json: Json = False,
+) -> None:
+    """Propose a command for your data. It looks at the data, and trains for ten seconds to measure this machine."""
+    options = ImageOptions(size=size, crop=crop, channels=channels, white=white)
+    show_suggestion(service.suggest(source, minutes=minutes, image_options=options), as_json=json)
 
 
 def check(

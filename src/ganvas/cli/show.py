@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ganvas.errors import printable
+from ganvas.jobs.suggestion import Suggestion
 from ganvas.metrics.catalog import Row
 from ganvas.runs.listing import RunFacts
 from ganvas.runs.scores import rounded, to_json, with_error
@@ -59,6 +60,18 @@ def in_words(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(in_words, value))
     return f"{value:.4g}" if isinstance(value, float) else printable(str(value))
+
+
+def show_suggestion(found: Suggestion, as_json: bool) -> None:
+    """The command, what it takes, and why."""
+    if as_json:
+        print(json.dumps(dataclasses.asdict(found) | {"command": found.command}, indent=2))
+        return
+    print(f"{printable(found.command)}\n")
+    measured = ", ".join(f"{name} {value:,.0f} a second" for name, value in found.speeds.items())
+    print(f"About {found.minutes:g} minutes on this machine, measured at: {measured}.")
+    for reason in found.reasons:
+        print(f"- {printable(reason)}")
 
 
 def show_check(facts: Facts, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import tyro
 
 from ganvas.cli.flags import PLAIN
-from ganvas.cli.looking import check, data, doctor, recipes, report, runs
+from ganvas.cli.looking import check, data, doctor, recipes, report, runs, suggest
 from ganvas.cli.measuring import compare, continuum, evaluate, metrics
 from ganvas.cli.training import train
 from ganvas.cli.using import encode, export, interpolate, reconstruct, sample
@@ -17,6 +17,7 @@ from ganvas.machine import distributed
 COMMANDS: dict[str, Callable[..., None]] = {
     "recipes": recipes,
     "data": data,
+    "suggest": suggest,
     "check": check,
     "sample": sample,
     "reconstruct": reconstruct,

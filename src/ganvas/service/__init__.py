@@ -1,6 +1,7 @@
 """One function for each user action. The command line and Python users call only these."""
 
 from ganvas.jobs.stages import train
+from ganvas.jobs.suggestion import Suggestion, suggest
 from ganvas.metrics.evaluation import facts as metrics
 from ganvas.service.looking import Checkup, RecipeFacts, check, clear_cache, data, doctor, recipes, report
 from ganvas.service.measuring import compare
@@ -13,6 +14,7 @@ from ganvas.use.pictures import load_images
 __all__ = [
     "Checkup",
     "RecipeFacts",
+    "Suggestion",
     "check",
     "clear_cache",
     "compare",
@@ -29,5 +31,6 @@ __all__ = [
     "reconstruct",
     "report",
     "sample",
+    "suggest",
     "train",
 ]
