@@ -89,7 +89,7 @@ class Judge:
             kid, error = kernel_distance(real, fake)
             found[f"kid {name} x 1000"], found[f"kid {name} x 1000, error"] = 1000 * kid, 1000 * error
             if len(fake) > fake.shape[1]:
-                found[f"fid {name}"] = frechet_distance(real, fake)
+                found[f"fid {name}"], _ = frechet_distance(real, fake)
             nearness = prdc(real, fake)
             found[f"coverage {name}"], found[f"density {name}"] = nearness.coverage, nearness.density
             found[f"memorisation {name}"] = memorisation(real, self.held_out[name], fake).share

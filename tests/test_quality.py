@@ -6,7 +6,12 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import judge
 import quality
+import torch
+from torch.nn import functional as F
+
+from ganvas.data import open_data
 
 
 def test_the_clock_counts_work_and_not_waiting() -> None:
@@ -37,6 +42,18 @@ def test_a_command_line_is_parted_at_each_double_dash() -> None:
         ["--width", "32"],
     ]
     assert quality.parted(["table"]) == [["table"]]
+
+
+def test_scores_know_real_pictures_from_noise(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(judge, "RUNS", tmp_path)
+    monkeypatch.setattr(judge, "NETWORKS", {"E": lambda: lambda x: F.avg_pool2d(x, 4).flatten(1)})
+    data = open_data("digits")
+    scorer = judge.Judge(data)
+    real = scorer.scores(data.held_out.batch(torch.arange(len(data.held_out))).x)
+    noise = scorer.scores(torch.rand(297, 1, 8, 8) * 2 - 1)
+    for name in ("kid E x 1000", "fid E"):
+        assert real[name] < noise[name] / 10
+    assert real["coverage E"] > 0.5 > noise["coverage E"] and real["memorisation E"] == 0.5
 
 
 def test_two_stages_share_the_minutes(monkeypatch, tmp_path) -> None:
