@@ -70,6 +70,7 @@ class Judge:
     """Scores pictures against a data set's training split, in every network. The data's features are kept in `RUNS`."""
 
     def __init__(self, data: Data) -> None:
+        self.pictures = data.train
         self.networks = {name: build() for name, build in NETWORKS.items()}
         self.train = {name: self.features(name, data.train.x) for name in self.networks}
         self.held_out = {name: self.features(name, data.held_out.x) for name in self.networks}
@@ -81,6 +82,12 @@ class Judge:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_file({"features": extract(self.networks[name], pictures)}, path)
         return load_file(path)["features"]
+
+    def nearest(self, pictures: Tensor) -> Tensor:
+        """The training picture that is nearest to each of these, in features of the last network. (N, C, H, W) in [−1, 1]."""
+        name, network = list(self.networks.items())[-1]
+        found = memorisation(self.train[name], self.held_out[name], extract(network, pictures))
+        return self.pictures.batch(found.neighbours[:, 0]).x
 
     def scores(self, pictures: Tensor) -> dict[str, float]:
         found: dict[str, float] = {}

@@ -7,7 +7,8 @@
 
 `train` runs `ganvas train` on one thread. At each mark it stops the run, scores the checkpoint, and resumes. CPU time is that
 of the training processes with their start; scoring is not counted. A line a mark goes to benchmarks/results/quality.jsonl.
-The first 64 samples are drawn to runs/quality/NAME-MINUTES.png.
+The first 64 samples are drawn to runs/quality/NAME-MINUTES.png. NAME-MINUTES-nearest.png has the first 16, and below each the
+training picture that is nearest to it in the features N.
 
 `pictures` trains two stages: `autoencoder` for a share of the minutes, and then `flow` on its codes for the rest. At each
 further mark the first stage goes on, and the second starts again. Options after the first -- are the first stage's, those
@@ -48,7 +49,7 @@ from ganvas.use.run import Run
 
 LINES = RESULTS / "quality.jsonl"
 NUM_SAMPLES = 1_500
-NUM_SHOWN = 64
+NUM_SHOWN, NUM_COMPARED = 64, 16
 ENDLESS = "100000000"
 
 QUIET = ("--health-every", ENDLESS, "--validate-every", ENDLESS, "--checkpoint-every", ENDLESS, "--quiet")
@@ -137,7 +138,10 @@ class Bench:
         """Scores samples of a run, draws the first, and keeps the result. more: fields of `Result`."""
         pictures = samples(run)
         drawing = place(self.name, recipe, self.seed, f"{options}-{minutes:g}").with_suffix(".png")
-        run.shown.domain.picture(pictures[:NUM_SHOWN], 8).save(drawing)
+        domain, compared = run.shown.domain, pictures[:NUM_COMPARED]
+        domain.picture(pictures[:NUM_SHOWN], 8).save(drawing)
+        beside = domain.beside(compared, self.judge.nearest(compared), NUM_COMPARED // 2)
+        domain.picture(beside, NUM_COMPARED // 2).save(drawing.with_name(f"{drawing.stem}-nearest.png"))
         scores = self.judge.scores(pictures) | more.pop("scores", {})
         facts = {"images": run.images_seen} | more
         keep(Result(self.name, recipe, options, self.seed, round(minutes, 2), scores=scores, **facts))

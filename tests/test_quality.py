@@ -53,6 +53,8 @@ def test_scores_know_real_pictures_from_noise(monkeypatch, tmp_path) -> None:
     noise = scorer.scores(torch.rand(297, 1, 8, 8) * 2 - 1)
     for name in ("kid E x 1000", "fid E"):
         assert real[name] < noise[name] / 10
+    x = data.train.batch(torch.tensor([7, 3])).x
+    assert torch.equal(scorer.nearest(x), x)
     assert real["coverage E"] > 0.5 > noise["coverage E"] and real["memorisation E"] == 0.5
 
 
