@@ -10,6 +10,7 @@ from PIL import Image
 import ganvas
 from ganvas import GanvasError, service
 from ganvas.cli import main
+from ganvas.jobs.stages import critic_after
 from ganvas.training.trainer import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*features:UserWarning")
@@ -32,7 +33,8 @@ def test_one_command_trains_both_and_samples_pictures(folder: Path, tmp_path: Pa
     main(["train", "pictures", "--data", str(folder), "--out", str(out), *words(SMALL)])
     run = ganvas.open(out)
     assert run.settings.recipe == "flow" and run.images_seen >= 64
-    assert ganvas.open(out / "autoencoder").settings.recipe == "autoencoder"
+    first = ganvas.open(out / "autoencoder").settings
+    assert first.recipe == "autoencoder" and first.arguments["critic_after"] == 1  # of 4 steps
     assert run.sample(3).shape == (3, 3, 32, 32)
     assert (out / "report.html").exists()
     again = service.train("pictures", data=str(folder), out=out, **SMALL)
@@ -60,6 +62,11 @@ def test_it_goes_on_from_either_stage_bit_for_bit(
     assert parts.settings.recipe == "flow" and parts.images_seen == whole.images_seen
     for a, b in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_the_critic_joins_a_short_first_stage_too() -> None:
+    assert critic_after(5_000) == 125 < 5_000 // 16
+    assert critic_after(60_000) == critic_after(10**8) == 1_000
 
 
 def test_mistakes_are_told(folder: Path, tmp_path: Path) -> None:

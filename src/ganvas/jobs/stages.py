@@ -9,10 +9,14 @@ from ganvas.data import ImageOptions
 from ganvas.errors import GanvasError, did_you_mean, option
 from ganvas.jobs import start
 from ganvas.machine.checks import at_least
+from ganvas.recipes.pictures import BATCH_SIZE, CRITIC_AFTER
 from ganvas.runs.directory import FIRST_RUN
 from ganvas.runs.settings import slug
 from ganvas.use.opening import Found
 from ganvas.use.run import Run
+
+BLIND_SHARE = 0.4
+"""Of a short first stage, before its critic joins."""
 
 USUAL_BATCH = 64
 """The flow's; of fewer codes a batch holds all."""
@@ -62,6 +66,7 @@ def pictures(
     shared: dict[str, Any] = {"seed": seed, "device": device, "quiet": quiet, "overwrite": overwrite}
     shared["resume_if_there"] = not overwrite
     looks = {"image_options": image_options, "flip": flip, "code_channels": code_channels}
+    looks["critic_after"] = critic_after(images)
     autoencoder = start.train("autoencoder", data=data, out=first, images=images, **looks, **shared)
     if autoencoder.images_seen < images:
         if not quiet:
@@ -69,6 +74,11 @@ def pictures(
         return autoencoder
     own = {"width": width, "steps": steps, "guidance": guidance, "batch_size": _batch_size(autoencoder)}
     return start.train("flow", data=f"codes:{first}", out=path, images=codes, **own, **shared)
+
+
+def critic_after(images: int) -> int:
+    """The step of a first stage of so many images at which its critic joins, so that a short one has a critic, too."""
+    return min(CRITIC_AFTER, int(BLIND_SHARE * images / BATCH_SIZE))
 
 
 def _batch_size(autoencoder: Run) -> int | None:
