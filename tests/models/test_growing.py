@@ -159,6 +159,25 @@ def test_drift_is_the_mean_square_of_real_scores() -> None:
     assert "drift" not in recipe_of("progan", drift=0.0).model.critic_loss(r)
 
 
+def test_penalties_are_on_the_slope_in_pixels_of_the_last_side() -> None:
+    """A pixel of 4x4 is 16 pixels of 16x16, each with a 16th of its slope: a length of a quarter."""
+    for name in NAMES:
+        model = recipe_of(name).model
+        r = model(Batch(pictures()))
+        x = r.x.detach().requires_grad_()
+        score = model.critic(x)
+        (slope,) = torch.autograd.grad(score.sum(), x)
+        squares = slope.flatten(1).square().sum(1) / 16
+        if name == "progan":
+            r.fake = r.x  # so that all points between are r.x
+            expected = {"gradient penalty": 10 * (squares.sqrt() - 1).square().mean()}
+            found = model.penalty(r)
+        else:
+            expected = {"R1": 0.5 * squares.mean()}
+            found = model.players()[0].lazy[0].penalty(r)
+        torch.testing.assert_close({k: v.detach() for k, v in found.items()}, expected, rtol=1e-4, atol=1e-6)
+
+
 def test_mixing_counts_only_the_layers_in_use() -> None:
     model = recipe_of("stylegan").model
     counts = []

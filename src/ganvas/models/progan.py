@@ -70,4 +70,13 @@ class ProGAN(Model):
         return {"adversarial": self.loss.generator(None, self.critic(r.fake))}
 
     def penalty(self, r: Round) -> Terms:
-        return {self.gradient_penalty.name: self.gradient_penalty(self.critic, r.x, r.fake)}
+        whole = self.growth.whole
+        return {self.gradient_penalty.name: self.gradient_penalty(self.score_of_whole, whole(r.x), whole(r.fake))}
+
+    def score_of_whole(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The score of images at the last side.
+
+        The penalty is on the slope in their pixels at every level, as in the authors' program. In pixels of the present side
+        the slope of the same critic would halve when a level begins.
+        """
+        return self.critic(self.growth.reduced(x))

@@ -138,7 +138,14 @@ class StyleGAN2(Model):
         return {"adversarial": self.loss.generator(real, self.score(self.synthesis(r.ws), r.y))}
 
     def penalty(self, penalty: Penalty) -> Callable[[Round], Terms]:
-        return lambda r: {penalty.name: penalty(self.score, r.x, r.x, r.y)}
+        if self.growth is None:
+            return lambda r: {penalty.name: penalty(self.score, r.x, r.x, r.y)}
+        growth = self.growth
+
+        def of_whole(x: Tensor, y: Tensor | None) -> Tensor:  # as `ProGAN.score_of_whole`
+            return self.score(growth.reduced(x), y)
+
+        return lambda r: {penalty.name: penalty(of_whole, growth.whole(r.x), growth.whole(r.x), r.y)}
 
     def path_penalty(self, r: Round) -> Terms:
         ws = r.ws[: max(1, math.ceil(len(r.ws) * self.path_share))]

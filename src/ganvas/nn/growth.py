@@ -45,12 +45,16 @@ class Growth:
         Else the critic could tell images by their sharpness alone.
         """
         lower, upper, share = self.around
-        x = halved(x, len(self.sides) - 1 - upper)
+        x = self.reduced(x)
         return x if lower == upper else torch.lerp(doubled(halved(x, 1), 1), x, share)
 
     def whole(self, x: Tensor) -> Tensor:
         """Images at the present side, enlarged to the last one by nearest neighbours."""
         return doubled(x, len(self.sides) - 1 - self.around[1])
+
+    def reduced(self, x: Tensor) -> Tensor:
+        """Images at the last side, reduced to the present one: the opposite of `whole`."""
+        return halved(x, len(self.sides) - 1 - self.around[1])
 
     @property
     def around(self) -> tuple[int, int, float]:
