@@ -1,4 +1,4 @@
-"""The few functions of TensorFlow 1 that ProGAN's program calls, by torch and at once, for images with channels first."""
+"""The few functions of TensorFlow 1 that ProGAN's and StyleGAN's programs call, by torch, for images with channels first."""
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -19,12 +19,18 @@ class Dim(int):
         return int(self)
 
 
+class Shape(tuple[Dim, ...]):
+    @property
+    def ndims(self) -> int:
+        return len(self)
+
+
 class Symbol(Tensor):
     """A tensor whose shape has entries with `.value`."""
 
     @property
     def shape(self) -> Any:
-        return tuple(Dim(n) for n in self.size())
+        return Shape(Dim(n) for n in self.size())
 
     def set_shape(self, shape: Any) -> None:
         pass
@@ -81,9 +87,21 @@ class initializers:
     @staticmethod
     def zeros() -> None: ...
 
+    @staticmethod
+    def ones() -> None: ...
 
-def constant(value: Any, name: str = "", dtype: Any = None) -> float:
-    return float(value)
+
+def constant(value: Any, name: str = "", dtype: Any = None) -> Any:
+    return torch.as_tensor(value) if getattr(value, "ndim", 0) else float(value)
+
+
+def custom_gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The function's value; its gradient is torch's own."""
+    return lambda x: function(x)[0]
+
+
+def transpose(x: Tensor, order: Sequence[int]) -> Tensor:
+    return x.permute(list(order))
 
 
 def cast(x: Any, dtype: Any) -> Any:
@@ -186,6 +204,14 @@ class nn:
     ) -> Tensor:
         stride = strides[2]
         return F.conv_transpose2d(x, w.permute(3, 2, 0, 1), stride=stride, padding=(w.size(0) - stride) // 2)
+
+    @staticmethod
+    def depthwise_conv2d(x: Tensor, w: Tensor, strides: Sequence[int], padding: str, data_format: str) -> Tensor:
+        stride, size = strides[2], w.size(0)
+        kernel = w.permute(2, 3, 0, 1)
+        return F.conv2d(x, kernel, stride=stride, padding=(size - stride + 1) // 2, groups=x.size(1))
+
+    relu = F.relu
 
     @staticmethod
     def avg_pool(x: Tensor, ksize: Sequence[int], strides: Sequence[int], padding: str, data_format: str) -> Tensor:

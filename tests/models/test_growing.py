@@ -13,7 +13,7 @@ from ganvas.nn.equalised import second_moment
 from ganvas.nn.growth import Growth
 from ganvas.recipes import RECIPES
 from ganvas.training import checkpoint
-from ganvas.training.recipe import Recipe, build
+from ganvas.training.recipe import Recipe, build, options
 from ganvas.training.trainer import Trainer
 
 SMALL = {"width": 4, "max_width": 16, "latent": 8, "level_images": 100, "start_size": 4}
@@ -210,3 +210,19 @@ def test_a_filter_before_halving_keeps_constants_inside() -> None:
     fir = critic.blocks[0].fir
     h = torch.full((1, 2, 8, 8), 3.0)
     torch.testing.assert_close(fir.blur(h, padding=1)[:, :, 1:-1, 1:-1], h[:, :, 1:-1, 1:-1])
+
+
+@pytest.mark.parametrize("name", ["stylegan2", "stylegan", "progan", "biggan"])
+def test_large_image_systems_train_in_half_precision(name) -> None:
+    small = {"width": 4, "max_width": 8, "latent": 8, "level_images": 16, "start_size": 4, "embedding": 4}
+    info = DataInfo(shape=(3, 16, 16), classes=("a", "b"), num_train=512, mean=torch.zeros(3, 16, 16))
+    function = RECIPES[name]
+    with rng.seeded(name):
+        recipe = build(function, info, {key: value for key, value in small.items() if key in options(function)})
+    trainer = Trainer(recipe.model, recipe.optimizers, ema_half_life=100, precision="bf16")
+    x = torch.rand((8, 3, 16, 16), generator=rng.generator("x")) * 2 - 1
+    for _ in range(5):
+        trainer.step(Batch(x, torch.arange(8) % 2))
+    assert trainer.verdicts.skipped_steps == 0
+    assert all(p.dtype == torch.float32 for p in trainer.model.parameters())
+    assert trainer.ema.model.sample(2, torch.tensor([0, 1])).isfinite().all()

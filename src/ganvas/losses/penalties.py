@@ -92,7 +92,7 @@ def path_lengths(synthesis: Callable[[Tensor], Tensor], ws: Tensor) -> Tensor:
         image = synthesis(full(ws))
         y = rng.randn(*image.shape, like=image) / math.sqrt(image.shape[2] * image.shape[3])
         (slope,) = torch.autograd.grad((image * y).sum(), ws, create_graph=True)
-    return (slope.square().sum(2).mean(1) + 1e-12).sqrt()
+    return (full(slope).square().sum(2).mean(1) + 1e-12).sqrt()
 
 
 def not_orthogonal(weights: Sequence[Tensor]) -> Tensor:

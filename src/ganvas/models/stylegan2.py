@@ -12,6 +12,7 @@ from ganvas.core.model import Lazy, Model, Player, Round, Terms
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.losses.penalties import Penalty, path_lengths
 from ganvas.machine import distributed, rng
+from ganvas.machine.precision import full
 from ganvas.models.overfitting import adapt, ranked
 from ganvas.nn.growth import Growth
 
@@ -155,7 +156,7 @@ class StyleGAN2(Model):
         return {"path length": self.path_weight * (lengths - mean).square().mean()}
 
     def follow(self, rounds: Mapping[str, Round]) -> None:
-        means = [torch.stack([r.w.mean(0) for r in rounds.values()]).mean(0)]
+        means = [torch.stack([full(r.w).mean(0) for r in rounds.values()]).mean(0)]
         path = rounds.get("generator/path")
         if path is not None:
             means.append(path.length)
