@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from layout_archives import ARCHIVES
+from layout_binaries import BINARIES
 from layout_parts import Array, Draw, Layout, pack, pictures, write
 from layout_tables import TABLES
 
@@ -181,6 +182,7 @@ LAYOUTS = (
     ),
     *TABLES,
     *ARCHIVES,
+    *BINARIES,
     Layout(
         "points", "points.npy", lambda: np.save("points.npy", np.random.default_rng(0).normal(size=(16, 2))), "arrays"
     ),

@@ -153,6 +153,15 @@ def flat_side(array: Array) -> int:
     return side if array.dtype.kind in "iu" or (array.dtype.kind == "f" and _whole(array)) else 0
 
 
+def flat_shape(num: int) -> tuple[int, int]:
+    """The side and the number of channels of square pictures of so many numbers; (0, 0) if there are none."""
+    for channels in (1, 3):
+        side = math.isqrt(num // channels)
+        if side >= SMALLEST_FLAT and side * side * channels == num:
+            return side, channels
+    return 0, 0
+
+
 def _whole(array: Array) -> bool:
     return bool(array.max() > 1) and bool((array == np.rint(array)).all())
 

@@ -10,6 +10,7 @@ from ganvas.data.sources.archive import archive
 from ganvas.data.sources.digits import digits
 from ganvas.data.sources.files import files
 from ganvas.data.sources.folder import folder
+from ganvas.data.sources.forms import read_file_form
 from ganvas.data.sources.glyphs import glyphs
 from ganvas.data.sources.hub import hub
 from ganvas.data.sources.idx import idx
@@ -121,10 +122,21 @@ def _open(source: str, options: ImageOptions, limit: int | None) -> Data:
         data = tar(source, options, limit)
     elif Path(source).suffix.lower() in EXTENSIONS and _is(source, Path.is_file):
         data = files([source], options, limit)
+    elif _is(source, Path.is_file):
+        data = of_file(source, options, limit)
     elif _is(source, Path.is_dir):
         data = folder(source, options, limit)
     else:
         raise _unknown(source)
+    return data
+
+
+def of_file(source: str, options: ImageOptions, limit: int | None) -> Data:
+    """The data in a file of arrays or of rows. Raises GanvasError for files of other kinds."""
+    path = Path(source).expanduser().resolve()
+    data = read_file_form(source, path, options, limit)
+    if data is None:
+        raise GanvasError(f"{source} is no file of a kind that is read.", f"Sources: {', '.join(source_names())}.")
     return data
 
 

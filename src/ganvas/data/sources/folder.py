@@ -91,7 +91,7 @@ def read_listing(
         raise _nothing(source, listing, skipped, held_out=sum(map(len, splits[1:])))
     used = [f for part in splits for f in part]
     numbers = torch.cat([contents(piece) for piece in pictures])
-    labels, classes = _labels(used, options)
+    labels, classes = _labels(used, options, listing.class_names)
     if len(splits) == 2:
         rows = torch.arange(len(used)).split([len(part) for part in splits])
     elif options.split_by == "name":
@@ -220,8 +220,13 @@ def _same_size(splits: list[list[File]], root: Path, channels: int | None) -> tu
     return readable, skipped
 
 
-def _labels(files: Sequence[File], options: ImageOptions) -> tuple[torch.Tensor | None, tuple[str, ...]]:
-    """Class numbers int64 (N,) and the classes' names; empty if the data has no classes or only one."""
+def _labels(
+    files: Sequence[File], options: ImageOptions, class_names: Sequence[str]
+) -> tuple[torch.Tensor | None, tuple[str, ...]]:
+    """Class numbers int64 (N,) and the classes' names; empty if the data has no classes or only one.
+
+    class_names: of labels that are numbers, if they have names.
+    """
     labels = [f.about.label if f.about and f.about.label is not None else f.folder for f in files]
     distinct = {label for label in labels if label is not None}
     if len(distinct) < 2:
@@ -230,7 +235,8 @@ def _labels(files: Sequence[File], options: ImageOptions) -> tuple[torch.Tensor 
     if options.split_by != "name" and all(_WHOLE.fullmatch(str(label)) for label in distinct):
         order = sorted(distinct, key=lambda label: (int(label), str(label)))  # version 0.1.0 sorted them as text
     number = {label: i for i, label in enumerate(order)}
-    names = _folder_names(files, labels) or {label: str(label) for label in order}
+    named = {label: class_names[label] for label in order if isinstance(label, int) and 0 <= label < len(class_names)}
+    names = {label: str(label) for label in order} | (named or _folder_names(files, labels) or {})
     y = torch.tensor([-1 if label is None else number[label] for label in labels], dtype=torch.int64)
     return y, tuple(names[label] for label in order)
 

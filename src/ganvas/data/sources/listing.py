@@ -49,11 +49,13 @@ class File:
 
 @dataclass
 class Listing:
-    """What a walk through a folder or an archive found. unused: files by the reason why they are not even tried.
+    """What a walk through a folder or an archive found.
 
-    tables: files that may be tables about the pictures. candidates: files that may stand beside a picture, with their
-    paths below the root; beside: those that do, by the picture's path. plain: folders that are no classes. columns: of a
-    table that holds the pictures themselves. notes: what was assumed, in words for the user. members: of an archive.
+    unused: files by the reason why they are not even tried. notes: what was assumed, in words for the user.
+    members: of an archive. tables: files that may be tables about the pictures; columns: of a table that holds the pictures
+    themselves. class_names: of labels that are numbers. plain: folders that are no classes.
+    candidates: files that may stand beside a picture, with their paths below the root; beside: those that do, by the
+    picture's path.
     """
 
     files: list[File] = field(default_factory=list)
@@ -68,6 +70,7 @@ class Listing:
     beside: dict[Path, list[Path]] = field(default_factory=dict)
     plain: set[str] = field(default_factory=set)
     columns: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
     def read(self, path: Path) -> bytes:
         """A file's bytes. Raises GanvasError if it cannot be read."""

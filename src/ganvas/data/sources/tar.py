@@ -20,8 +20,7 @@ from ganvas.data.domains.image_files import ImageOptions
 from ganvas.data.sources.beside import settle
 from ganvas.data.sources.entering import LARGEST_MEMBER, Entering, inner_name
 from ganvas.data.sources.folder import read_folder
-from ganvas.data.sources.forms import Form, Stored
-from ganvas.data.sources.layout import split_of
+from ganvas.data.sources.forms import Form, Stored, split_in
 from ganvas.data.sources.listing import Listing, Member
 from ganvas.errors import GanvasError
 from ganvas.machine.memory import size as in_words
@@ -89,11 +88,6 @@ def shards(source: str, root: Path, files: Sequence[Stored], options: ImageOptio
 
 
 SHARDS = Form(lambda files: [file for file in files if is_tar(file.name)], shards)
-
-
-def split_in(stem: str) -> str | None:
-    """The split that a word of a shard's name says: imagenet-train-000012."""
-    return next((word for word in re.split("[-_.]", stem) if split_of(word)), None)
 
 
 Read = Callable[[int, int], bytes]
