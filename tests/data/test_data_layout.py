@@ -1,6 +1,7 @@
 """What each folder and file is taken for, and that every file is accounted for."""
 
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image
 from ganvas.cli import main
 from ganvas.data import Data, open_data, summary
 from ganvas.data.sources.layout import split_of
+from ganvas.data.sources.plugins import missing
+from ganvas.errors import GanvasError
 
 _number = iter(range(1, 10**9))
 
@@ -91,14 +94,20 @@ def test_thumbnails_of_a_network_disk_are_no_pictures(tmp_path: Path) -> None:
     assert not_used(data) == {"thumbnails of a network disk (@eaDir)": 12}
 
 
-def test_pictures_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
+def test_pictures_that_cannot_be_read_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    missing.cache_clear()
     draw(tmp_path / "x.png", 5)
     (tmp_path / "IMG_0001.HEIC").write_bytes(b"x")
     (tmp_path / "notes.txt").write_text("x")
     data = open_data(str(tmp_path))
     assert [(s.path, s.reason) for s in data.skipped] == [
-        ("IMG_0001.HEIC", "HEIC pictures are not read: convert them to PNG or JPEG")
+        ("IMG_0001.HEIC", "HEIC pictures need a plugin: pip install pillow-heif; or convert them to PNG or JPEG")
     ]
+    with pytest.raises(GanvasError, match="pip install pillow-heif"):
+        open_data(str(tmp_path / "IMG_0001.HEIC"))
+    missing.cache_clear()
     assert not_used(data) == {"of another kind (.txt)": 1}
 
 

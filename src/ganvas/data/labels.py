@@ -1,4 +1,4 @@
-"""Few labels: removes labels of training examples."""
+"""Labels: numbers of classes, classes without training examples, and few labels."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ganvas.data.dataset import DataInfo, Split
+from ganvas.data.dataset import Data, DataInfo, Split
 from ganvas.errors import GanvasError, option
 from ganvas.machine.rng import generator
 
@@ -21,6 +21,29 @@ def numbered(labels: Sequence[Tensor]) -> tuple[list[Tensor], list[str]]:
     values = values[values >= 0]
     found = [torch.where(y < 0, -1, torch.searchsorted(values, y.long())) for y in labels]
     return found, [str(value) for value in values.tolist()]
+
+
+def without_unseen(data: Data) -> Data:
+    """The data without classes of which there is no training example: nothing can be learnt of them.
+
+    Held-out examples of such a class stay, without a label.
+    """
+    y, classes = data.train.y, data.info.classes
+    if y is None or not classes:
+        return data
+    seen = y[y >= 0].unique()
+    if len(seen) == len(classes):
+        return data
+    number = torch.full((len(classes) + 1,), -1)  # the last place is that of -1, no label
+    number[seen] = torch.arange(len(seen))
+    train, held_out = (s if s.y is None else replace(s, y=number[s.y]) for s in (data.train, data.held_out))
+    gone = sorted(set(range(len(classes))) - set(seen.tolist()))
+    names = ", ".join(classes[i] for i in gone[:5]) + (" ..." if len(gone) > 5 else "")
+    num = 0 if data.held_out.y is None else int(torch.isin(data.held_out.y, torch.tensor(gone)).sum())
+    what = f"{len(gone)} classes have" if len(gone) > 1 else "1 class has"
+    note = f"{what} no training example, and {num:,} held-out examples of it count as unlabelled: {names}."
+    info = replace(data.info, classes=tuple(classes[i] for i in seen.tolist()))
+    return replace(data, train=train, held_out=held_out, info=info, notes=(*data.notes, note))
 
 
 def keep_labels(split: Split, info: DataInfo, num: int, seed: int) -> Split:

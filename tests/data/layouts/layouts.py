@@ -147,7 +147,7 @@ LAYOUTS = (
         "files that cannot be read among others",
         "mixed",
         lambda: write(
-            {**pictures(("mixed/{}.png", 16)), "mixed/a.HEIC": b"x", "mixed/b.png": b"x", "mixed/notes.txt": b"x"}
+            {**pictures(("mixed/{}.png", 16)), "mixed/a.CR2": b"x", "mixed/b.png": b"x", "mixed/notes.txt": b"x"}
         ),
     ),
     Layout("a scanner of 12 bits, in files of 16", "scans", lambda: deep("scans", 4095, np.uint16), "values"),

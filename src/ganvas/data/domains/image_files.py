@@ -106,11 +106,15 @@ def decode(file: Path | IO[bytes], options: ImageOptions, deep_peaks: list[float
     Whatever Pillow raises on a file that is not a whole picture passes through: see `reason`.
     """
     with opened(file) as image:
-        if options.size is not None and image.format == "JPEG":
-            # Photographs are much larger than training images: the decoder can then skip detail.
-            image.draft(None, (2 * options.size, 2 * options.size))  # pyright: ignore[reportArgumentType]
-        plain = _masks_scaled(_upright(image), options.white)
-        return convert(_reduced(plain, options.size), options, deep_peaks)
+        return convert(prepared(image, options), options, deep_peaks)
+
+
+def prepared(image: Image.Image, options: ImageOptions) -> Image.Image:
+    """An opened picture as it is seen, with white at 255, and reduced if it is huge."""
+    if options.size is not None and image.format == "JPEG":
+        # Photographs are much larger than training images: the decoder can then skip detail.
+        image.draft(None, (2 * options.size, 2 * options.size))  # pyright: ignore[reportArgumentType]
+    return _reduced(_masks_scaled(_upright(image), options.white), options.size)
 
 
 def measure(file: Path | IO[bytes]) -> tuple[int, int]:

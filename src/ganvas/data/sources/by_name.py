@@ -6,6 +6,7 @@ from typing import cast
 
 from ganvas.data.dataset import Data, check_limit, renamed
 from ganvas.data.domains.image_files import ImageOptions
+from ganvas.data.labels import without_unseen
 from ganvas.data.sources.archive import archive
 from ganvas.data.sources.digits import digits
 from ganvas.data.sources.files import files
@@ -19,6 +20,7 @@ from ganvas.data.sources.memory import ARRAY, FILES, KINDS, PREFIX, InMemory, fr
 from ganvas.data.sources.mixtures import GRID25, RING8, mixture
 from ganvas.data.sources.npz import npz
 from ganvas.data.sources.openmoji import openmoji
+from ganvas.data.sources.plugins import PLUGINS, missing
 from ganvas.data.sources.points import no_image_options, no_tables
 from ganvas.data.sources.sprites import sprites
 from ganvas.data.sources.stacked import stacked
@@ -80,7 +82,9 @@ def open_data(source: Source, options: ImageOptions | None = None, *, limit: int
     name = source_name(source)
     if isinstance(source, list | tuple) and len(source) > 1:
         return renamed(files(cast(Sequence[str | Path], source), options, limit), name)
-    return renamed(_open(name, options, limit), name)
+    data = renamed(_open(name, options, limit), name)
+    old = options.split_by == "name"  # version 0.1.0 kept classes without training examples
+    return data if old or limit is not None else without_unseen(data)
 
 
 def source_name(source: Source) -> str:
@@ -120,7 +124,7 @@ def _open(source: str, options: ImageOptions, limit: int | None) -> Data:
         data = archive(source, options, limit)
     elif is_tar(source) and _is(source, Path.is_file):
         data = tar(source, options, limit)
-    elif Path(source).suffix.lower() in EXTENSIONS and _is(source, Path.is_file):
+    elif is_picture(source) and _is(source, Path.is_file):
         data = files([source], options, limit)
     elif _is(source, Path.is_file):
         data = of_file(source, options, limit)
@@ -131,9 +135,17 @@ def _open(source: str, options: ImageOptions, limit: int | None) -> Data:
     return data
 
 
+def is_picture(source: str) -> bool:
+    """Whether a name ends as that of a picture. It loads the plugin for the picture's format."""
+    kind = Path(source).suffix.lower()
+    return kind in EXTENSIONS or (kind in PLUGINS and missing(kind) is None)
+
+
 def of_file(source: str, options: ImageOptions, limit: int | None) -> Data:
     """The data in a file of arrays or of rows. Raises GanvasError for files of other kinds."""
     path = Path(source).expanduser().resolve()
+    if why := missing(path.suffix.lower()):
+        raise GanvasError(f"{source} cannot be read.", f"{why}.")
     data = read_file_form(source, path, options, limit)
     if data is None:
         raise GanvasError(f"{source} is no file of a kind that is read.", f"Sources: {', '.join(source_names())}.")

@@ -1,36 +1,26 @@
 """A folder of images, laid out as a Hugging Face imagefolder."""
 
-import math
-import os
 import re
-import warnings
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 
 from ganvas.data.content import contents
 from ganvas.data.dataset import Data, Skipped, gather
-from ganvas.data.domains.image_files import ImageOptions, check_memory, check_one_size, decode, measure, reason, stack
+from ganvas.data.domains.image_files import ImageOptions
 from ganvas.data.sources import cache
+from ganvas.data.sources.decoding import decoded, joined, readable
 from ganvas.data.sources.depth import WHITES, from_files
 from ganvas.data.sources.describing import describe
 from ganvas.data.sources.layout import EXTENSIONS, walk
 from ganvas.data.sources.layout import splits as splits_of
-from ganvas.data.sources.listing import File, Listing, printable, skip
+from ganvas.data.sources.listing import File, Listing, printable
 from ganvas.data.sources.splits import by_content, keep, keep_contents, split_by_key
 from ganvas.errors import GanvasError
 
-T = TypeVar("T")
-
 _WHOLE = re.compile(r"-?[0-9]{1,15}")
-
-PIECE = 2_048
-"""Number of pictures decoded between two updates of the progress bar."""
 
 
 def folder(source: str, options: ImageOptions, limit: int | None = None) -> Data:
@@ -76,15 +66,12 @@ def read_listing(
         listing.leave("beyond the limit", sum(map(len, splits)) - sum(map(len, kept)), pictures=True)
         splits = kept
     keys = [f.key for f in splits[0]]
-    if options.size is None:
-        splits, unreadable = _same_size(splits, root, options.channels)
-        skipped += unreadable
-    if options.size is not None:
-        check_memory(sum(map(len, splits)), options.size, options.channels)
-    found = _decoded_all(splits, options, root)
+    splits, unreadable = readable(splits, root, options)
+    skipped += unreadable
+    found = decoded(splits, options, root)
     depth = from_files(options, found.deep_peaks, found.pictures)
     if depth.white not in (options.white, WHITES[-1]):
-        found = _decoded_all(splits, replace(options, white=depth.white), root)
+        found = decoded(splits, replace(options, white=depth.white), root)
     depth.check_range(found.pictures)
     splits, pictures, skipped = found.splits, found.pictures, [*skipped, *found.skipped]
     if not splits[0]:
@@ -97,10 +84,10 @@ def read_listing(
     elif options.split_by == "name":
         rows = _by_name(used, keys, limit)
     else:
-        rows = [part[keep_contents(numbers[part], limit)] for part in by_content(numbers, labels)]
+        rows = [part[keep_contents(numbers[part], limit)] for part in by_content(numbers[firsts(used)], labels)]
     order = torch.cat(list(rows))
     listing.leave("beyond the limit", len(used) - len(order), pictures=True)
-    x = _joined(pictures, order)
+    x = joined(pictures, order)
     labels = None if labels is None else labels[order]
     texts = [(about.text if (about := used[i].about) else None) for i in order.tolist()]
     text = tuple(t or "" for t in texts) if any(texts) else None
@@ -108,15 +95,20 @@ def read_listing(
     train, held_out = (cache.rows(x, labels, text, part) for part in (slice(0, num), slice(num, None)))
     known = (numbers[order[:num]], numbers[order[num:]])
     data = gather(source, train, held_out, classes=classes, skipped=skipped, contents=known)
-    files = tuple(printable(used[i].stamp[0]) for i in order.tolist())
+    files = tuple(printable(used[i].name) for i in order.tolist())
     return replace(
         data,
         unused=tuple(listing.left()),
         white=depth.white,
-        notes=(*listing.notes, *depth.notes),
+        notes=(*listing.notes, *depth.notes, *found.notes(options)),
         files=files,
         order=order,
     )
+
+
+def firsts(files: Sequence[File]) -> torch.Tensor:
+    """For each picture the place of its file's first one, int64 (N,): all frames of a file stand on one side."""
+    return torch.tensor([i - (f.frame or 0) for i, f in enumerate(files)], dtype=torch.int64)
 
 
 def _by_name(files: list[File], keys: list[str], limit: int | None) -> list[torch.Tensor]:
@@ -125,99 +117,6 @@ def _by_name(files: list[File], keys: list[str], limit: int | None) -> list[torc
     parts = [[i for i, f in enumerate(files) if (f.key in held_out) == side] for side in (False, True)]
     kept = [[part[i] for i in keep([files[j].key for j in part], limit)] for part in parts]
     return [torch.tensor(part, dtype=torch.int64) for part in kept]
-
-
-@dataclass
-class _Decoded:
-    """The files of each split that could be decoded, and the others. pictures: uint8 (n, C, H, W), in pieces.
-
-    deep_peaks: the largest value of each picture of 16 bits.
-    """
-
-    splits: list[list[File]] = field(default_factory=list)
-    pictures: list[torch.Tensor] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    deep_peaks: list[float] = field(default_factory=list)
-
-
-def _decoded_all(splits: Sequence[Sequence[File]], options: ImageOptions, root: Path) -> _Decoded:
-    found = _Decoded()
-    with _progress(sum(map(len, splits))) as advance:
-        for files in splits:
-            good: list[File] = []
-            for start in range(0, len(files), PIECE):
-                piece = files[start : start + PIECE]
-                part, pictures, bad = _each(piece, lambda f: decode(f.content(), options, found.deep_peaks), root)
-                good += part
-                found.pictures += [stack(pictures)] if pictures else []
-                found.skipped += bad
-                advance(PIECE)
-            found.splits.append(good)
-    return found
-
-
-def _joined(pieces: list[torch.Tensor], order: torch.Tensor) -> torch.Tensor:
-    """Pieces of pictures as one uint8 (N, C, H, W), C the largest number of channels; the pieces are given up on the way.
-
-    order: which rows of the pieces are taken, in the order in which they are wanted, int64 (N,).
-    """
-    channels = max(piece.shape[1] for piece in pieces)
-    whole = torch.empty((len(order), channels, *pieces[0].shape[2:]), dtype=torch.uint8)
-    place = torch.full((sum(map(len, pieces)),), -1)
-    place[order] = torch.arange(len(order))
-    while pieces:
-        piece = pieces.pop(0)
-        here, place = place[: len(piece)], place[len(piece) :]
-        whole[here[here >= 0]] = piece[here >= 0].expand(-1, channels, -1, -1)  # grey spreads over all channels
-    return whole
-
-
-@contextmanager
-def _progress(num: int) -> Generator[Callable[[int], None]]:
-    """A function to call with the number of decoded pictures; it shows a bar on a terminal if there are many."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=num < cache.PAYS_FROM or not console.is_terminal) as bar:
-        task = bar.add_task("reading pictures", total=num)
-        yield lambda done: bar.advance(task, done)
-
-
-def _each(files: Sequence[File], work: Callable[[File], T], root: Path) -> tuple[list[File], list[T], list[Skipped]]:
-    """Runs `work` on each file in several threads. Returns successful files, their results, and failed files."""
-
-    def attempt(file: File) -> T | Exception:
-        try:
-            return work(file)
-        except Exception as error:  # a decoder may raise anything for a hostile file
-            return error
-
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        warnings.simplefilter("ignore")
-        outcomes = list(pool.map(attempt, files))
-    good = [(f, o) for f, o in zip(files, outcomes, strict=True) if not isinstance(o, Exception)]
-    bad = [skip(f.path, root, reason(o)) for f, o in zip(files, outcomes, strict=True) if isinstance(o, Exception)]
-    return [f for f, _ in good], [o for _, o in good], bad
-
-
-def _same_size(splits: list[list[File]], root: Path, channels: int | None) -> tuple[list[list[File]], list[Skipped]]:
-    """The files whose first bytes are a picture's. Raises GanvasError when these differ in size.
-
-    Runs before decoding, because ten thousand photographs do not fit into memory.
-    """
-    sizes: list[tuple[int, int]] = []
-    skipped: list[Skipped] = []
-    readable: list[list[File]] = []
-    for part in splits:
-        good, measured, unreadable = _each(part, lambda f: measure(f.content()), root)
-        readable.append(good)
-        sizes += measured
-        skipped += unreadable
-    check_one_size(str(root), sizes)
-    if sizes:
-        check_memory(len(sizes), math.ceil(math.sqrt(math.prod(sizes[0]))), channels)
-    return readable, skipped
 
 
 def _labels(

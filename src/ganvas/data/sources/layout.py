@@ -12,6 +12,7 @@ from ganvas.data.sources.beside import KINDS as BESIDE
 from ganvas.data.sources.beside import settle
 from ganvas.data.sources.listing import File, Listing, skip
 from ganvas.data.sources.metadata import LABELS, NAMES, is_labels, normal
+from ganvas.data.sources.plugins import PLUGINS, missing
 from ganvas.data.sources.tables import LARGEST, is_table
 
 EXTENSIONS = frozenset(
@@ -22,7 +23,7 @@ EXTENSIONS = frozenset(
     )
 )
 UNREAD_PICTURES = frozenset(
-    f".{kind}" for kind in ("heic", "heif", "jxl", "svg", "exr", "hdr", "cr2", "cr3", "nef", "arw", "dng", "raf", "orf")
+    f".{kind}" for kind in ("svg", "exr", "hdr", "cr2", "cr3", "nef", "arw", "dng", "raf", "orf")
 )
 UNREAD_METADATA = ("metadata.parquet", "metadata.json")
 SYSTEM_FOLDERS = {
@@ -104,9 +105,11 @@ def classify(found: Listing, path: Path, root: Path, name: str, facts_of: Callab
             found.leave(f"of another kind ({kind})")
         else:
             found.candidates.append((path, name))
+    elif why := missing(kind):
+        found.skipped.append(skip(path, root, why))
     elif kind in UNREAD_PICTURES:
         found.skipped.append(skip(path, root, f"{kind[1:].upper()} pictures are not read: convert them to PNG or JPEG"))
-    elif kind not in EXTENSIONS:
+    elif kind not in EXTENSIONS and kind not in PLUGINS:
         found.leave(f"of another kind ({kind or 'no extension'})")
     elif isinstance(facts := facts_of(), str):
         found.skipped.append(skip(path, root, facts))

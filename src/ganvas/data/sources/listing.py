@@ -32,7 +32,7 @@ class File:
 
     key: its path below the root, the same on every machine. folder: the one it lies in, if a class.
     stamp: its path below the root as it is written there, its size, and when it was last changed, or its checksum.
-    read: reads one in an archive.
+    read: reads one in an archive. frame: which of the file's pictures it is, if it has several.
     """
 
     path: Path
@@ -41,6 +41,12 @@ class File:
     folder: str | None = None
     about: About | None = None
     read: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
+    frame: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name, and which of its pictures it is, if it has several."""
+        return self.stamp[0] if self.frame is None else f"{self.stamp[0]}#{self.frame}"
 
     def content(self) -> Path | IO[bytes]:
         """What a decoder opens. Raises what a damaged archive raises."""
