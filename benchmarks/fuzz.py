@@ -273,11 +273,15 @@ def picture_case(dice: random.Random, seeds: Seeds) -> list[str]:
 
 
 def archive_case(dice: random.Random, seeds: Seeds) -> list[str]:
-    """A zip archive of pictures of which something is wrong: its bytes, its directory, its members, or their names."""
+    """A zip or tar archive of pictures of which something is wrong: its bytes, its headers, its members, or their names."""
     hostile.picture_folder(dice, Path("pictures"), seeds.pictures)
-    hostile.picture_archive(dice, Path("pictures"), Path("a.zip"))
-    look = ["data", "a.zip", *(["--size", "8"] if dice.random() < 0.7 else [])]
-    encoded = ["encode", str(seeds.runs[0]), "--data", "a.zip", "--out", "codes.npz"]
+    name = "a.zip"
+    hostile.picture_archive(dice, Path("pictures"), Path(name))
+    if dice.random() < 0.5:
+        name = "a.tar"
+        hostile.picture_tar(dice, Path("pictures"), Path(name))
+    look = ["data", name, *(["--size", "8"] if dice.random() < 0.7 else [])]
+    encoded = ["encode", str(seeds.runs[0]), "--data", name, "--out", "codes.npz"]
     return dice.choice((look, look, [*look, "--json"], encoded))
 
 

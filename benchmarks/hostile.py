@@ -3,13 +3,16 @@
 Everything follows from the `random.Random` that is handed in.
 """
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import random
 import struct
+import tarfile
 import warnings
 import zipfile
 import zlib
@@ -461,6 +464,60 @@ def picture_archive(dice: random.Random, folder: Path, path: Path) -> None:
     for _ in range(dice.randint(1, 3) if what == 1 else 0):
         data = with_zip(dice, data)
     path.write_bytes(corrupted(dice, data) if what == 2 else data)
+
+
+def picture_tar(dice: random.Random, folder: Path, path: Path) -> None:
+    """The folder as a tar archive, compressed or not, in which something could harm or is wrong."""
+    out = io.BytesIO()
+    form = dice.choice((tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT))
+    with tarfile.open(fileobj=out, mode="w", format=form, encoding="utf-8", errors="replace") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and not file.is_symlink() and file.stat().st_size < 2**24:
+                content = file.read_bytes()
+                info = tarfile.TarInfo(os.fsencode(file.relative_to(folder)).decode("utf-8", "replace")[:90])
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+        for _ in range(dice.randrange(4)):
+            info = tarfile.TarInfo(
+                dice.choice(("../a.png", "/a.png", "C:\\a.png", "good.png", "a\x1b[2J.png", "good.txt"))
+            )
+            info.type = dice.choice(
+                (tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE)
+            )
+            info.linkname = dice.choice(("/etc/passwd", "good.png", "../.."))
+            content = dice.choice((b"", b"/etc/passwd", out.getvalue()[:5_000]))
+            info.size = len(content) if info.type == tarfile.REGTYPE else 0
+            archive.addfile(info, io.BytesIO(content))
+    data = out.getvalue()
+    what = dice.randrange(6)
+    if what == 0:
+        data = b"".join(dice.choice((data, corrupted(dice, data))) for _ in range(2))
+    elif what == 1:
+        data = with_tar_header(dice, data)
+    elif what == 2:
+        data = corrupted(dice, data)
+    if dice.random() < 0.3:
+        compress = dice.choice((gzip.compress, bz2.compress, lzma.compress))
+        packed = compress(data) + compress(bytes(2**20)) * dice.choice((0, 0, 1, 600))  # the last one is a bomb
+        data = corrupted(dice, packed) if dice.random() < 0.3 else packed
+    path.write_bytes(data)
+
+
+def with_tar_header(dice: random.Random, data: bytes) -> bytes:
+    """The archive with a header that claims another size or kind, with its checksum as it should be."""
+    edited = bytearray(data)
+    places = [p for p in range(0, len(data) - 511, 512) if data[p + 257 : p + 262] == b"ustar"]
+    if not places:
+        return data
+    place = dice.choice(places)
+    if dice.random() < 0.5:
+        sizes = (b"77777777777\0", b"\x80" + b"\x7f" * 11, b"\xff" * 11 + b"\0", b"-0000000001\0", b"00000000001\0")
+        edited[place + 124 : place + 136] = dice.choice(sizes)
+    else:
+        edited[place + 156] = dice.choice(b"0123456789LKxgSVX")
+    total = sum(edited[place : place + 148]) + 8 * 32 + sum(edited[place + 156 : place + 512])
+    edited[place + 148 : place + 156] = b"%06o\0 " % total
+    return bytes(edited)
 
 
 def metadata(dice: random.Random, folder: Path) -> None:

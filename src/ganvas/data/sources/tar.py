@@ -36,7 +36,7 @@ LARGEST_HEADER = 2**20
 MOST_EXPANDED = 50
 """A compressed archive that grows to more than so many times its size, and to more than `FREELY` bytes, is a bomb."""
 
-FREELY = 2**28
+FREELY = 2**26
 
 SHARD = re.compile(r"(.*?)(?:^|[-_.])\d+(?:-of-\d+)?", re.IGNORECASE)
 """The name of one of many archives that belong together: 00012, train-000012, val-00001-of-00008."""
@@ -143,7 +143,8 @@ def copy(path: Path, stream: IO[bytes], expanded: IO[bytes]) -> None:
         num += len(block)
         if num > max(FREELY, MOST_EXPANDED * stored):
             raise GanvasError(
-                f"{path} expands to more than {MOST_EXPANDED} times its size, as bombs do.", "It is not read."
+                f"{path} expands to more than {MOST_EXPANDED} times its size, as bombs do.",
+                "If you trust it, expand it yourself.",
             )
         if num % 2**26 < 2**20 and (free := shutil.disk_usage(cache_folder()).free) < 2**28:
             raise GanvasError(
