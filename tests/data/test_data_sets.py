@@ -322,3 +322,9 @@ def test_an_archive_of_idx_files(here: Path) -> None:
     broken.write_bytes(gzip.compress(b"x"))
     with pytest.raises(GanvasError, match="not an IDX file"):
         open_data("gzip")
+
+
+@pytest.mark.parametrize("name", ["absent.h5", "absent.mat", "absent.csv", "absent.parquet"])
+def test_a_file_that_is_not_there_is_said_to_be_none(name: str) -> None:
+    with pytest.raises(GanvasError, match=f"There is no file {name}"):
+        open_data(name)

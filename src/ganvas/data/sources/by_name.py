@@ -160,6 +160,10 @@ def _is(source: str, kind: Callable[[Path], bool]) -> bool:
         return False
 
 
+FILES_OF_MANY = (".npz", ".npy", ".zip", ".csv", ".mat", ".h5", ".hdf5", ".bin", ".parquet", ".arrow", ".lmdb")
+"""What names of files that hold many pictures end in."""
+
+
 def _unknown(source: str) -> GanvasError:
     path = Path(source)
     prefix, colon, rest = source.partition(":")
@@ -167,7 +171,7 @@ def _unknown(source: str) -> GanvasError:
         return GanvasError(f"{source!r} needs a name after the colon.", f"Available: {', '.join(source_names())}.")
     if colon and rest and "/" not in prefix:
         return GanvasError(f"There is no kind of data source {prefix!r}.", did_you_mean(prefix, _PREFIXED))
-    if path.suffix.lower() in (".npz", ".npy", ".zip") or is_tar(source):
+    if path.suffix.lower() in FILES_OF_MANY or is_tar(source):
         return GanvasError(f"There is no file {source}.")
     if path.suffix.lower() in EXTENSIONS:
         return GanvasError(f"There is no file {source}.", "Name a picture, or the folder of the pictures.")
