@@ -2,6 +2,7 @@
 
     python benchmarks/quality.py train RECIPE FOLDER --minutes 4 8 15 [--seed 0] [--name flowers] [-- --flip ...]
     python benchmarks/quality.py pictures FOLDER --minutes 15 30 [--share 0.5] [-- --flip ... [-- --width 64 ...]]
+    python benchmarks/quality.py reconstructions RUN FOLDER        prints how good an autoencoder's reconstructions are
     python benchmarks/quality.py floor FOLDER         scores held-out pictures as if they were samples
     python benchmarks/quality.py table                prints the results as a Markdown table
 
@@ -105,6 +106,19 @@ def psnr(run: Run, split: Split) -> float:
     x = split.batch(torch.arange(len(split))).x
     errors = ((run.reconstruct(x).clamp(-1, 1) - x) / 2).square().flatten(1).mean(1)
     return float(-10 * errors.log10().mean())
+
+
+def sharpness(x: Tensor) -> float:
+    """The mean difference of neighbouring pixels. x: (N, C, H, W)."""
+    return float(x.diff(dim=3).abs().mean() + x.diff(dim=2).abs().mean())
+
+
+def reconstructions(run: Run, bench: "Bench") -> dict[str, float]:
+    """Of held-out pictures: PSNR in dB, sharpness as a share of theirs, and the scores of reconstructions as samples."""
+    real = bench.data.held_out.batch(torch.arange(len(bench.data.held_out))).x
+    made = run.reconstruct(real).clamp(-1, 1)
+    found = {"psnr": psnr(run, bench.data.held_out), "sharpness": sharpness(made) / sharpness(real)}
+    return {name: round(value, 2) for name, value in found.items()} | bench.judge.scores(made)
 
 
 def place(name: str, recipe: str, seed: int, options: str) -> Path:
@@ -219,7 +233,7 @@ def table() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("part", choices=["train", "pictures", "floor", "table"])
+    parser.add_argument("part", choices=["train", "pictures", "reconstructions", "floor", "table"])
     parser.add_argument("words", nargs="*", help="for train: recipe and folder; for pictures and floor: folder")
     parser.add_argument("--minutes", type=float, nargs="+", default=[15.0])
     parser.add_argument("--share", type=float, default=0.5, help="of the minutes, for the first of two stages")
@@ -236,6 +250,8 @@ def main() -> None:
     bench = Bench(folder, given.name or Path(folder).name, given.size, given.seed)
     if given.part == "floor":
         floor(bench.data, bench.judge, bench.name)
+    elif given.part == "reconstructions":
+        print(json.dumps(reconstructions(open_run(given.words[0]), bench)))
     elif given.part == "pictures":
         bench.pictures(given.minutes, given.share, told[0] if told else [], told[1] if len(told) > 1 else [])
     else:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import judge
+import pytest
 import quality
 import torch
 from torch.nn import functional as F
@@ -56,6 +57,13 @@ def test_scores_know_real_pictures_from_noise(monkeypatch, tmp_path) -> None:
     x = data.train.batch(torch.tensor([7, 3])).x
     assert torch.equal(scorer.nearest(x), x)
     assert real["coverage E"] > 0.5 > noise["coverage E"] and real["memorisation E"] == 0.5
+
+
+def test_sharpness_of_an_image_halves_with_its_contrast() -> None:
+    x = torch.rand(4, 3, 16, 16)
+    assert quality.sharpness(x / 2) == pytest.approx(quality.sharpness(x) / 2)
+    assert quality.sharpness(torch.ones(4, 3, 16, 16)) == 0
+    assert quality.sharpness(F.avg_pool2d(x, 3, 1)) < quality.sharpness(x) / 2
 
 
 def test_two_stages_share_the_minutes(monkeypatch, tmp_path) -> None:
