@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ganvas.core.batch import Batch
-from ganvas.core.model import Model, Player, Round, Terms
+from ganvas.core.model import FromCodes, Player, Round, Terms
 from ganvas.data import DataInfo
 from ganvas.losses.adversarial import NonSaturating
 from ganvas.networks import Critic, Generator, Mlp
@@ -18,7 +18,7 @@ from ganvas.recipes.choices import adam
 from ganvas.training.recipe import Recipe
 
 
-class SpreadGAN(Model):
+class SpreadGAN(FromCodes):
     """generator: fool D − spread · mean distance between neighbours; critic: tell real from fake."""
 
     def __init__(self, generator: nn.Module, critic: nn.Module, prior: nn.Module, spread: float) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 import ganvas
 from ganvas import service
 from ganvas.core.batch import Batch
-from ganvas.core.model import Model, Player, Round, Terms
+from ganvas.core.model import FromCodes, Player, Round, Terms
 from ganvas.models.vae import VAE
 from ganvas.probability.priors import Normal
 from ganvas.runs import listing
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.trains
 TINY: dict[str, Any] = {"data": "digits", "batch_size": 32, "width": 4, "latent": 2, "quiet": True}
 
 
-class Line(Model):
+class Line(FromCodes):
     """One number that descends its product with the data."""
 
     def __init__(self) -> None:

@@ -208,8 +208,8 @@ def test_recipes_data_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[st
     command("recipes", "--json")
     facts = {f["name"]: f for f in json.loads(capsys.readouterr().out)}
     assert facts["vaegan"]["players"] == ["encoder", "decoder", "discriminator"]
-    assert facts["vae"]["encodes"]
-    assert not facts["gan"]["encodes"]
+    assert facts["vae"]["abilities"] == ["samples", "encodes", "likelihood"]
+    assert facts["gan"]["abilities"] == ["samples", "judges"]
     assert all(f["paper"] and f["summary"] for f in facts.values())
     command("recipes")
     assert "Larsen" in capsys.readouterr().out

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ganvas.core.batch import Batch
-from ganvas.core.model import Lazy, Model, Player, Round, Terms
+from ganvas.core.model import FromCodes, Lazy, Player, Round, Terms
 from ganvas.core.order import Alternating, OneDraw, Order, Simultaneous
 from ganvas.core.schedules import Constant, Cosine, Linear, PowerPerEpoch, as_schedule
 from ganvas.machine import rng
@@ -26,7 +26,7 @@ from ganvas.training.verdicts import NotFinite
 SGD = partial(torch.optim.SGD, lr=0.1)
 
 
-class Two(Model):
+class Two(FromCodes):
     """Two numbers a and b, each descending a loss in which the other stands, too."""
 
     def __init__(self, every: int = 1, after: int = 0, lazy: int = 0, order: Order = Alternating()) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganvas.core.batch import Batch
-from ganvas.core.model import Model, Player, Round, Terms
+from ganvas.core.model import FromCodes, Player, Round, Terms
 from ganvas.data import DataInfo
 from ganvas.machine import rng
 from ganvas.recipes import RECIPES
@@ -64,7 +64,7 @@ def test_steps_read_nothing_back(name: str) -> None:
     assert trainer.verdicts.skipped_steps == 0
 
 
-class Pair(Model):
+class Pair(FromCodes):
     """Two players whose networks keep running means; the second looks at the first."""
 
     def __init__(self) -> None:

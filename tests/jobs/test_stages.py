@@ -14,7 +14,7 @@ from ganvas.jobs.stages import critic_after
 from ganvas.training.trainer import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*features:UserWarning")
-SMALL = {"images": 64, "codes": 64, "width": 16, "steps": 2, "quiet": True}
+SMALL = {"images": 64, "codes": 64, "width": 16, "quiet": True}
 
 
 @pytest.fixture

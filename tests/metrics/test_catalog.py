@@ -6,7 +6,7 @@ import torch
 from linear_vae import LinearVAE, StandardNormal
 from torch.distributions import Independent, Normal
 
-from ganvas.core.model import Model
+from ganvas.core.model import FromCodes
 from ganvas.errors import GanvasError
 from ganvas.metrics.card import comparable
 from ganvas.metrics.catalog import METRICS, evaluate, metric
@@ -25,7 +25,7 @@ class Split:
     factors: torch.Tensor | None = None
 
 
-class Generator(Model):
+class Generator(FromCodes):
     """Images of noise of a given scale: a GAN in all that metrics can see."""
 
     def __init__(self, scale=1.0):

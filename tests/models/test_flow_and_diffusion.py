@@ -12,7 +12,6 @@ from ganvas.models.diffusion import Diffusion
 from ganvas.models.flow import Flow
 from ganvas.networks import PointDenoiser
 from ganvas.nn.guidance import NO_CLASS, dropped, guided
-from ganvas.probability import solvers
 from ganvas.probability.noising import Cosine
 from ganvas.recipes.denoising import diffusion, flow
 from ganvas.training.recipe import build
@@ -87,7 +86,7 @@ def test_without_a_class_samples_are_those_of_no_class_whatever_the_guidance() -
     z = torch.randn(4, 2)
     model = Flow(Told(), (2,), num_classes=3, guidance=4.0)
     torch.testing.assert_close(model.generate(z), z + 1)  # the field is −1 everywhere, from t = 1 to 0
-    model.guidance = 1.0
+    model.sampling(guidance=1.0)
     torch.testing.assert_close(model.generate(z, torch.full((4,), 2)), z - 2)
 
 
@@ -155,11 +154,11 @@ def test_a_trained_network_samples_the_normal_distribution_that_it_saw(recipe) -
 def test_more_steps_of_a_trained_like_field_change_less_and_less() -> None:
     """Sampling converges in the steps: from 16 to 32 it moves less than from 2 to 4."""
     field = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))
-    model = Flow(Field(field), (2,), solver=solvers.euler)
+    model = Flow(Field(field), (2,))
     z = torch.randn(50, 2)
     ends = []
     for n in (2, 4, 16, 32):
-        model.num_steps = n
+        model.sampling(steps=n, solver="euler")
         ends.append(model.generate(z))
     assert (ends[3] - ends[2]).norm() < 0.5 * (ends[1] - ends[0]).norm()
 
@@ -177,7 +176,6 @@ def test_what_cannot_be_is_refused_with_a_hint() -> None:
     image = DataInfo(shape=(1, 9, 9), num_train=100, classes=("a", "b"))
     for recipe in (flow, diffusion):
         for wrong, words in (
-            ({"steps": 0}, "0 steps"),
             ({"class_dropout": 1.0}, "share of 1"),
             ({"width": 2}, "2 wide"),
             ({"network": "dit", "patch": 2}, "do not tile"),
@@ -191,13 +189,13 @@ def test_what_cannot_be_is_refused_with_a_hint() -> None:
         build(diffusion, POINTS, {"min_snr": -1.0})
     assert build(flow, image, {"conditional": False}).num_classes == 0
     assert [build(flow, info, {}).model.guidance for info in (image, POINTS)] == [2.5, 1.0]
-    assert build(flow, image, {"guidance": 0.0}).model.guidance == 0.0
     assert build(flow, image, {}).num_classes == 2
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_sampling_is_a_program_for_any_number_of_examples(kind: type[Flow] | type[Diffusion]) -> None:
-    model = kind(PointDenoiser((2,), 8, 1, num_classes=3), (2,), num_classes=3, num_steps=2, guidance=2.0).eval()
+    model = kind(PointDenoiser((2,), 8, 1, num_classes=3), (2,), num_classes=3, guidance=2.0).eval()
+    model.sampling(steps=2)
     nn.init.normal_(model.network.last.weight)
     any_number = torch.export.Dim("N", min=1)
     program = torch.export.export(

@@ -1,7 +1,8 @@
 """The flags that several verbs have, and what is made of their words."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import DisallowNone, Positional, arg
 
@@ -36,6 +37,10 @@ Features = Annotated[
     ),
 ]
 Device = Annotated[str, arg(help="cpu, cuda, mps or auto")]
+Sampling = Mapping[str, Any]
+NONE: Sampling = {}
+"""No options of sampling. A command's parameter `sampling` becomes the flags of its run's model, see `cli.sampling`."""
+
 PLAIN = (DisallowNone,)
 """Hides the value None of optional flags: help then shows INT, not {None}|INT."""
 

@@ -7,6 +7,7 @@ from tyro.conf import Positional, arg
 
 from ganvas import service
 from ganvas.cli.flags import (
+    NONE,
     Best,
     CaptionColumn,
     Channels,
@@ -19,6 +20,7 @@ from ganvas.cli.flags import (
     Json,
     LabelColumn,
     RunPath,
+    Sampling,
     Size,
     White,
     listed,
@@ -49,10 +51,12 @@ def evaluate(
     file: File = None,
     device: Device = "cpu",
     json: Json = False,
+    sampling: Sampling = NONE,
 ) -> None:
     """Compute scores of a run on held-out data, with those of real data and of the untrained networks."""
     protocol = Protocol(listed(metrics), num, features, weights, importance_samples, seed)
     opened = service.open_run(run, file=file, device=device, best=best)
+    opened.sampling(**sampling)
     rows = service.evaluate(opened, data, protocol=protocol)
     show_scores(rows, as_json=json)
     if not json and any(row.score.name == "memorisation" for row in rows):

@@ -32,7 +32,9 @@ def show_recipes(facts: Sequence[RecipeFacts], as_json: bool) -> None:
     for heading in ("recipe", "what it is", "encodes", "paper"):
         table.add_column(heading, overflow="fold")
     for f in facts:
-        table.add_row(f.name, f.summary.partition(": ")[2] or f.summary, "yes" if f.encodes else "", short(f.paper))
+        table.add_row(
+            f.name, f.summary.partition(": ")[2] or f.summary, "yes" if "encodes" in f.abilities else "", short(f.paper)
+        )
     Console().print(table)
     print("\nA recipe's own options: ganvas train RECIPE --help")
 

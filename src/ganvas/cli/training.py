@@ -1,8 +1,6 @@
 """The verb `train`: its flags are made from `Training`, the fields of `ImageOptions` and the recipe's own options."""
 
 import dataclasses
-import inspect
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -171,8 +169,7 @@ def field_of(default: object) -> Any:
 
 def recipe_fields(function: Callable[..., Any]) -> list[Field]:
     """A recipe's arguments as fields of a dataclass, each with its line of the docstring's `Args:` as help."""
-    text = inspect.getdoc(function) or ""
-    lines = dict(re.findall(r"^ {4}(\w+): (.+)$", text.partition("Args:")[2], re.MULTILINE))
+    lines = recipe_module.arguments_help(function)
     return [
         (o.name, Annotated[o.type, arg(help=lines.get(o.name, ""))], field_of(o.default))
         for o in recipe_module.options(function).values()

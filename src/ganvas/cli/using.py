@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from tyro.conf import arg
 
 from ganvas import service
-from ganvas.cli.flags import Best, Device, File, Invert, RunPath, Starts, Steps, said
+from ganvas.cli.flags import NONE, Best, Device, File, Invert, RunPath, Sampling, Starts, Steps, said
 from ganvas.service.using import Part
 from ganvas.use.export import Format
 from ganvas.use.fitted_priors import Gaussian, GaussianMixture, PostHocPrior, SecondStage
@@ -39,16 +39,15 @@ def sample(
     prior: Annotated[
         PriorName, arg(help="prior to fit to the training data's codes, instead of the model's own")
     ] = "own",
-    truncation: Annotated[
-        float | None, arg(help="scale codes towards the prior's mean: below 1 (0.7, say) more typical, less varied")
-    ] = None,
     best: Best = False,
     file: File = None,
     device: Device = "cpu",
+    sampling: Sampling = NONE,
 ) -> None:
     """Draw samples from a run."""
     opened = service.open_run(run, file=file, device=device, best=best)
-    made = service.sample(opened, out, num=num, seed=seed, classes=classes, prior=PRIORS[prior], truncation=truncation)
+    opened.sampling(**sampling)
+    made = service.sample(opened, out, num=num, seed=seed, classes=classes, prior=PRIORS[prior])
     said(made)
 
 
@@ -86,9 +85,11 @@ def interpolate(
     best: Best = False,
     file: File = None,
     device: Device = "cpu",
+    sampling: Sampling = NONE,
 ) -> None:
     """Draw a walk between two images, or between two samples."""
     opened = service.open_run(run, file=file, device=device, best=best)
+    opened.sampling(**sampling)
     said(service.interpolate(opened, out, start=start, end=end, num=num, seed=seed, class_name=class_name))
 
 
@@ -123,6 +124,9 @@ def export(
     repo: Annotated[str | None, arg(help="USER/NAME on the hub, for --to hub")] = None,
     best: Best = False,
     file: File = None,
+    sampling: Sampling = NONE,
 ) -> None:
     """Export the networks for samples, reconstructions and codes."""
-    print(service.export(service.open_run(run, file=file, best=best), to, out, repo))
+    opened = service.open_run(run, file=file, best=best)
+    opened.sampling(**sampling)
+    print(service.export(opened, to, out, repo))

@@ -9,6 +9,7 @@ import tyro
 from ganvas.cli.flags import PLAIN
 from ganvas.cli.looking import check, data, doctor, recipes, report, runs, suggest
 from ganvas.cli.measuring import compare, continuum, evaluate, metrics
+from ganvas.cli.sampling import with_sampling
 from ganvas.cli.training import train
 from ganvas.cli.using import encode, export, interpolate, reconstruct, sample
 from ganvas.errors import printable
@@ -41,5 +42,5 @@ def run(verb: str, arguments: Sequence[str]) -> None:
         train(arguments)
         distributed.leave()  # not after an error: other processes may not know of it
     else:
-        command = COMMANDS[verb]
+        command = with_sampling(COMMANDS[verb], arguments)
         tyro.cli(command, args=list(arguments), prog=f"ganvas {verb}", config=PLAIN)

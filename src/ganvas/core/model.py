@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, final, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, final, runtime_checkable
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 from ganvas.core.batch import Batch
 from ganvas.core.clock import Clock
 from ganvas.core.order import Alternating, Order
+from ganvas.errors import GanvasError
 
 Terms = dict[str, Tensor]
 """Named scalars to be minimised. A player minimises their sum."""
@@ -95,49 +96,21 @@ class FeatureCritic(Protocol):
 
 
 @runtime_checkable
-class Classifies(Protocol):
-    """A model that also classifies examples."""
+class Truncates(Protocol):
+    """A prior whose codes can be moved towards its mean."""
 
-    def classify(self, x: Tensor) -> Tensor:
-        """Unnormalised log-probabilities of the classes, (N, K), of x (N, ...)."""
-        ...
-
-
-@runtime_checkable
-class Judged(Protocol):
-    """A model with a critic that gives scores."""
-
-    def judged(self, r: Round) -> tuple[Tensor, Tensor]:
-        """The critic's scores, each (N,): of examples to rank high, and of examples to rank low."""
-        ...
-
-
-@runtime_checkable
-class Tokenizes(Protocol):
-    """A model whose codes are grids of entries of a codebook."""
-
-    @property
-    def num_tokens(self) -> int:
-        """How many entries there are."""
-        ...
-
-    def tokens(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The entries for x (N, ...): numbers from 0 to `num_tokens` - 1, int64 (N, h, w)."""
-        ...
-
-    def from_tokens(self, tokens: Tensor, y: Tensor | None = None) -> Tensor:
-        """Examples x (N, ...) for tokens (N, h, w)."""
+    def truncated(self, z: Tensor, psi: float) -> Tensor:
+        """z̄ + ψ (z − z̄) for codes z (N, L) and the prior's mean z̄. psi: ψ, from 0 to 1."""
         ...
 
 
 class Model(nn.Module, ABC):
-    """Networks, a prior and players.
+    """Networks and players. What else a model can do, it says by the methods that it has: see `core.abilities`.
 
     order: see `core.order`. clock: images seen and steps taken; schedules read it.
     takes_second_derivatives: whether a loss, outside of penalties, takes gradients of gradients.
     """
 
-    prior: nn.Module
     order: Order = Alternating()
     takes_second_derivatives: bool = False
 
@@ -161,17 +134,58 @@ class Model(nn.Module, ABC):
         saved, and taken back if the step failed.
         """
 
+    def sampling(self, *args: Any, **options: Any) -> None:
+        """Sets how examples are drawn from now on. Options that are not given get their defaults.
+
+        A model with such options overrides it with typed keyword arguments, each with a default and a line in the
+        docstring's `Args:`. They become flags of `ganvas sample` and other commands, as a recipe's arguments do.
+        """
+        assert not args and not options
+
+
+class FromCodes(Model):
+    """A model that makes examples from codes, which a prior draws.
+
+    prior: a module; called without arguments it gives the distribution of codes.
+    """
+
+    prior: nn.Module
+    truncation: float = 1.0
+
     @abstractmethod
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Examples from codes. z: (N, L) as the prior draws them; y: (N,) classes. Returns x, (N, ...)."""
 
+    def draw_codes(self, num: int) -> Tensor:
+        """`num` codes from the prior, (num, L), truncated as `sampling` says."""
+        z = self.prior().sample((num,))
+        return z if self.truncation == 1 else cast(Truncates, self.prior).truncated(z, self.truncation)
+
     @final
     def sample(self, num: int, y: Tensor | None = None) -> Tensor:
         """`num` examples from the prior, (num, ...)."""
-        return self.generate(self.prior().sample((num,)), y)
+        return self.generate(self.draw_codes(num), y)
+
+    def sampling(self, *, truncation: float = 1.0) -> None:
+        """See `Model.sampling`. GanvasError for a truncation that is not possible.
+
+        Args:
+            truncation: below 1 (0.7, say) samples are more typical and less varied; 0 gives the prior's mean alone.
+        """
+        if not 0 <= truncation <= 1:
+            raise GanvasError(
+                f"A truncation of {truncation} is not possible.", "Use 0 (the mean) to 1 (none), such as 0.7."
+            )
+        if truncation != 1 and not isinstance(self.prior, Truncates):
+            raise GanvasError(
+                "Truncation moves codes towards their mean, which this model's prior does not support: it has several"
+                " components, or its codes are classes or entries of a codebook.",
+                "It works with normal or uniform priors, which most recipes have.",
+            )
+        self.truncation = truncation
 
 
-class Autoencoder(Model):
+class Autoencoder(FromCodes):
     """A model with an encoder, from examples to codes."""
 
     @abstractmethod

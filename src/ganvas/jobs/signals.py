@@ -5,8 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ganvas.core.abilities import Encodes, Judges, Samples
 from ganvas.core.batch import Batch
-from ganvas.core.model import Autoencoder, Judged, Model
+from ganvas.core.model import Model
 from ganvas.data import Data, representative
 from ganvas.data.domains.domain import FAR
 from ganvas.machine import rng
@@ -61,10 +62,10 @@ class Examination:
         class_spread: as spread, but of pairs within one class; mean over classes. least_class_spread: the least of all
         classes with at least `LEAST_OF_CLASS` samples and held-out examples.
         unexplained_in_class: as unexplained below, in units of the data's variance about its class's mean.
-    For an `Autoencoder` also:
+    For a model with an encoder also:
         active_units: share of the code's dimensions whose posterior mean varies with x. unexplained: squared error of
         held-out reconstructions, in units of the data's variance. overfit: the same error over that of training examples.
-    For a `Judged` model, with the weights in training:
+    For a `Judges` model, with the weights in training:
         critic_auc: how often the critic scores a held-out example above a generated one; 0.5 is chance.
     """
 
@@ -115,11 +116,11 @@ class Examination:
                 if self.num_classes
                 else None
             )
-            signs = self.of_samples(self.domain.view(best.sample(self.num, y)), y)
+            signs = self.of_samples(self.domain.view(best.sample(self.num, y)), y) if isinstance(best, Samples) else {}
             held_out, train = (self.transform(b) if self.transform else b for b in (self.held_out, self.train))
-            if isinstance(best, Autoencoder):
+            if isinstance(best, Encodes):
                 signs |= self.of_codes(best, held_out, train)
-            if isinstance(model, Judged):
+            if isinstance(model, Judges):
                 real, fake = model.judged(model(held_out))
                 signs["critic_auc"] = auc(real, fake)
         return signs
@@ -153,7 +154,7 @@ class Examination:
         signs: Signs = {"class_spread": float((ours / data)[both].mean())} if both.any() else {}
         return signs | ({"least_class_spread": float((ours / data)[many].min())} if many.any() else {})
 
-    def of_codes(self, model: Autoencoder, held_out: Batch, train: Batch) -> Signs:
+    def of_codes(self, model: Encodes, held_out: Batch, train: Batch) -> Signs:
         x = torch.cat([held_out.x, train.x])
         y = None if held_out.y is None or train.y is None else torch.cat([held_out.y, train.y])
         codes = model.encode(x, y).mean

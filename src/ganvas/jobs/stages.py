@@ -32,8 +32,6 @@ def pictures(
     flip: bool = False,
     code_channels: int = 8,
     width: int = 64,
-    steps: int = 20,
-    guidance: float = 2.5,
     out: str | Path | None = None,
     image_options: ImageOptions = ImageOptions(),
     overwrite: bool = False,
@@ -54,8 +52,6 @@ def pictures(
         flip: whether images are mirrored at random. Not for text or digits.
         code_channels: numbers at each place of the code's grid.
         width: of the flow's network.
-        steps: of sampling.
-        guidance: how strongly samples follow their class, if the data has classes; 1 for no guidance.
     """
     for name, value in (("images", images), ("codes", codes)):
         at_least(value, 1, name)
@@ -72,7 +68,7 @@ def pictures(
         if not quiet:
             print("Stopped in the first of two stages. The same command goes on.")
         return autoencoder
-    own = {"width": width, "steps": steps, "guidance": guidance, "batch_size": _batch_size(autoencoder)}
+    own = {"width": width, "batch_size": _batch_size(autoencoder)}
     return start.train("flow", data=f"codes:{first}", out=path, images=codes, **own, **shared)
 
 

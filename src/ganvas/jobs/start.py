@@ -18,6 +18,7 @@ from ganvas.runs.directory import Directory, numbered
 from ganvas.runs.settings import Settings, Training, command_line, slug, training_options
 from ganvas.training.recipe import Recipe, card, resolved
 from ganvas.training.trainer import Trainer
+from ganvas.use.abilities import abilities_of
 from ganvas.use.opening import Found, find_recipe, opened, seeded_build
 from ganvas.use.run import Run
 
@@ -79,7 +80,7 @@ def train(
     built = seeded_build(found.function, loaded.info, own, given.get("seed", 0))
     training = planned(given, built) if old is None else planned(given, built).not_named(old.training)
     check(training, card(found.function).name, built, loaded, place)
-    settings = settled(found, own, image_options, loaded, training, init_from)
+    settings = settled(found, own, image_options, loaded, training, built, init_from)
     check_same(path, old, settings, changed_data)
     known = identity_of(path if goes_on else None, loaded, place, changed_data, quiet)
     Job(path, settings, built, loaded, not goes_on, place, quiet, known, callbacks=callbacks).run()
@@ -174,6 +175,7 @@ def settled(
     image_options: ImageOptions,
     loaded: Data,
     training: Training,
+    built: Recipe,
     init_from: str | Path | None = None,
 ) -> Settings:
     """What recipe.json will hold. own: the recipe's options that were given."""
@@ -191,6 +193,7 @@ def settled(
         command=command_line(),
         launch=distributed.launch(),
         init_from=None if init_from is None else str(init_from),
+        abilities=tuple(ability.name for ability in abilities_of(built.model)),
     )
 
 

@@ -1,6 +1,6 @@
 """Classes that a model names, and classes that its samples were drawn for."""
 
-from ganvas.core.model import Classifies
+from ganvas.core.abilities import Classifies
 from ganvas.metrics import codes
 from ganvas.metrics.context import EvaluationContext
 from ganvas.metrics.features import probabilities

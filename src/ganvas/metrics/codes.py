@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ganvas.core.model import Autoencoder, Classifies
+from ganvas.core.abilities import Classifies
+from ganvas.core.model import Autoencoder
 from ganvas.metrics.images import as_float
 
 BATCH = 250

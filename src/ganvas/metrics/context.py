@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ganvas.core.model import Autoencoder, Classifies, LatentVariableModel, Model
+from ganvas.core.abilities import Classifies, Encodes, HasLikelihood, Samples
+from ganvas.core.model import Autoencoder, LatentVariableModel, Model
 from ganvas.machine import rng
 from ganvas.machine.rng import seeded
 from ganvas.metrics import codes
@@ -36,6 +38,7 @@ class EvaluationContext(ExamplesInUse):
     draw_y: the classes (num,) of what `draw` gives, where it was asked for any.
     importance_samples: codes an example for −log p. k: neighbours for precision and recall.
     conditional: whether the model is told labels; samples are then drawn for random training labels.
+    drawn: options of the model's sampling that were given.
     shared: features of real data, by the network's weights; `floor` and `untrained` hand it on.
     """
 
@@ -49,6 +52,7 @@ class EvaluationContext(ExamplesInUse):
     importance_samples: int = 5_000
     k: int = 5
     conditional: bool = False
+    drawn: dict[str, float | int | str] = field(default_factory=dict[str, float | int | str])
     shared: dict[tuple[str, str], Tensor] = field(default_factory=dict[tuple[str, str], Tensor], repr=False)
 
     def lacks(self, need: Need) -> tuple[str, str] | None:
@@ -56,7 +60,7 @@ class EvaluationContext(ExamplesInUse):
         if _HAS[need](self):
             return None
         reason, hint = LACKS[need]
-        kind = self.likelihood if need is Need.PROBABILITY and isinstance(self.model, LatentVariableModel) else ""
+        kind = self.likelihood if need is Need.PROBABILITY and isinstance(self.model, HasLikelihood) else ""
         return reason.format(model=type(self.model).__name__ if self.model else "this evaluation", kind=kind), hint
 
     def untrained(self, model: Model) -> "EvaluationContext":
@@ -100,16 +104,17 @@ class EvaluationContext(ExamplesInUse):
         return samples, y
 
     def _drawn_from_model(self) -> tuple[Tensor, Tensor | None]:
-        assert self.model is not None
+        model = self.model
+        assert model is not None and isinstance(model, Samples)
         asked: Tensor | None = None
         labels: list[Tensor | None] = [None] * -(-self.num_samples // SAMPLE_BATCH)
         if self.conditional and self.train.y is not None:
             asked = self.train.y[rng.integers(len(self.train.y), self.num_samples, device="cpu")]
-            labels = list(asked.to(codes.device_of(self.model)).split(SAMPLE_BATCH))
+            labels = list(asked.to(codes.device_of(model)).split(SAMPLE_BATCH))
         left, drawn = self.num_samples, list[Tensor]()
-        with codes.evaluating(self.model):
+        with codes.evaluating(model):
             for y in labels:
-                drawn.append(self.model.sample(min(left, SAMPLE_BATCH), y).float().cpu())
+                drawn.append(model.sample(min(left, SAMPLE_BATCH), y).float().cpu())
                 left -= len(drawn[-1])
         return torch.cat(drawn), asked
 
@@ -204,6 +209,8 @@ class EvaluationContext(ExamplesInUse):
         marks: dict[str, float | int | str] = {}
         if Need.LIKELIHOOD in needs:
             marks["likelihood"] = str(self.likelihood)
+        if Need.SAMPLES in needs:
+            marks |= self.drawn
         if Need.TRAINING in needs:
             marks["training data"] = self.training_data[:12]
         return marks
@@ -211,14 +218,14 @@ class EvaluationContext(ExamplesInUse):
     @property
     def autoencoder(self) -> Autoencoder:
         """The model, known to have an encoder."""
-        assert isinstance(self.model, Autoencoder)
-        return self.model
+        assert isinstance(self.model, Encodes)
+        return cast(Autoencoder, self.model)
 
     @property
     def latent_variable_model(self) -> LatentVariableModel:
         """The model, known to have a likelihood."""
-        assert isinstance(self.model, LatentVariableModel)
-        return self.model
+        assert isinstance(self.model, HasLikelihood)
+        return cast(LatentVariableModel, self.model)
 
     @property
     def _features(self) -> FeatureNetwork:
@@ -237,12 +244,12 @@ def _labelled(y: Tensor | None) -> bool:
 
 
 _HAS: dict[Need, Callable[[EvaluationContext], bool]] = {
-    Need.SAMPLES: lambda c: c.draw is not None or c.model is not None,
+    Need.SAMPLES: lambda c: c.draw is not None or isinstance(c.model, Samples),
     Need.FEATURES: lambda c: c.features is not None,
     Need.CLASSIFIER: lambda c: c.naming is not None,
-    Need.ENCODER: lambda c: isinstance(c.model, Autoencoder),
-    Need.LIKELIHOOD: lambda c: isinstance(c.model, LatentVariableModel),
-    Need.PROBABILITY: lambda c: isinstance(c.model, LatentVariableModel) and c.likelihood is Kind.PROBABILITY,
+    Need.ENCODER: lambda c: isinstance(c.model, Encodes),
+    Need.LIKELIHOOD: lambda c: isinstance(c.model, HasLikelihood),
+    Need.PROBABILITY: lambda c: isinstance(c.model, HasLikelihood) and c.likelihood is Kind.PROBABILITY,
     Need.LABELS: lambda c: _labelled(c.train.y) and _labelled(c.held_out.y),
     Need.FACTORS: lambda c: c.train.factors is not None and c.held_out.factors is not None,
     Need.MODES: lambda c: c.mixture is not None or c.channel_classifier is not None,

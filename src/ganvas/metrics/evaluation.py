@@ -25,7 +25,7 @@ from ganvas.metrics.features.lenet import train_lenet
 from ganvas.metrics.features.own import from_file
 from ganvas.metrics.needs import Need
 from ganvas.nn.efficientnet import installed
-from ganvas.training.decoded import Decoded
+from ganvas.training.decoded import decoded
 from ganvas.training.recipe import Recipe
 
 FeaturesName = Literal["auto", "lenet", "random", "inception", "efficientnet"]
@@ -127,14 +127,14 @@ class Evaluation:
         if isinstance(data.info.domain, Codes) and data.first is not None:
             decode, data = data.info.domain.decode, data.first()
         if decode is not None:
-            model, untrained = Decoded(model, decode), None if untrained is None else Decoded(untrained, decode)
+            model, untrained = decoded(model, decode), None if untrained is None else decoded(untrained, decode)
         binary = isinstance(recipe.transform, Binarize)
         context = replace(context_of(model, recipe, data, protocol), trained_on=trained_on)
         return cls(context, data, protocol, binary, untrained, decode)
 
     def on(self, model: Model) -> "Evaluation":
         """The same of another model."""
-        shown = model if self.decode is None else Decoded(model, self.decode)
+        shown = model if self.decode is None else decoded(model, self.decode)
         return replace(self, context=self.context.untrained(shown), untrained=None)
 
     def names(self) -> tuple[str, ...]:

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.core.batch import Batch
-from ganvas.core.model import FeatureCritic, Model, Player, Round, Terms
+from ganvas.core.model import FeatureCritic, FromCodes, Player, Round, Terms
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 
 
-class ACGAN(Model):
+class ACGAN(FromCodes):
     """L_S = E log P(S = real | x) + E log P(S = fake | x̃);  L_C = E log P(C = c | x) + E log P(C = c | x̃)  (eq. 2, 3).
 
         critic       minimises   −L_S − L_C

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from ganvas.core.batch import Batch
-from ganvas.core.model import Lazy, Model, Player, Round, Terms
+from ganvas.core.model import FromCodes, Lazy, Player, Round, Terms
 from ganvas.core.order import Simultaneous
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.machine.precision import full
 
 
-class ConsensusGAN(Model):
+class ConsensusGAN(FromCodes):
     """L = ½ ‖∇_φ L_D‖² + ½ ‖∇_θ L_G‖²,  φ the critic's parameters, θ the generator's.
 
         critic       minimises   L_D + γ L

@@ -1,11 +1,12 @@
 """Diffusion with v-prediction: a network learns to take noise away, and sampling takes it away in a few steps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 from torch import Tensor, nn
 
 from ganvas.core.batch import Batch
-from ganvas.core.model import Model, Player, Round, Terms
+from ganvas.core.model import FromCodes, Player, Round, Terms
 from ganvas.machine import rng
 from ganvas.models.flow import told_classes
 from ganvas.nn.guidance import dropped, guided
@@ -13,10 +14,8 @@ from ganvas.probability import solvers
 from ganvas.probability.noising import Cosine, Noising
 from ganvas.probability.priors import Normal
 
-Solver = Callable[[solvers.Predict, Tensor, Sequence[float], Noising], Tensor]
 
-
-class Diffusion(Model):
+class Diffusion(FromCodes):
     """x_t = α_t x + σ_t ε,  v = α_t ε − σ_t x;  the network minimises E w_t ‖v − v(x_t, t, y)‖², a mean over dimensions.
 
     t is uniform in [0, 1]. w_t = min(SNR, γ) / (SNR + 1), SNR = α² / σ², which is min-SNR's weight for v: in terms of the
@@ -25,7 +24,7 @@ class Diffusion(Model):
 
     network: (x (N, *shape), t (N,), y (N,) or None) to v (N, *shape). shape: of one example.
     noising: the path. min_snr: γ; None weighs all times alike.
-    num_classes, class_dropout, guidance: as in `models.flow`. num_steps, solver: of sampling.
+    num_classes, class_dropout, guidance: as in `models.flow`.
 
     Terms: denoising.
 
@@ -43,15 +42,14 @@ class Diffusion(Model):
         min_snr: float | None = 5.0,
         num_classes: int = 0,
         class_dropout: float = 0.1,
-        num_steps: int = 20,
         guidance: float = 1.0,
-        solver: Solver = solvers.heun_by_angle,
     ) -> None:
         super().__init__()
         self.network, self.prior = network, Normal(shape)
         self.noising, self.min_snr = noising or Cosine(), min_snr
         self.num_classes, self.class_dropout = num_classes, class_dropout
-        self.num_steps, self.guidance, self.solver = num_steps, guidance, solver
+        self.usual_guidance = guidance
+        self.sampling()
 
     def players(self) -> Sequence[Player]:
         return (Player("denoiser", [self.network], self.denoising_loss, role="denoiser"),)
@@ -75,7 +73,28 @@ class Diffusion(Model):
             return alpha.square() + sigma.square()
         return (self.min_snr * sigma.square()).minimum(alpha.square())
 
+    def sampling(
+        self,
+        *,
+        truncation: float = 1.0,
+        steps: int = 20,
+        guidance: float | None = None,
+        solver: Literal["heun", "ddim"] = "heun",
+    ) -> None:
+        """See `Model.sampling`.
+
+        Args:
+            truncation: scale of the starting noise: below 1 samples are more typical and less varied.
+            steps: from noise to data; more are more exact, and take longer.
+            guidance: how far samples are pushed towards their class: 1 not at all, 0 ignores it; default: the recipe's.
+            solver: heun evaluates the network twice a step, and is far more exact; ddim is the usual one.
+        """
+        super().sampling(truncation=truncation)
+        self.times = solvers.times(steps)
+        self.guidance = self.usual_guidance if guidance is None else guidance
+        self.solve = solvers.heun_by_angle if solver == "heun" else solvers.ddim
+
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         told = told_classes(y, z, self.num_classes)
         predict = guided(self.network, told, 0.0 if y is None else self.guidance)
-        return self.solver(predict, z, solvers.times(self.num_steps), self.noising)
+        return self.solve(predict, z, self.times, self.noising)

@@ -1,21 +1,20 @@
 """Rectified flow: a network learns the straight way from noise to data, and sampling integrates it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from ganvas.core.batch import Batch
-from ganvas.core.model import Model, Player, Round, Terms
+from ganvas.core.model import FromCodes, Player, Round, Terms
 from ganvas.machine import rng
 from ganvas.nn.guidance import NO_CLASS, dropped, guided
 from ganvas.probability import solvers
 from ganvas.probability.priors import Normal
 
-Solver = Callable[[solvers.Predict, Tensor, Sequence[float]], Tensor]
 
-
-class Flow(Model):
+class Flow(FromCodes):
     """x_t = (1 − t) x + t ε,  ε ~ N(0, I);  the network's u(x_t, t, y) minimises E ‖ε − x − u‖², a mean over dimensions.
 
     t is logit-normal: sigmoid of N(0, 1), as the middle of the way is the hardest (Esser et al. 2024, section 3.1).
@@ -23,7 +22,7 @@ class Flow(Model):
 
     network: (x (N, *shape), t (N,), y (N,) or None) to u (N, *shape). shape: of one example.
     num_classes: that the network knows; 0 for none. class_dropout: share of the examples whose class it is not told.
-    num_steps, solver: of sampling. guidance: see `nn.guidance.guided`.
+    guidance: the usual one of samples, see `nn.guidance.guided`.
 
     Terms: flow.
 
@@ -37,14 +36,13 @@ class Flow(Model):
         shape: Sequence[int],
         num_classes: int = 0,
         class_dropout: float = 0.1,
-        num_steps: int = 20,
         guidance: float = 1.0,
-        solver: Solver = solvers.heun,
     ) -> None:
         super().__init__()
         self.network, self.prior = network, Normal(shape)
         self.num_classes, self.class_dropout = num_classes, class_dropout
-        self.num_steps, self.guidance, self.solver = num_steps, guidance, solver
+        self.usual_guidance = guidance
+        self.sampling()
 
     def players(self) -> Sequence[Player]:
         return (Player("field", [self.network], self.flow_loss, role="denoiser"),)
@@ -60,10 +58,31 @@ class Flow(Model):
     def flow_loss(self, r: Round) -> Terms:
         return {"flow": (r.target - r.predicted).square().mean()}
 
+    def sampling(
+        self,
+        *,
+        truncation: float = 1.0,
+        steps: int = 20,
+        guidance: float | None = None,
+        solver: Literal["heun", "euler"] = "heun",
+    ) -> None:
+        """See `Model.sampling`.
+
+        Args:
+            truncation: scale of the starting noise: below 1 samples are more typical and less varied.
+            steps: from noise to data; more are more exact, and take longer.
+            guidance: how far samples are pushed towards their class: 1 not at all, 0 ignores it; default: the recipe's.
+            solver: heun evaluates the network twice a step, and is far more exact than euler.
+        """
+        super().sampling(truncation=truncation)
+        self.times = solvers.times(steps)
+        self.guidance = self.usual_guidance if guidance is None else guidance
+        self.solve = solvers.heun if solver == "heun" else solvers.euler
+
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         told = told_classes(y, z, self.num_classes)
         predict = guided(self.network, told, 0.0 if y is None else self.guidance)
-        return self.solver(predict, z, solvers.times(self.num_steps))
+        return self.solve(predict, z, self.times)
 
 
 def told_classes(y: Tensor | None, x: Tensor, num_classes: int) -> Tensor | None:

@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor, nn
 
 from ganvas.core.batch import Batch
-from ganvas.core.model import Lazy, Model, Player, Round, Terms
+from ganvas.core.model import FromCodes, Lazy, Player, Round, Terms
 from ganvas.core.order import Alternating, Order
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.losses.penalties import Penalty
 from ganvas.models.overfitting import adapt, ranked
 
 
-class GAN(Model):
+class GAN(FromCodes):
     """min_G max_D  E log D(x) + E log(1 − D(G(z))),  z ~ p(z), and variants.
 
     generator: (z (N, L), y) to examples (N, ...). critic: (x, y) to scores (N,).

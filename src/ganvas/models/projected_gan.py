@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor, nn
 
 from ganvas.core.batch import Batch
-from ganvas.core.model import Model, Player, Round, Terms
+from ganvas.core.model import FromCodes, Player, Round, Terms
 from ganvas.core.order import OneDraw
 from ganvas.losses.adversarial import Adversarial, Hinge
 from ganvas.models.overfitting import adapt, ranked
 
 
-class ProjectedGAN(Model):
+class ProjectedGAN(FromCodes):
     """min_G max_D  Σ_l E log D_l(P_l(x)) + E log(1 − D_l(P_l(G(z)))), here as a hinge over all logits together (eq. 4).
 
     P_l are random mixes of a frozen network's features at four scales. Neither they nor the network learn.

@@ -6,12 +6,24 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ganvas.errors import GanvasError
 from ganvas.machine import rng
 from ganvas.probability.distributions import DiagonalNormal, Size, Unchecked
 
 
-class Normal(nn.Module):
+class Centred(nn.Module):
+    """A prior with one mode, at its mean: `truncated` moves codes towards it.
+
+    References:
+        Karras et al. 2019, "A Style-Based Generator Architecture", appendix B, for codes of another space (w),
+        https://arxiv.org/abs/1812.04948; Brock et al. 2019 (BigGAN), section 3.1, draw the far coordinates again instead.
+    """
+
+    def truncated(self, z: Tensor, psi: float) -> Tensor:
+        """z̄ + ψ (z − z̄) for codes z (N, ...). psi: ψ, from 0 (the mean itself) to 1 (z)."""
+        return torch.lerp(self().mean.to(z), z, psi)
+
+
+class Normal(Centred):
     """N(0, I) over codes. size: their length L, or the shape of codes that are no vectors."""
 
     zeros: Tensor
@@ -25,7 +37,7 @@ class Normal(nn.Module):
         return DiagonalNormal(self.zeros, self.zeros, event_dim=self.zeros.dim())
 
 
-class Uniform(nn.Module):
+class Uniform(Centred):
     """U(−1, 1) over codes (L,), the prior of the DCGAN paper."""
 
     zeros: Tensor
@@ -57,27 +69,6 @@ class UniformCube(Unchecked):
         inside = (value.abs() <= 1).all(-1)
         density = -self.like.numel() * torch.log(torch.tensor(2.0, device=value.device, dtype=value.dtype))
         return torch.where(inside, density, -torch.inf)
-
-
-def truncated(z: Tensor, prior: Distribution, psi: float) -> Tensor:
-    """z̄ + ψ (z − z̄): moves codes z (N, L) of `prior` towards its mean z̄. ψ from 0 (the mean itself) to 1 (z).
-
-    Samples have less variety but more quality, because codes near the mean are common in training.
-    Raises GanvasError for other ψ, and for a prior that is not unimodal around its mean.
-
-    References:
-        Karras et al. 2019, "A Style-Based Generator Architecture", appendix B, for codes of another space (w),
-        https://arxiv.org/abs/1812.04948; Brock et al. 2019 (BigGAN), section 3.1, draw the far coordinates again instead.
-    """
-    if not 0 <= psi <= 1:
-        raise GanvasError(f"A truncation of {psi} is not possible.", "Use 0 (the mean) to 1 (none), such as 0.7.")
-    if not isinstance(prior, DiagonalNormal | UniformCube):
-        raise GanvasError(
-            "Truncation moves codes towards their mean, which this model's prior does not support: it has several"
-            " components, or its codes are classes or entries of a codebook.",
-            "It works with normal or uniform priors, which most recipes have.",
-        )
-    return torch.lerp(prior.mean.to(z), z, psi)
 
 
 class Mixture(nn.Module):

@@ -9,7 +9,6 @@ from ganvas.errors import GanvasError, option
 from ganvas.models.diffusion import Diffusion
 from ganvas.models.flow import Flow
 from ganvas.networks import DiT, PointDenoiser, UNet
-from ganvas.probability import solvers
 from ganvas.probability.noising import Cosine, ScaledLinear
 from ganvas.recipes.choices import POINTS_WIDTH, adam, batch_for
 from ganvas.training.recipe import Recipe
@@ -25,9 +24,6 @@ def flow(
     patch: int = 2,
     conditional: bool = True,
     class_dropout: float = 0.1,
-    solver: Literal["heun", "euler"] = "heun",
-    steps: int = 20,
-    guidance: float | None = None,
     learning_rate: float = 1e-3,
     ema: float = 20_000,
 ) -> Recipe:
@@ -43,10 +39,6 @@ def flow(
         patch: the side of a token's square, of "dit".
         conditional: whether it is told the classes of data that has them.
         class_dropout: share of the examples whose class it is not told, so that guidance has something to compare with.
-        solver: heun evaluates the network twice a step, and is far more exact.
-        steps: of sampling.
-        guidance: how far samples are pushed towards their class: 1 not at all, 0 ignores the class. If none is given, 2.5 for
-            images and 1 for points, whose modes more would distort.
         learning_rate: Adam's.
         ema: half-life of the network's average in images; 0 keeps none.
     """
@@ -56,9 +48,7 @@ def flow(
         data.shape,
         classes,
         class_dropout,
-        sampling_steps(steps),
-        guidance_for(data, guidance),
-        solvers.heun if solver == "heun" else solvers.euler,
+        usual_guidance(data),
     )
     return denoising_recipe(data, model, "field", classes, learning_rate, ema)
 
@@ -73,9 +63,6 @@ def diffusion(
     class_dropout: float = 0.1,
     schedule: Literal["cosine", "linear"] = "cosine",
     min_snr: float = 5.0,
-    solver: Literal["heun", "ddim"] = "heun",
-    steps: int = 20,
-    guidance: float | None = None,
     learning_rate: float = 1e-3,
     ema: float = 20_000,
 ) -> Recipe:
@@ -93,10 +80,6 @@ def diffusion(
         class_dropout: share of the examples whose class it is not told, so that guidance has something to compare with.
         schedule: how noise grows: cosine, or latent diffusion's linear one, rescaled to end at pure noise.
         min_snr: no time counts for more than this signal-to-noise ratio; 0 weighs all times alike.
-        solver: heun evaluates the network twice a step, and is far more exact; ddim is the usual one.
-        steps: of sampling.
-        guidance: how far samples are pushed towards their class: 1 not at all, 0 ignores the class. If none is given, 2.5 for
-            images and 1 for points, whose modes more would distort.
         learning_rate: Adam's.
         ema: half-life of the network's average in images; 0 keeps none.
     """
@@ -112,9 +95,7 @@ def diffusion(
         min_snr or None,
         classes,
         class_dropout,
-        sampling_steps(steps),
-        guidance_for(data, guidance),
-        solvers.heun_by_angle if solver == "heun" else solvers.ddim,
+        usual_guidance(data),
     )
     return denoising_recipe(data, model, "denoiser", classes, learning_rate, ema)
 
@@ -164,14 +145,6 @@ def known_classes(data: DataInfo, conditional: bool, class_dropout: float) -> in
     return len(data.classes) if conditional else 0
 
 
-def guidance_for(data: DataInfo, given: float | None) -> float:
-    """How far samples are pushed towards their class if the user does not say."""
-    if given is None:
-        return 2.5 if data.domain.spatial else 1.0
-    return given
-
-
-def sampling_steps(steps: int) -> int:
-    if steps < 1:
-        raise GanvasError(f"Sampling in {steps} steps is not possible.", f"Use {option('steps', 1)} or more.")
-    return steps
+def usual_guidance(data: DataInfo) -> float:
+    """How far samples are pushed towards their class if the user does not say. More would distort points' modes."""
+    return 2.5 if data.domain.spatial else 1.0

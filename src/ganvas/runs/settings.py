@@ -143,6 +143,7 @@ class Settings:
     recipe: a name of `ganvas recipes`, or of a function in `file`. arguments: all of the recipe's arguments.
     launch: the launch of `torchrun` that started the run, see `distributed.launch`.
     init_from: the run with whose weights this one began.
+    abilities: what the model can do, by the names of `use.abilities`; version 0.1.0 did not write them.
     """
 
     recipe: str
@@ -157,6 +158,7 @@ class Settings:
     command: str
     launch: str | None = None
     init_from: str | None = None
+    abilities: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -164,6 +166,7 @@ class Settings:
             "file": self.file,
             "summary": self.summary,
             "paper": self.paper,
+            "abilities": list(self.abilities),
             "arguments": self.arguments,
             "data": {
                 "source": self.source,
@@ -195,6 +198,7 @@ class Settings:
             command=text(given["command"]),
             launch=None if given.get("launch") is None else text(given["launch"]),
             init_from=None if given.get("init_from") is None else text(given["init_from"]),
+            abilities=tuple(map(text, given.get("abilities", ()))),
         )
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganvas.core.model import Autoencoder
 from ganvas.data import DataInfo, ImageOptions, batches, open_data, representative, summary
 from ganvas.data.domains.pictures import save_picture
 from ganvas.data.sources import cache as data_cache
@@ -23,18 +22,19 @@ from ganvas.runs.directory import Directory
 from ganvas.training.contract import Facts, dry_step
 from ganvas.training.recipe import build, card, resolved
 from ganvas.training.trainer import Trainer
+from ganvas.use.abilities import abilities_of
 from ganvas.use.opening import find_recipe
 
 
 @dataclass(frozen=True)
 class RecipeFacts:
-    """A line of `ganvas recipes`. encodes: whether its model has an encoder."""
+    """A line of `ganvas recipes`. abilities: what its model can do, see `use.abilities`."""
 
     name: str
     summary: str
     paper: str
     players: tuple[str, ...]
-    encodes: bool
+    abilities: tuple[str, ...]
     options: dict[str, Any]
 
 
@@ -45,10 +45,10 @@ def recipes() -> list[RecipeFacts]:
     for function in RECIPES.values():
         about, model = card(function), build(function, example, {}).model
         players = tuple(player.name for player in model.players())
-        encodes = isinstance(model, Autoencoder)
-        facts.append(RecipeFacts(about.name, about.summary, about.paper, players, encodes, resolved(function, {})))
+        abilities = tuple(ability.name for ability in abilities_of(model))
+        facts.append(RecipeFacts(about.name, about.summary, about.paper, players, abilities, resolved(function, {})))
     staged = ((card(function), resolved(function, {})) for function in STAGED.values())
-    return [*facts, *(RecipeFacts(about.name, about.summary, about.paper, (), False, own) for about, own in staged)]
+    return [*facts, *(RecipeFacts(about.name, about.summary, about.paper, (), (), own) for about, own in staged)]
 
 
 def data(

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from ganvas.core.model import Autoencoder
+from ganvas.core.abilities import Encodes
 from ganvas.data import DataInfo, Split, read_image, representative
 from ganvas.data.domains.pictures import PAIR_COLUMNS, save_arrays, save_film, save_folder, save_picture
 from ganvas.data.sources.by_name import Source
@@ -38,13 +38,11 @@ def sample(
     seed: int = 0,
     classes: str | None = None,
     prior: PostHocPrior | None = None,
-    truncation: float | None = None,
 ) -> Path:
     """`num` samples: a grid (.png), arrays (.npz; images are uint8 (N, H, W, C)), or a folder of one file each.
 
     classes: for a conditional run, a class name, or "all" for equal shares in order.
     prior: a prior to fit to the codes of the run's training data, instead of the model's own.
-    truncation: ψ, the factor on the distance of codes from the prior's mean: 1 as drawn, 0.7 more typical, less varied.
     """
     at_least(num, 1, "num")
     memory.must_fit(8 * num * math.prod(run.info.shape), f"{num:,} samples", f"Use fewer: {option('num', 64)}")
@@ -53,13 +51,13 @@ def sample(
             "A folder of pictures cannot hold points.", f"Write {option('out', 'samples.npz')} or points.png"
         )
     y = None if classes is None else class_numbers(run, classes, num)
-    if prior is not None and truncation is not None:
+    if prior is not None and "truncation" in run.chosen:
         raise GanvasError(
             "Truncation works only with the model's own prior.",
             f"Leave out {option('prior')} or {option('truncation')}.",
         )
     if prior is None:
-        x = run.sample(num, y=y, seed=seed, truncation=truncation)
+        x = run.sample(num, y=y, seed=seed)
     else:
         run.autoencoder("use a fitted prior")
         sampler = fitted(run, prior, seed, lambda: training_codes(run, seed))
@@ -131,7 +129,7 @@ def reconstruct(
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
     for part in map(found.split.batch, rows.split(1_000)):
         y = part.y if run.recipe.num_classes else None
-        made = run.reconstruct(part.x, part.y) if search is None else search(run.model, part.x, y).reconstructions
+        made = run.reconstruct(part.x, part.y) if search is None else search(run.generator, part.x, y).reconstructions
         pairs.append((part.x, made.cpu()))
     x, made = (torch.cat(parts) for parts in zip(*pairs, strict=True))
     if out.suffix == ".npz":
@@ -149,7 +147,7 @@ def first(split: Split, num: int | None) -> torch.Tensor:
 
 def must_encode(run: Run, verb: str) -> None:
     """Raises GanvasError if the run's model has no encoder."""
-    if not isinstance(run.model, Autoencoder):
+    if not isinstance(run.model, Encodes):
         raise GanvasError(
             f"Recipe {run.settings.recipe!r} cannot {verb}: it has no encoder.",
             f"Search for the codes, with {either('--invert', '`search=Search()`')}, or use a recipe with an encoder:"
@@ -220,7 +218,7 @@ def encode(
         arrays = {"mean": torch.cat([m for m, _ in codes]).numpy(), "scale": torch.cat([s for _, s in codes]).numpy()}
     else:
         told = [part.y if run.recipe.num_classes else None for part in parts]
-        searched = [search(run.model, part.x, y) for part, y in zip(parts, told, strict=True)]
+        searched = [search(run.generator, part.x, y) for part, y in zip(parts, told, strict=True)]
         arrays = {
             "mean": torch.cat([f.codes for f in searched]).numpy(),
             "error": torch.cat([f.errors for f in searched]).numpy(),

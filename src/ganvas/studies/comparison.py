@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganvas.core.model import Autoencoder
+from ganvas.core.abilities import Encodes
 from ganvas.data import Binarize, Data, DataInfo, Split, representative
 from ganvas.data.domains.pictures import writing
 from ganvas.errors import GanvasError, option
@@ -268,14 +268,14 @@ def column(contender: Contender, seed: int) -> Column:
 def cost(run: Run) -> Cost:
     """The cost of training, and of drawing an example."""
     with rng.seeded("cost"), torch.no_grad():
-        z = run.model.prior().sample((2,))
+        z = run.generator.draw_codes(2)
     y = torch.zeros(2, dtype=torch.int64, device=z.device) if run.recipe.num_classes else None
     peak = run.directory.log.latest("peak_memory")
     return Cost(
         images=run.images_seen,
         seconds=run.directory.log.latest("seconds") or 0.0,
         parameters=num_parameters(run.model),
-        multiply_adds=multiply_adds(lambda codes: run.model.generate(codes, y), z),
+        multiply_adds=multiply_adds(lambda codes: run.generator.generate(codes, y), z),
         peak_memory=None if peak is None else int(peak),
         machine=run.directory.machine(),
     )
@@ -295,7 +295,7 @@ def originals(contender: Contender) -> bytes | None:
 def copies(contender: Contender) -> bytes | str:
     """Reconstructions of the examples of `shown`, or the reason why there are none."""
     x, y = shown(contender)
-    if not isinstance(contender.run.model, Autoencoder) or not contender.run.info.domain.in_rows:
+    if not isinstance(contender.run.model, Encodes) or not contender.run.info.domain.in_rows:
         return "The model has no encoder."
     return png(contender.run.reconstruct(x, y), contender.run.info, COPY_COLUMNS)
 

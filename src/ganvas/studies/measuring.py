@@ -20,6 +20,7 @@ from ganvas.report import write_report
 from ganvas.runs.scores import from_json, kept, protocol_of, to_json
 from ganvas.use.opening import as_trained, must_hold_out, trained_on, warn_of_known
 from ganvas.use.run import Run
+from ganvas.use.sampling import choose
 
 NEIGHBOURS, NUM_SUSPECTS = "neighbours.png", 32
 """A picture in a run's folder: the samples that lie closest to training data, each above its nearest training example."""
@@ -28,10 +29,16 @@ NEIGHBOURS, NUM_SUSPECTS = "neighbours.png", 32
 def evaluation_of(run: Run, data: Data, protocol: Protocol, trained_on: Split | str | None = None) -> Evaluation:
     """A run before `data`, beside the same networks before training. trained_on: as for `Evaluation.of`."""
     untrained = run.build().model.to(run.device).eval()
+    choose(untrained, run.chosen)
     domain = run.info.domain
     decode = domain.decode if isinstance(domain, Codes) else None
     evaluation = Evaluation.of(run.model, run.recipe, data, protocol, untrained, trained_on, decode)
-    return replace(evaluation, context=replace(evaluation.context, extra_notes=chosen(run)))
+    return replace(evaluation, context=replace(evaluation.context, extra_notes=chosen(run), drawn=drawn(run)))
+
+
+def drawn(run: Run) -> dict[str, float | int | str]:
+    """The options of sampling that were given, for a card."""
+    return {name: value if type(value) in (int, float) else str(value) for name, value in run.chosen.items()}
 
 
 def chosen(run: Run) -> tuple[str, ...]:

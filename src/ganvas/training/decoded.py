@@ -4,19 +4,20 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from ganvas.core.abilities import Generates
 from ganvas.core.batch import Batch
-from ganvas.core.model import Model, Player, Round
+from ganvas.core.model import FromCodes, Model, Player, Round
 
 
-class Decoded(Model):
+class Decoded(FromCodes):
     """Decodes what another model samples. It is measured and exported, not trained.
 
     stage: a model of codes. decoding: from codes (N, ...) to examples.
     """
 
-    def __init__(self, stage: Model, decoding: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, stage: Generates, decoding: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.stage, self.decoding, self.prior, self.clock = stage, decoding, stage.prior, stage.clock
+        self.stage, self.decoding, self.prior = stage, decoding, stage.prior
 
     def players(self) -> Sequence[Player]:
         return ()
@@ -24,5 +25,14 @@ class Decoded(Model):
     def forward(self, batch: Batch) -> Round:
         raise NotImplementedError("a second stage is trained alone, on codes")
 
+    def draw_codes(self, num: int) -> Tensor:
+        return self.stage.draw_codes(num)
+
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.decoding(self.stage.generate(z, y))
+
+
+def decoded(stage: Model, decoding: Callable[[Tensor], Tensor]) -> Decoded:
+    """A model of codes, joined with the decoder."""
+    assert isinstance(stage, Generates), "a second stage makes codes from noise"
+    return Decoded(stage, decoding)

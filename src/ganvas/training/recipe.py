@@ -83,15 +83,30 @@ class Option:
 
 def options(function: Callable[..., object]) -> dict[str, Option]:
     """A recipe's arguments without the first, which is the data."""
+    return typed_options(function, f"recipe {recipe_name(function)!r}")
+
+
+def typed_options(function: Callable[..., object], what: str) -> dict[str, Option]:
+    """A function's arguments without the first, by name. what: the function, for messages.
+
+    Raises GanvasError for one without a type or a default. Arguments such as `*args` are passed over.
+    """
     hints = get_type_hints(function)
-    parameters = list(inspect.signature(function).parameters.values())[1:]
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = [p for p in list(inspect.signature(function).parameters.values())[1:] if p.kind not in several]
     for p in parameters:
         if p.name not in hints or p.default is inspect.Parameter.empty:
             raise GanvasError(
-                f"The argument {p.name!r} of recipe {recipe_name(function)!r} needs a type and a default.",
+                f"The argument {p.name!r} of {what} needs a type and a default.",
                 f"Write it as `{p.name}: float = 0.1`: the command line makes a flag of it.",
             )
     return {p.name: Option(p.name, hints[p.name], p.default) for p in parameters}
+
+
+def arguments_help(function: Callable[..., object]) -> dict[str, str]:
+    """The line of each argument in the docstring's `Args:`."""
+    text = inspect.getdoc(function) or ""
+    return dict(re.findall(r"^ {4}(\w+): (.+)$", text.partition("Args:")[2], re.MULTILINE))
 
 
 def build(function: RecipeFunction, info: DataInfo, arguments: Mapping[str, Any]) -> Recipe:
@@ -106,6 +121,11 @@ def build(function: RecipeFunction, info: DataInfo, arguments: Mapping[str, Any]
                 f"It takes {describe(known[name].type)}.",
             )
     recipe = function(info, **arguments)
+    if isinstance(recipe, Recipe) and hasattr(recipe.model, "generate") and not hasattr(recipe.model, "sample"):
+        raise GanvasError(
+            f"{type(recipe.model).__name__} has `generate`, but not `sample`.",
+            "Derive it from `FromCodes` of ganvas.core.model, not from `Model`: then it samples.",
+        )
     if not isinstance(recipe, Recipe):
         raise GanvasError(f"Recipe {recipe_name(function)!r} returned {type(recipe).__name__}, not a ganvas Recipe.")
     return recipe

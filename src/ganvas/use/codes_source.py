@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ganvas.core.model import Autoencoder, Tokenizes
+from ganvas.core.abilities import Encodes, Tokenizes
 from ganvas.data import Data, DataInfo, ImageOptions, Split
 from ganvas.data.domains.codes import Codes
 from ganvas.errors import GanvasError
@@ -43,7 +43,7 @@ class Decoding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.tokens:
             return cast(Tokenizes, self.model).from_tokens(x)
-        return self.model.generate(torch.addcmul(cast(Tensor, self.mean), x, cast(Tensor, self.scale)))
+        return cast(Encodes, self.model).generate(torch.addcmul(cast(Tensor, self.mean), x, cast(Tensor, self.scale)))
 
 
 class FirstStage:
@@ -53,7 +53,7 @@ class FirstStage:
     """
 
     def __init__(self, run: Run, standard: Sequence[Tensor] | None = None) -> None:
-        if not isinstance(run.recipe.model, Autoencoder):
+        if not isinstance(run.recipe.model, Encodes):
             raise GanvasError(
                 f"The run {run.path} has no encoder, so it has no codes to learn.",
                 "Train an autoencoder first: autoencoder, vq-vae, vqgan or vae, for example.",
@@ -94,7 +94,7 @@ class FirstStage:
                 if isinstance(model, Tokenizes):
                     found.append(model.tokens(x).cpu())
                 else:
-                    found.append(cast(Autoencoder, model).encode(x).sample().cpu())
+                    found.append(cast(Encodes, model).encode(x).sample().cpu())
         return torch.cat(found) if found else torch.zeros(0)
 
 

@@ -9,18 +9,17 @@ from typing import Any
 import torch
 
 import ganvas
-from ganvas.core.model import Autoencoder
 from ganvas.data.domains.pictures import save_picture
 from ganvas.errors import GanvasError, needs_extra
-from ganvas.machine import rng
 from ganvas.machine.tensor_files import save_tensors
 from ganvas.runs.directory import PUBLISHED
 from ganvas.runs.scores import kept
 from ganvas.runs.settings import published_settings
 from ganvas.training import state
+from ganvas.use.abilities import abilities_of
 from ganvas.use.codes_source import FIRST
 from ganvas.use.model_card import card_name, model_card
-from ganvas.use.programs import Encode, Generate, reached, write_json
+from ganvas.use.programs import reached, write_json
 from ganvas.use.published import without
 from ganvas.use.run import Run
 
@@ -28,13 +27,11 @@ from ganvas.use.run import Run
 def write_hub_folder(run: Run, folder: Path) -> None:
     """config.json, model.safetensors, a model card with samples, and the scores of these weights."""
     model = copy.deepcopy(run.model).cpu()
-    with rng.seeded("export"), torch.enable_grad():
-        z = model.prior().sample((2,))
-        y = torch.zeros(2, dtype=torch.int64) if run.recipe.num_classes else None
-        needed = reached(model, Generate, z, y)
-        if isinstance(model, Autoencoder):
-            needed |= reached(model, Encode, model.generate(z, y), y)
-    needed |= {"prior"}
+    y = torch.zeros(2, dtype=torch.int64) if run.recipe.num_classes else None
+    needed = {"prior"}
+    with torch.enable_grad():
+        for ability in abilities_of(model):
+            needed.update(*(reached(model, way) for way in ability.ways(model, 2, y)))
     networks = [name for name, _ in model.named_children() if name in needed]
     model = without(model, [name for name, _ in model.named_children() if name not in needed])
     tensors = {name: t.detach().contiguous().clone() for name, t in state.variables(model).items()}

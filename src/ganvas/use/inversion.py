@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganvas.core.model import Model
+from ganvas.core.model import FromCodes
 from ganvas.errors import GanvasError
 from ganvas.machine import rng
 
@@ -53,7 +53,7 @@ class Search:
         if self.learning_rate <= 0:
             raise GanvasError(f"A learning rate must be above 0, not {self.learning_rate}.")
 
-    def __call__(self, model: Model, x: Tensor, y: Tensor | None = None, seed: int = 0) -> Inversion:
+    def __call__(self, model: FromCodes, x: Tensor, y: Tensor | None = None, seed: int = 0) -> Inversion:
         """x: (N, ...); y: (N,), the classes for a conditional model. The model does not change.
 
         The seed determines the result. Raises GanvasError for NaN or infinity in x, or a wrong shape.
@@ -74,7 +74,7 @@ class Search:
         codes, reconstructions, errors = (torch.cat(found) for found in zip(*parts, strict=True))
         return Inversion(codes, reconstructions, errors)
 
-    def invert(self, model: Model, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def invert(self, model: FromCodes, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Codes, reconstructions and errors of one batch, each from its best start."""
         n = len(x)
         target, label = x.repeat(self.starts, *[1] * (x.dim() - 1)), None if y is None else y.repeat(self.starts)

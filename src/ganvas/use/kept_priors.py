@@ -72,7 +72,7 @@ def read(run: Run, prior: PostHocPrior, key: dict[str, Any]) -> Sampler:
     if facts["key"] != json.loads(json.dumps(key)) or facts["sha256"] != checkpoint.sha256(data):
         raise ValueError("it is not what was written")
     sampler = prior.restored(load_tensors(data))
-    drawn, wanted = sampler.sample(2), run.model.prior().sample((2,))
+    drawn, wanted = sampler.sample(2), run.generator.draw_codes(2)
     if drawn.shape != wanted.shape or not bool(torch.isfinite(drawn).all()):
         raise ValueError("its codes are not those of the run")
     return sampler

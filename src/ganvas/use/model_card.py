@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import ganvas
-from ganvas.core.model import Autoencoder
 from ganvas.runs.scores import from_json as row_from_json
 from ganvas.runs.scores import rounded
 from ganvas.runs.settings import published_settings
+from ganvas.use.abilities import abilities_of
 from ganvas.use.run import Run
 
 
 def model_card(run: Run, scores: Sequence[dict[str, Any]]) -> str:
     """README.md of a hub folder, with scores, also of real data and of the untrained networks."""
-    settings, model = run.settings, run.model
+    settings = run.settings
     about = published_settings(settings)
     image = run.info.domain.in_rows
     front = ["---", "library_name: ganvas", "tags:", "- ganvas", f"- {settings.recipe}"]
@@ -27,9 +27,8 @@ def model_card(run: Run, scores: Sequence[dict[str, Any]]) -> str:
         "import ganvas",
         "",
         'run = ganvas.open("hub:USER/NAME")  # or this folder',
-        "x = run.sample(64)",
     ]
-    lines += ["z, scale = run.encode(x)"] if isinstance(model, Autoencoder) else []
+    lines += [line for ability in abilities_of(run.model) for line in ability.usage]
     lines += ["```", "", "## Training", "", f"- images seen: {run.images_seen:,}"]
     shape, classes = "x".join(map(str, run.info.shape)), len(run.info.classes)
     lines += [f"- data: {about['data']['source']}, {run.info.num_train:,} examples of {shape}, {classes} classes"]

@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganvas.core.model import Autoencoder, LatentVariableModel, Model
+from ganvas.core.model import Model
 from ganvas.data.domains.codes import Codes
 from ganvas.errors import GanvasError, needs_extra
-from ganvas.machine import rng
 from ganvas.machine.storage import atomically
 from ganvas.machine.tensor_files import save_tensors
 from ganvas.runs.settings import published_settings
 from ganvas.training.decoded import Decoded
+from ganvas.use.abilities import Way, abilities_of, generator
 from ganvas.use.codes_source import stage_of
 from ganvas.use.published import without
 from ganvas.use.run import Run
@@ -31,30 +31,6 @@ EXAMPLES = 8
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
 """The tolerance of another runtime's outputs against torch's, in float32."""
-
-
-class Generate(nn.Module):
-    """Codes z (N, ...), and classes y (N,) for a conditional model, to examples x (N, ...)."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.model.generate(z, y)
-
-
-class Encode(nn.Module):
-    """Examples x (N, ...), and classes y (N,) for a conditional model, to the posterior's mean and scale."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        assert isinstance(self.model, Autoencoder)
-        q = self.model.encode(x, y)
-        return q.mean, q.stddev
 
 
 @dataclass(frozen=True)
@@ -71,31 +47,23 @@ class Program:
 
 
 def programs(run: Run) -> list[Program]:
-    """The functions of a run's networks, with examples: the generator (called decoder for a p(x|z)) and the encoder."""
+    """The functions of a run's networks, with examples: of each ability that has some."""
     model = copy.deepcopy(run.model).cpu().eval().requires_grad_(False)
     if isinstance(run.info.domain, Codes):
-        model = Decoded(model, stage_of(run.info.domain).decoding.cpu()).eval()
-    with rng.seeded("export"):
-        z = model.prior().sample((EXAMPLES,)).contiguous()
-        y = torch.arange(EXAMPLES) % run.recipe.num_classes if run.recipe.num_classes else None
-        told = {} if y is None else {"y": y}
-        generator = Generate(only(model, Generate, z, y))
-        x = generator(z, y).contiguous()
-        name = "decoder" if isinstance(model, LatentVariableModel) else "generator"
-        found = [Program(name, generator.eval(), {"z": z, **told}, ("x",))]
-        if isinstance(model, Autoencoder):
-            encoder = Encode(only(model, Encode, x, y)).eval()
-            found.append(Program("encoder", encoder, {"x": x, **told}, ("mean", "scale")))
-    return found
+        stage = generator(model, run.settings.recipe)
+        model = Decoded(stage, stage_of(run.info.domain).decoding.cpu()).eval()
+    y = torch.arange(EXAMPLES) % run.recipe.num_classes if run.recipe.num_classes else None
+    ways = (way for ability in abilities_of(model) for way in ability.ways(model, EXAMPLES, y))
+    return [Program(way.name, way.module(only(model, way)).eval(), way.inputs, way.outputs) for way in ways]
 
 
-def only(model: Model, way: Callable[[Model], nn.Module], *inputs: Tensor | None) -> Model:
+def only(model: Model, way: Way) -> Model:
     """A copy of a model with only the networks that one function uses."""
-    needed = reached(model, way, *inputs)
+    needed = reached(model, way)
     return without(copy.deepcopy(model), [name for name, _ in model.named_children() if name not in needed])
 
 
-def reached(model: Model, way: Callable[[Model], nn.Module], *inputs: Tensor | None) -> set[str]:
+def reached(model: Model, way: Way) -> set[str]:
     """The networks that a function of the model uses: called ones, ones with a gradient, and ones without weights."""
     probe = copy.deepcopy(model).requires_grad_(True)
     called: set[str] = set()
@@ -103,7 +71,7 @@ def reached(model: Model, way: Callable[[Model], nn.Module], *inputs: Tensor | N
         for part in child.modules():
             part.register_forward_pre_hook(lambda *_, name=name: called.add(name))
     parameters = list(probe.parameters())
-    ends = [part.sum() for part in as_tuple(way(probe)(*inputs)) if part.requires_grad]
+    ends = [part.sum() for part in as_tuple(way.module(probe)(*way.inputs.values())) if part.requires_grad]
     slopes = torch.autograd.grad(sum(ends, torch.zeros(())), parameters, allow_unused=True) if ends else ()
     touched = {
         id(p)

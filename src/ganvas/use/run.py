@@ -11,19 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganvas.core.model import Autoencoder, Model
+from ganvas.core.abilities import Encodes
+from ganvas.core.model import FromCodes, Model
 from ganvas.data import DataInfo
 from ganvas.data.domains.codes import Codes
 from ganvas.errors import GanvasError, option
 from ganvas.machine import rng
 from ganvas.machine.checks import at_least
-from ganvas.probability.priors import truncated
 from ganvas.runs.directory import Directory
 from ganvas.runs.settings import Settings
 from ganvas.training import checkpoint, state
 from ganvas.training.recipe import Recipe
+from ganvas.use.abilities import encoder, generator
 from ganvas.use.labels import Labels, numbers_of
 from ganvas.use.published import finite, published_model
+from ganvas.use.sampling import choose
 from ganvas.use.walks import line_walk, prior_walk
 
 LARGEST_VALUE = 1.5
@@ -37,6 +39,7 @@ class Run:
 
     build: builds the run's recipe with its initial weights.
     best: whether to use the checkpoint from `--keep-best` instead of the newest. reopen: opens the run again, for pickle.
+    chosen: options of sampling that `sampling` was given.
     x: images (N, C, H, W) in [−1, 1], or points (N, D). No method changes torch's own generators.
     """
 
@@ -51,6 +54,7 @@ class Run:
     ) -> None:
         self.path, self.settings, self.build, self.device, self.best = path, settings, build, device, best
         self.directory, self.reopen = Directory(path), reopen
+        self.chosen: dict[str, Any] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle holds the run's absolute path, not its weights."""
@@ -117,32 +121,38 @@ class Run:
     @property
     def latent_length(self) -> int:
         """The number of values of a code."""
-        return math.prod(self.model.prior().event_shape)
+        return math.prod(self.generator.prior().event_shape)
+
+    def sampling(self, **options: Any) -> None:
+        """Sets how the model draws examples from now on: its `sampling`, such as truncation=0.7. Others get their defaults.
+
+        Raises GanvasError for an option that the model does not have, or a value that it cannot take.
+        """
+        choose(self.model, options)
+        self.chosen = options
 
     @torch.no_grad()
     def sample(
-        self,
-        num: int = 64,
-        *,
-        y: Labels | None = None,
-        seed: int = 0,
-        batch_size: int = 256,
-        truncation: float | None = None,
+        self, num: int = 64, *, y: Labels | None = None, seed: int = 0, batch_size: int = 256, **options: Any
     ) -> Tensor:
         """`num` examples from the prior, (num, ...) on the CPU.
 
         y: for a conditional model, the class of each, or one class for all: numbers or names.
-
-        truncation: ψ of `priors.truncated`, for more typical examples.
+        options: of the model's sampling, such as truncation=0.7, for these samples alone.
         """
         whole_number(num, "num")
-        with rng.seeded(seed, "sample"):
-            z = torch.cat(
-                [self.model.prior().sample((len(part),)).cpu() for part in torch.arange(num).split(batch_size)]
-            )
-        if truncation is not None:
-            z = truncated(z, self.model.prior(), truncation)
-        return self.generate(z, y, seed=seed, batch_size=batch_size)
+        before = self.chosen
+        try:
+            if options:
+                self.sampling(**before | options)
+            with rng.seeded(seed, "sample"):
+                z = torch.cat(
+                    [self.generator.draw_codes(len(part)).cpu() for part in torch.arange(num).split(batch_size)]
+                )
+            return self.generate(z, y, seed=seed, batch_size=batch_size)
+        finally:
+            if options:
+                self.sampling(**before)
 
     @torch.no_grad()
     def generate(self, z: Tensor, y: Labels | None = None, *, seed: int = 0, batch_size: int = 256) -> Tensor:
@@ -150,7 +160,7 @@ class Run:
         self.check_codes(z)
         y = self.labels(len(z), y, seed)
         parts = [
-            self.model.generate(z[rows].to(self.device), None if y is None else y[rows].to(self.device)).cpu()
+            self.generator.generate(z[rows].to(self.device), None if y is None else y[rows].to(self.device)).cpu()
             for rows in torch.arange(len(z)).split(batch_size)
         ]
         return self.decoded(torch.cat(parts))
@@ -209,7 +219,7 @@ class Run:
             raise GanvasError("A walk has two ends.", "Give both a and b, or neither.")
         if a is None or b is None:
             with rng.seeded(seed, "walk"):
-                return self.decoded(prior_walk(self.model, y, steps).cpu())
+                return self.decoded(prior_walk(self.generator, y, steps).cpu())
         model = self.autoencoder("encode")
         for end in (a, b):
             self.check_input(end)
@@ -217,14 +227,14 @@ class Run:
                 raise GanvasError(f"An end of a walk is one example, not {len(end)}.", "Give x[:1], for example.")
         return line_walk(model, a.to(self.device), b.to(self.device), y, steps).cpu()
 
-    def autoencoder(self, verb: str) -> Autoencoder:
+    def autoencoder(self, verb: str) -> Encodes:
         """The model, if it has an encoder."""
-        if not isinstance(self.model, Autoencoder):
-            raise GanvasError(
-                f"Recipe {self.settings.recipe!r} cannot {verb}: it has no encoder.",
-                "Use a recipe with an encoder; `ganvas recipes` marks them.",
-            )
-        return self.model
+        return encoder(self.model, self.settings.recipe, verb)
+
+    @property
+    def generator(self) -> FromCodes:
+        """The model, which makes examples from codes."""
+        return generator(self.model, self.settings.recipe)
 
     def portions(self, x: Tensor, y: Labels | None, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         self.check_input(x)
@@ -240,7 +250,7 @@ class Run:
 
     def check_codes(self, z: Tensor) -> None:
         """Raises GanvasError unless z is (N, ...) as the prior draws codes: float, without NaN."""
-        shape = tuple(self.model.prior().event_shape)
+        shape = tuple(self.generator.prior().event_shape)
         must_be_tensor(z, f"Codes of this run are (N, {', '.join(map(str, shape))})")
         if tuple(z.shape[1:]) != shape or not z.is_floating_point():
             raise GanvasError(

@@ -3,17 +3,20 @@
 import torch
 from torch import Tensor
 
-from ganvas.core.model import Autoencoder, Model
+from ganvas.core.abilities import Encodes, Generates
+
+WALK = 11
+"""The usual number of steps."""
 
 
-def line_walk(model: Autoencoder, a: Tensor, b: Tensor, y: Tensor | None, steps: int) -> Tensor:
+def line_walk(model: Encodes, a: Tensor, b: Tensor, y: Tensor | None, steps: int) -> Tensor:
     """`steps` examples whose codes lie on the line from a's to b's. a, b: (1, ...); y: (1,), their class."""
     start, end = model.encode(a, y).mean, model.encode(b, y).mean
     share = torch.linspace(0, 1, steps, device=start.device).view(-1, *[1] * (start.dim() - 1))
     return model.generate(torch.lerp(start, end, share), None if y is None else y.expand(steps))
 
 
-def prior_walk(model: Model, y: Tensor | None, steps: int) -> Tensor:
+def prior_walk(model: Generates, y: Tensor | None, steps: int) -> Tensor:
     """`steps` examples whose codes lie on the arc between two draws from the prior. y: (1,), their class.
 
     White 2016, "Sampling Generative Networks", https://arxiv.org/abs/1609.04468
