@@ -15,8 +15,9 @@ from ganvas.recipes import RECIPES
 from ganvas.training import checkpoint
 from ganvas.training.contract import dry_step
 from ganvas.training.gradients import gradient, total
-from ganvas.training.recipe import build, options
+from ganvas.training.recipe import build, learnt, options
 from ganvas.training.trainer import Trainer
+from kinds import batch_of, info_for
 
 IMAGES = DataInfo(shape=(1, 12, 12), classes=("a", "b", "c"), num_train=512, mean=torch.zeros(1, 12, 12))
 POINTS = DataInfo(shape=(2,), classes=("a", "b", "c"), num_train=512, mean=torch.zeros(2))
@@ -31,19 +32,13 @@ def trainer_of(name: str, info: DataInfo) -> Trainer:
     return Trainer(recipe.model, recipe.optimizers, ema_half_life=100, transform=recipe.transform)
 
 
-def batch_of(info: DataInfo, seed: int = 0, num: int = 32) -> Batch:
-    g = rng.generator(seed)
-    x = torch.rand((num, *info.shape), generator=g) * 2 - 1
-    return Batch(x, torch.randint(len(info.classes), (num,), generator=g))
-
-
 @pytest.fixture(params=RECIPES)
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 def test_each_player_moves_by_the_gradient_of_its_own_loss_and_nobody_else_moves(name: str) -> None:
-    trainer = trainer_of(name, IMAGES)
+    trainer = trainer_of(name, info_for(name, IMAGES))
     seats = trainer.seats
     trainer.clock.steps = next(s for s in range(10_000) if all(seat.player.turn(s) is not None for seat in seats))
     moves: list[str] = []
@@ -64,7 +59,7 @@ def test_each_player_moves_by_the_gradient_of_its_own_loss_and_nobody_else_moves
         moves.append(seat.player.name)
         return failures
 
-    batch = batch_of(IMAGES)
+    batch = batch_of(info_for(name, IMAGES))
     for seat in seats:  # one player at a time, so that each is compared from the same state
         before = copy.deepcopy(trainer.model)
         trainer._move = checked_move
@@ -106,25 +101,25 @@ def isolated_gradient(trainer: Trainer, model, player_name: str, batch: Batch, m
 
 
 def test_every_parameter_is_moved_by_somebody_and_reached_by_a_term(name: str) -> None:
-    facts = dry_step(trainer_of(name, IMAGES), batch_of(IMAGES))
+    facts = dry_step(trainer_of(name, info_for(name, IMAGES)), batch_of(info_for(name, IMAGES)))
     assert facts.unreached == ()
     assert facts.unmoved == ()
     assert all(player.terms for player in facts.players)
 
 
 def test_save_load_sample_is_bit_equal(name: str, tmp_path) -> None:
-    trainer = trainer_of(name, IMAGES)
+    trainer = trainer_of(name, info_for(name, IMAGES))
     for seed in range(3):
-        trainer.step(batch_of(IMAGES, seed))
+        trainer.step(batch_of(info_for(name, IMAGES), seed))
     path = checkpoint.save(trainer, tmp_path)
-    other = trainer_of(name, IMAGES)
-    other.step(batch_of(IMAGES, 99))
+    other = trainer_of(name, info_for(name, IMAGES))
+    other.step(batch_of(info_for(name, IMAGES), 99))
     checkpoint.load(other, path)
     for a, b in ((trainer.model, other.model), (trainer.ema.model, other.ema.model)):
         assert torch.equal(samples(a), samples(b))
     for t in (trainer, other):
         for seed in (7, 8):
-            t.step(batch_of(IMAGES, seed))
+            t.step(batch_of(info_for(name, IMAGES), seed))
     for (n, p), q in zip(trainer.model.state_dict().items(), other.model.state_dict().values(), strict=True):
         assert torch.equal(p, q), f"{n} differs two steps after resuming"
     assert trainer.terms.peek() == other.terms.peek()
@@ -140,19 +135,19 @@ def samples(model) -> torch.Tensor:
 
 
 def test_sampling_is_seed_stable_and_shaped_as_the_data(name: str) -> None:
-    model = trainer_of(name, IMAGES).model
+    model = trainer_of(name, info_for(name, IMAGES)).model
     x = samples(model)
-    assert x.shape == (8, *IMAGES.shape)
+    assert x.shape == (8, *info_for(name, IMAGES).shape)
     assert torch.equal(x, samples(model))
-    assert torch.isfinite(x).all()
+    assert torch.isfinite(x.float()).all()
 
 
 def test_an_autoencoder_reconstructs_in_the_shape_of_its_input(name: str) -> None:
-    model = trainer_of(name, IMAGES).model.eval()
+    model = trainer_of(name, info_for(name, IMAGES)).model.eval()
     if not isinstance(model, Autoencoder):
         assert not hasattr(model, "encode")
         return
-    batch = batch_of(IMAGES, num=5)
+    batch = batch_of(info_for(name, IMAGES), num=5)
     with torch.no_grad():
         assert model.reconstruct(batch.x, batch.y).shape == batch.x.shape
         assert model.encode(batch.x, batch.y).mean.shape[0] == 5
@@ -170,9 +165,11 @@ def test_points_are_learnt_from_or_refused_with_a_hint(name: str) -> None:
 
 
 def test_a_term_that_is_not_finite_is_named_and_its_step_not_taken(name: str) -> None:
+    if "images" not in learnt(RECIPES[name]):
+        pytest.skip("its examples are whole numbers")
     trainer = trainer_of(name, IMAGES)
     trainer.transform = None  # binarisation would make a number of it again
-    batch = batch_of(IMAGES)
+    batch = batch_of(info_for(name, IMAGES))
     batch.x[0] = float("nan")
     before = copy.deepcopy(dict(trainer.model.named_parameters()))
     trainer.patience = 10_000

@@ -17,6 +17,7 @@ from ganvas.recipes import RECIPES
 from ganvas.training.recipe import build
 from ganvas.training.trainer import Trainer
 from ganvas.training.verdicts import NotFinite
+from kinds import batch_of, info_for
 
 ADAM = partial(torch.optim.Adam, lr=0.05, fused=True)
 WAITS = {
@@ -48,13 +49,13 @@ class Readings(TorchDispatchMode):
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name not in WAITS])
 def test_steps_read_nothing_back(name: str) -> None:
-    info = DataInfo((1, 8, 8), num_train=64, mean=torch.zeros(1, 8, 8))
+    info = info_for(name, DataInfo((1, 8, 8), num_train=64, mean=torch.zeros(1, 8, 8)))
     with rng.seeded(0):
         small = {"width": 4, "features": "random"}
         options = {key: value for key, value in small.items() if key in RECIPES[name].__annotations__}
         recipe = build(RECIPES[name], info, options)
     trainer = Trainer(recipe.model, recipe.optimizers, transform=recipe.transform, look_every=1_000)
-    batch = Batch(torch.rand(16, 1, 8, 8) * 2 - 1)
+    batch = batch_of(info, num=16)
     trainer.step(batch)
     with Readings() as readings:
         for _ in range(3):

@@ -11,6 +11,7 @@ from ganvas.core.model import Role
 from ganvas.data import DataInfo
 from ganvas.recipes import RECIPES
 from ganvas.use.opening import seeded_build
+from kinds import info_for
 
 IMAGES = DataInfo(shape=(1, 32, 32), classes=("a", "b"), num_train=1_000)
 
@@ -18,7 +19,7 @@ IMAGES = DataInfo(shape=(1, 32, 32), classes=("a", "b"), num_train=1_000)
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_player_has_a_role(name: str) -> None:
     try:
-        model = seeded_build(RECIPES[name], IMAGES, {}, 0).model
+        model = seeded_build(RECIPES[name], info_for(name, IMAGES), {}, 0).model
     except ganvas.GanvasError as error:
         pytest.skip(f"not for these images: {error.message}")
     for player in model.players():

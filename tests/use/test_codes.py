@@ -129,8 +129,8 @@ def test_decoding_scales_back(folder: Path) -> None:
     assert torch.equal(Decoding(run, mean, scale)(z), run.model.generate(mean + z * scale))
 
 
-def test_tokens_are_refused_until_a_recipe_learns_them(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(GanvasError, match="no recipe learns tokens yet"):
+def test_tokens_are_refused_by_recipes_that_learn_numbers(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(GanvasError, match="learns images, points, codes, and this data is"):
         ganvas.train("flow", out=tmp_path / "t", **SMALL | {"data": f"codes:{folder / 'vq'}"})
 
 

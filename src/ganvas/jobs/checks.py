@@ -4,7 +4,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ganvas.data import Data
-from ganvas.data.domains.codes import Codes
 from ganvas.errors import GanvasError, option
 from ganvas.machine import distributed, storage
 from ganvas.machine.devices import check_precision, resolve_device
@@ -37,18 +36,7 @@ def check(training: Training, name: str, built: Recipe, loaded: Data, place: dis
             f" {training.images}.",
             f"Measure more often: {option('metrics_every', 'N')}",
         )
-    check_kind(loaded)
     check_sizes(training, loaded, place)
-
-
-def check_kind(loaded: Data) -> None:
-    """Raises GanvasError for tokens, which no recipe learns yet."""
-    domain = loaded.info.domain
-    if isinstance(domain, Codes) and domain.num_tokens:
-        raise GanvasError(
-            f"{loaded.source} holds tokens, numbers of codebook entries, and no recipe learns tokens yet.",
-            "Use a first stage with continuous codes: autoencoder or vae.",
-        )
 
 
 def check_sizes(training: Training, loaded: Data, place: distributed.Place) -> None:

@@ -11,7 +11,7 @@ import torch
 from ganvas.core.batch import Batch
 from ganvas.core.model import Model
 from ganvas.data import Data, Split, batches, identity, keep_labels, representative
-from ganvas.data.domains.codes import Codes
+from ganvas.data.domains.codes import Coded
 from ganvas.data.identity import Identity
 from ganvas.errors import printable
 from ganvas.health import Watch
@@ -184,7 +184,7 @@ class Job:
                 directory.log.append(Event(images=trainer.images_seen, event=event, message=message))
                 if not self.quiet:
                     print(message)
-        if isinstance(self.data.info.domain, Codes):
+        if isinstance(self.data.info.domain, Coded):
             keep_first_stage(self.path, self.data.info.domain)
         if self.identity is not None:
             directory.write(identity.FILE, self.identity.to_json())

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganvas.core.model import Model
 from ganvas.data import Binarize, Data, Split
-from ganvas.data.domains.codes import Codes
+from ganvas.data.domains.codes import Coded
 from ganvas.errors import GanvasError, did_you_mean, option
 from ganvas.machine import rng
 from ganvas.metrics.card import Score
@@ -124,7 +124,7 @@ class Evaluation:
         decode: from codes to examples, if the model makes codes: they are scored as what they decode to.
         """
         protocol = protocol.checked()
-        if isinstance(data.info.domain, Codes) and data.first is not None:
+        if isinstance(data.info.domain, Coded) and data.first is not None:
             decode, data = data.info.domain.decode, data.first()
         if decode is not None:
             model, untrained = decoded(model, decode), None if untrained is None else decoded(untrained, decode)

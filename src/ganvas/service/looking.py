@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganvas.data import DataInfo, ImageOptions, batches, open_data, representative, summary
+from ganvas.data import ImageOptions, batches, open_data, representative, summary
 from ganvas.data.domains.pictures import save_picture
 from ganvas.data.sources import cache as data_cache
 from ganvas.data.sources.by_name import Source
@@ -20,7 +20,7 @@ from ganvas.report.reader import read_run
 from ganvas.report.verdict import Verdict, verdict
 from ganvas.runs.directory import Directory
 from ganvas.training.contract import Facts, dry_step
-from ganvas.training.recipe import build, card, resolved
+from ganvas.training.recipe import build, card, example, learnt, resolved
 from ganvas.training.trainer import Trainer
 from ganvas.use.abilities import abilities_of
 from ganvas.use.opening import find_recipe
@@ -28,27 +28,31 @@ from ganvas.use.opening import find_recipe
 
 @dataclass(frozen=True)
 class RecipeFacts:
-    """A line of `ganvas recipes`. abilities: what its model can do, see `use.abilities`."""
+    """A line of `ganvas recipes`. abilities: what its model can do, see `use.abilities`. learns: kinds of examples."""
 
     name: str
     summary: str
     paper: str
     players: tuple[str, ...]
     abilities: tuple[str, ...]
+    learns: tuple[str, ...]
     options: dict[str, Any]
 
 
 def recipes() -> list[RecipeFacts]:
     """The recipes."""
-    example = DataInfo(shape=(1, 28, 28), classes=("a", "b"), num_train=1_000)
     facts: list[RecipeFacts] = []
     for function in RECIPES.values():
-        about, model = card(function), build(function, example, {}).model
+        about, model = card(function), build(function, example(function), {}).model
         players = tuple(player.name for player in model.players())
         abilities = tuple(ability.name for ability in abilities_of(model))
-        facts.append(RecipeFacts(about.name, about.summary, about.paper, players, abilities, resolved(function, {})))
+        own = resolved(function, {})
+        facts.append(RecipeFacts(about.name, about.summary, about.paper, players, abilities, learnt(function), own))
     staged = ((card(function), resolved(function, {})) for function in STAGED.values())
-    return [*facts, *(RecipeFacts(about.name, about.summary, about.paper, (), (), own) for about, own in staged)]
+    return [
+        *facts,
+        *(RecipeFacts(about.name, about.summary, about.paper, (), (), ("images",), own) for about, own in staged),
+    ]
 
 
 def data(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ganvas.data import Data, Split
-from ganvas.data.domains.codes import Codes
+from ganvas.data.domains.codes import Coded
 from ganvas.data.domains.pictures import PAIR_COLUMNS
 from ganvas.data.sources.by_name import Source
 from ganvas.errors import GanvasError
@@ -31,7 +31,7 @@ def evaluation_of(run: Run, data: Data, protocol: Protocol, trained_on: Split | 
     untrained = run.build().model.to(run.device).eval()
     choose(untrained, run.chosen)
     domain = run.info.domain
-    decode = domain.decode if isinstance(domain, Codes) else None
+    decode = domain.decode if isinstance(domain, Coded) else None
     evaluation = Evaluation.of(run.model, run.recipe, data, protocol, untrained, trained_on, decode)
     return replace(evaluation, context=replace(evaluation.context, extra_notes=chosen(run), drawn=drawn(run)))
 

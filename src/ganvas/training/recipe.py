@@ -16,6 +16,7 @@ from ganvas.core.batch import Batch
 from ganvas.core.model import Model
 from ganvas.core.schedules import Constant, Schedule
 from ganvas.data import DataInfo
+from ganvas.data.domains.examples import EXAMPLES
 from ganvas.errors import GanvasError, did_you_mean
 from ganvas.training.seats import OptimizerFactory
 
@@ -49,6 +50,30 @@ class Recipe:
 
 
 RecipeFunction = Callable[..., Recipe]
+
+
+NUMBERS = ("images", "points", "codes")
+"""The kinds of examples that a recipe learns unless it says otherwise: those that are numbers."""
+
+
+def learns(*kinds: str) -> Callable[[RecipeFunction], RecipeFunction]:
+    """Marks a recipe with the kinds of examples that it learns, by the names of their domains, such as "tokens"."""
+
+    def mark(function: RecipeFunction) -> RecipeFunction:
+        function.__dict__["learns"] = kinds
+        return function
+
+    return mark
+
+
+def learnt(function: RecipeFunction) -> tuple[str, ...]:
+    """The kinds of examples that a recipe learns."""
+    return function.__dict__.get("learns", NUMBERS)
+
+
+def example(function: RecipeFunction) -> DataInfo:
+    """Facts of small data of the first kind that a recipe learns."""
+    return EXAMPLES[learnt(function)[0]]
 
 
 @dataclass(frozen=True)
@@ -120,6 +145,12 @@ def build(function: RecipeFunction, info: DataInfo, arguments: Mapping[str, Any]
                 f"Option {name!r} of recipe {recipe_name(function)!r} cannot be {value!r}.",
                 f"It takes {describe(known[name].type)}.",
             )
+    if info.domain.kind not in learnt(function):
+        raise GanvasError(
+            f"Recipe {recipe_name(function)!r} learns {', '.join(learnt(function))}, and this data is"
+            f" {info.domain.words()}.",
+            "Choose a recipe for this data: `ganvas recipes --json` says what each learns.",
+        )
     recipe = function(info, **arguments)
     if isinstance(recipe, Recipe) and hasattr(recipe.model, "generate") and not hasattr(recipe.model, "sample"):
         raise GanvasError(

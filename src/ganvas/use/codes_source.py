@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ganvas.core.abilities import Encodes, Tokenizes
 from ganvas.data import Data, DataInfo, ImageOptions, Split
-from ganvas.data.domains.codes import Codes
+from ganvas.data.domains.codes import Coded, Codes, Tokens
 from ganvas.errors import GanvasError
 from ganvas.machine import rng
 from ganvas.use.run import Run
@@ -81,8 +81,9 @@ class FirstStage:
         device = self.run.device
         return torch.cat([self.decoding(part.to(device)).cpu() for part in x.split(PART)])
 
-    def domain(self, shape: tuple[int, ...]) -> Codes:
-        return Codes(shape, self.run.info.domain, self, self.num_tokens)
+    def domain(self, shape: tuple[int, ...]) -> Coded:
+        first = self.run.info.domain
+        return Tokens(shape, self.num_tokens, first, self) if self.num_tokens else Codes(shape, first, self)
 
     @torch.no_grad()
     def encode(self, split: Split) -> Tensor:
@@ -138,7 +139,7 @@ def stored(stage: FirstStage) -> dict[str, Any]:
     return {"mean": stage.standard[0].tolist(), "scale": stage.standard[1].tolist()}
 
 
-def stage_of(domain: Codes) -> FirstStage:
+def stage_of(domain: Coded) -> FirstStage:
     """The first stage that a domain of codes decodes with."""
     assert isinstance(domain.stage, FirstStage)
     return domain.stage

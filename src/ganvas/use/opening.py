@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganvas.data import Data, DataInfo, ImageOptions, Split, add_source, identity, open_data
-from ganvas.data.domains.codes import Codes
+from ganvas.data.domains.codes import Coded
 from ganvas.data.identity import Identity
 from ganvas.data.sources.by_name import Source
 from ganvas.errors import GanvasError, command, did_you_mean, either, option
@@ -102,7 +102,7 @@ def first_stage(folder: Path, source: str, device: str) -> tuple[Run, list[Tenso
         ) from error
 
 
-def keep_first_stage(folder: Path, domain: Codes) -> None:
+def keep_first_stage(folder: Path, domain: Coded) -> None:
     """Puts the networks of a first stage into the folder of the run that learns its codes, unless they are there."""
     if (folder / FIRST / STANDARD).is_file():  # the last to be written
         return

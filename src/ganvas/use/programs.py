@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ganvas.core.model import Model
-from ganvas.data.domains.codes import Codes
+from ganvas.data.domains.codes import Coded
 from ganvas.errors import GanvasError, needs_extra
 from ganvas.machine.storage import atomically
 from ganvas.machine.tensor_files import save_tensors
@@ -49,7 +49,7 @@ class Program:
 def programs(run: Run) -> list[Program]:
     """The functions of a run's networks, with examples: of each ability that has some."""
     model = copy.deepcopy(run.model).cpu().eval().requires_grad_(False)
-    if isinstance(run.info.domain, Codes):
+    if isinstance(run.info.domain, Coded):
         stage = generator(model, run.settings.recipe)
         model = Decoded(stage, stage_of(run.info.domain).decoding.cpu()).eval()
     y = torch.arange(EXAMPLES) % run.recipe.num_classes if run.recipe.num_classes else None

@@ -14,7 +14,7 @@ from torch import Tensor
 from ganvas.core.abilities import Encodes
 from ganvas.core.model import FromCodes, Model
 from ganvas.data import DataInfo
-from ganvas.data.domains.codes import Codes
+from ganvas.data.domains.codes import Coded
 from ganvas.errors import GanvasError, option
 from ganvas.machine import rng
 from ganvas.machine.checks import at_least
@@ -71,13 +71,13 @@ class Run:
         """What samples are: the run's examples, or for a run of codes, what they decode to."""
         domain = self.info.domain
         return (
-            replace(self.info, shape=domain.first.shape, given=domain.first) if isinstance(domain, Codes) else self.info
+            replace(self.info, shape=domain.first.shape, given=domain.first) if isinstance(domain, Coded) else self.info
         )
 
     def decoded(self, x: Tensor) -> Tensor:
         """What the model makes, as it is shown."""
         domain = self.info.domain
-        return domain.decode(x) if isinstance(domain, Codes) else x
+        return domain.decode(x) if isinstance(domain, Coded) else x
 
     @cached_property
     def recipe(self) -> Recipe:

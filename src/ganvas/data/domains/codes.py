@@ -19,20 +19,14 @@ class Stage(Protocol):
         ...
 
 
-@final
-@dataclass(frozen=True)
-class Codes(Domain):
-    """Codes (L,) or (D, h, w), standardised; or tokens (h, w), numbers from 0 to num_tokens - 1.
+class Coded(Domain):
+    """What the codes of a first stage have in common.
 
     first: the domain of the examples that were encoded. stage: what decodes.
-    num_tokens: entries of the codebook; 0 for codes that are no tokens.
     """
 
-    shape: tuple[int, ...]
     first: Domain
-    stage: Stage = field(compare=False, repr=False)
-    num_tokens: int = 0
-    kind: ClassVar[str] = "codes"
+    stage: Stage
 
     @property
     def in_rows(self) -> bool:
@@ -55,11 +49,36 @@ class Codes(Domain):
     def pixels(self, x: Tensor) -> Tensor:
         return self.first.pixels(self.decode(x))
 
+
+@final
+@dataclass(frozen=True)
+class Codes(Coded):
+    """Codes (L,) or (D, h, w), standardised."""
+
+    shape: tuple[int, ...]
+    first: Domain
+    stage: Stage = field(compare=False, repr=False)
+    kind: ClassVar[str] = "codes"
+
+    def words(self) -> str:
+        return f"{'x'.join(map(str, self.shape))} codes for {self.first.words()}"
+
+
+@final
+@dataclass(frozen=True)
+class Tokens(Coded):
+    """Tokens (h, w): numbers of a codebook's entries, int64 from 0 to num_tokens - 1."""
+
+    shape: tuple[int, ...]
+    num_tokens: int
+    first: Domain
+    stage: Stage = field(compare=False, repr=False)
+    kind: ClassVar[str] = "tokens"
+
     def view(self, x: Tensor) -> Tensor:
         """Tokens are compared as what they decode to: their numbers have no distances."""
-        return self.first.view(self.decode(x)) if self.num_tokens else super().view(x)
+        return self.first.view(self.decode(x))
 
     def words(self) -> str:
         size = "x".join(map(str, self.shape))
-        what = f"tokens of {self.num_tokens} entries" if self.num_tokens else "codes"
-        return f"{size} {what} for {self.first.words()}"
+        return f"{size} tokens of {self.num_tokens} entries for {self.first.words()}"
