@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from ganvas.core.batch import Batch
-from ganvas.core.model import Lazy, Model, Player, Round, Terms
+from ganvas.core.model import FromCodes, Lazy, Player, Round, Terms
 from ganvas.losses.adversarial import Wasserstein
 from ganvas.losses.penalties import GradientPenalty
 from ganvas.nn.growth import Growth
 
 
-class ProGAN(Model):
+class ProGAN(FromCodes):
     """min_G max_D  E D(x) − E D(x̃) − λ E (‖∇D(x̂)‖ − 1)² − ε E D(x)², at the size that the clock has reached.
 
     Networks begin with the smallest images. Now and then a layer of twice the size fades in: images are then a mix of those

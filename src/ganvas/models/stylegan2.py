@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ganvas.core.batch import Batch
-from ganvas.core.model import Lazy, Model, Player, Round, Terms
+from ganvas.core.model import FromCodes, Lazy, Player, Round, Terms
+from ganvas.errors import GanvasError
 from ganvas.losses.adversarial import Adversarial, NonSaturating
 from ganvas.losses.penalties import Penalty, path_lengths
 from ganvas.machine import distributed, rng
@@ -26,7 +27,7 @@ class Styled(Protocol):
     def __call__(self, ws: Tensor) -> Tensor: ...
 
 
-class StyleGAN2(Model):
+class StyleGAN2(FromCodes):
     """w = f(z); x̃ = g(w, ..., w). Both players minimise a non-saturating loss, and now and then a penalty:
 
         critic       γ/2 E ‖∇D(x)‖²                 every 16 turns (R1)
@@ -41,7 +42,7 @@ class StyleGAN2(Model):
     view: as for `GAN`. penalties: on the critic's gradient.
     growth: held by networks that grow by the clock, as those of the first StyleGAN do. It has no path penalty.
 
-    Buffers: mean_w, the running mean of w, towards which `truncation` moves; mean_path, a.
+    Buffers: mean_w, the running mean of w, towards which truncation moves; mean_path, a.
 
     References: Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks",
         https://arxiv.org/abs/1812.04948; Karras et al. 2020, "Analyzing and Improving the Image Quality of
@@ -75,7 +76,7 @@ class StyleGAN2(Model):
         self.loss = loss or NonSaturating()
         self.penalties, self.mixing, self.view = tuple(penalties), mixing, view
         self.path_weight, self.path_every, self.path_share = path_weight, path_every, path_share
-        self.truncation = 1.0
+        self.truncation_of_w = 1.0
         self.register_buffer("mean_w", torch.zeros(size))
         self.register_buffer("mean_path", torch.zeros(()))
 
@@ -110,17 +111,20 @@ class StyleGAN2(Model):
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         w = self.mapping(z, y)
-        if self.truncation != 1:
-            w = torch.lerp(self.mean_w.to(w.dtype), w, self.truncation)
+        if self.truncation_of_w != 1:
+            w = torch.lerp(self.mean_w.to(w.dtype), w, self.truncation_of_w)
         x = self.synthesis(self.layered(w))
         return x if self.growth is None else self.growth.whole(x)
 
     def sampling(self, *, truncation: float = 1.0) -> None:
-        """How `generate` draws.
+        """See `Model.sampling`. Karras et al. 2019, eq. 8.
 
-        truncation: ψ, the factor on the distance of w from its mean: 1 for none, 0 for one image. Karras et al. 2019, eq. 8.
+        Args:
+            truncation: factor on the distance of w from its mean: below 1 (0.7, say) samples are more typical.
         """
-        self.truncation = truncation
+        if not 0 <= truncation <= 1:
+            raise GanvasError(f"A truncation of {truncation} is not possible.", "Use 0 (the mean) to 1 (none).")
+        self.truncation_of_w = truncation
 
     def score(self, x: Tensor, y: Tensor | None) -> Tensor:
         """The critic's scores of its view of x."""

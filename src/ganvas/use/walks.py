@@ -21,7 +21,7 @@ def prior_walk(model: Generates, y: Tensor | None, steps: int) -> Tensor:
 
     White 2016, "Sampling Generative Networks", https://arxiv.org/abs/1609.04468
     """
-    a, b = model.prior().sample((2,))
+    a, b = model.draw_codes(2)
     share = torch.linspace(0, 1, steps, device=a.device).view(-1, *[1] * a.dim())
     cosine = (a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-12)
     angle = torch.acos(cosine.clamp(-1 + 1e-6, 1 - 1e-6))
