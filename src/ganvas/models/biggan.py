@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from ganvas.core.batch import Batch
-from ganvas.core.model import Model, Player, Round, Terms
+from ganvas.core.model import FromCodes, Player, Round, Terms
+from ganvas.errors import GanvasError
 from ganvas.losses.adversarial import Adversarial, Hinge
 from ganvas.losses.penalties import not_orthogonal
 from ganvas.machine import rng
@@ -17,7 +18,7 @@ STANDING, BATCH = 16, 64
 """Batches, and codes in each, from which statistics of batch normalisation are computed for truncated codes."""
 
 
-class BigGAN(Model):
+class BigGAN(FromCodes):
     """critic: max(0, 1 − D(x, y)) + max(0, 1 + D(x̃, ỹ));  generator: −D(x̃, ỹ) + β Σ_W ‖W Wᵀ ⊙ (1 − I)‖².
 
     Classes ỹ are uniform. Real and generated images pass the critic together.
@@ -48,7 +49,7 @@ class BigGAN(Model):
         self.generator, self.critic, self.prior = generator, critic, prior
         self.loss, self.num_classes, self.orthogonal = loss or Hinge(), num_classes, orthogonal
         self.critic_steps, self.view = critic_steps, view
-        self.truncation = math.inf
+        self.limit = math.inf
         self.usual: list[Tensor] = []  # statistics of batch normalisation from training, while others take their place
 
     def players(self) -> Sequence[Player]:
@@ -67,20 +68,22 @@ class BigGAN(Model):
         return z, (rng.rand(num, like=z) * self.num_classes).long()
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.generator(z if math.isinf(self.truncation) else truncated_normal(z, self.truncation), y)
+        return self.generator(z if math.isinf(self.limit) else truncated_normal(z, self.limit), y)
 
     @torch.no_grad()
     def sampling(self, *, truncation: float | None = None) -> None:
-        """How `generate` draws.
+        """See `Model.sampling`. Batch normalisation takes its statistics from truncated codes, because theirs differ.
 
-        truncation: the largest absolute value in a code: 2 cuts few, 0.5 most; 0 gives one image for each class. None for
-            no limit. Batch normalisation then takes its statistics from such codes, because theirs differ.
+        Args:
+            truncation: the largest absolute value in a code: 2 cuts few, 0.5 most; 0 gives one image for each class.
         """
+        if truncation is not None and truncation < 0:
+            raise GanvasError(f"A truncation of {truncation} is not possible.", "Use 0 or more, such as 0.5.")
         norms = [part for part in self.generator.modules() if isinstance(part, nn.BatchNorm2d)]
         buffers = [buffer for norm in norms for buffer in norm.buffers()]
         for buffer, usual in zip(buffers, self.usual, strict=bool(self.usual)):
             buffer.copy_(usual)
-        self.usual, self.truncation = [], math.inf if truncation is None else truncation
+        self.usual, self.limit = [], math.inf if truncation is None else truncation
         if truncation is None:
             return
         self.usual = [buffer.clone() for buffer in buffers]
