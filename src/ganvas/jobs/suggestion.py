@@ -17,6 +17,7 @@ from ganvas.nn.frozen import frozen_features
 from ganvas.recipes import RECIPES
 from ganvas.training.recipe import build
 from ganvas.training.trainer import Trainer
+from ganvas.use.abilities import generator
 
 FEW = 50
 """With fewer pictures a model repeats them."""
@@ -140,7 +141,8 @@ def speeds_of(recipe: str, data: Data, own: Mapping[str, Any], seconds: float) -
     if recipe != "pictures":
         return {recipe: speed(recipe, data.info, data.train, own, seconds)}
     first = speed("autoencoder", data.info, data.train, own, seconds / 2)
-    shape = tuple(build(RECIPES["autoencoder"], data.info, dict(own)).model.prior().event_shape)
+    model = build(RECIPES["autoencoder"], data.info, dict(own)).model
+    shape = tuple(generator(model, "autoencoder").prior().event_shape)
     codes = replace(data.train, x=torch.randn(len(data.train), *shape, generator=torch.Generator().manual_seed(0)))
     info = replace(data.info, shape=shape, mean=None)
     return {"autoencoder": first, "flow": speed("flow", info, codes, {}, seconds / 2)}
