@@ -17,8 +17,9 @@ Terms = dict[str, Tensor]
 """Named scalars to be minimised. A player minimises their sum."""
 
 
-Role = Literal["generator", "critic", "encoder", "decoder", "autoencoder", "classifier", "denoiser"]
-"""What a player is for. Others learn to fool a critic. A denoiser is the network of a diffusion model or of a flow."""
+Role = Literal["generator", "critic", "encoder", "decoder", "autoencoder", "classifier", "denoiser", "density"]
+"""What a player is for. Others learn to fool a critic. A denoiser is the network of a diffusion model or of a flow.
+A density gives exact likelihoods."""
 
 
 class Round:

@@ -202,6 +202,7 @@ def spreads(pairs: Tensor, y: Tensor, num_classes: int) -> tuple[Tensor, Tensor]
 
 def class_means(x: Tensor, y: Tensor, num_classes: int) -> Tensor:
     """The mean example of each class, and of all as the last row, (K + 1, ...). Classes without one have that of all."""
+    x = x.float()
     everything = x.mean(0)
     means = [x[y == number].mean(0) if (y == number).any() else everything for number in range(num_classes)]
     return torch.stack([*means, everything])
