@@ -10,6 +10,7 @@ from ganvas.recipes.adversarial import lsgan, pacgan, pacgan_ring, pacgan_stacke
 from ganvas.recipes.article import article_gan, article_vae
 from ganvas.recipes.bigan import bigan, veegan
 from ganvas.recipes.biggan import biggan
+from ganvas.recipes.code_prior import code_prior
 from ganvas.recipes.conditional import acgan, cgan, cvae
 from ganvas.recipes.continuum import continuum
 from ganvas.recipes.denoising import diffusion, flow
@@ -68,6 +69,7 @@ _ALL: tuple[RecipeFunction, ...] = (
     autoencoder,
     flow,
     diffusion,
+    code_prior,
     iwae_mnist,
     article_gan,
     article_vae,
