@@ -31,6 +31,10 @@ class Generates(Samples, Protocol):
         """`num` codes from the prior, (num, ...)."""
         ...
 
+    def truncated(self, z: Tensor) -> Tensor:
+        """Codes of the prior z (N, ...), truncated as `sampling` says."""
+        ...
+
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Examples (N, ...) for codes z (N, ...)."""
         ...

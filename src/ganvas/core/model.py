@@ -159,7 +159,10 @@ class FromCodes(Model):
 
     def draw_codes(self, num: int) -> Tensor:
         """`num` codes from the prior, (num, L), truncated as `sampling` says."""
-        z = self.prior().sample((num,))
+        return self.truncated(self.prior().sample((num,)))
+
+    def truncated(self, z: Tensor) -> Tensor:
+        """Codes of the prior z (N, L), truncated as `sampling` says."""
         return z if self.truncation == 1 else cast(Truncates, self.prior).truncated(z, self.truncation)
 
     @final

@@ -25,8 +25,8 @@ class Decoded(FromCodes):
     def forward(self, batch: Batch) -> Round:
         raise NotImplementedError("a second stage is trained alone, on codes")
 
-    def draw_codes(self, num: int) -> Tensor:
-        return self.stage.draw_codes(num)
+    def truncated(self, z: Tensor) -> Tensor:
+        return self.stage.truncated(z)
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.decoding(self.stage.generate(z, y))

@@ -13,14 +13,17 @@ from ganvas.use.walks import WALK, prior_walk
 
 
 class Generate(nn.Module):
-    """Codes z (N, ...), and classes y (N,) for a conditional model, to examples x (N, ...)."""
+    """Codes of the prior z (N, ...), and classes y (N,) for a conditional model, to examples x (N, ...).
+
+    Options of the model's sampling hold, truncation too.
+    """
 
     def __init__(self, model: Generates) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.model.generate(z, y)
+        return self.model.generate(self.model.truncated(z), y)
 
 
 def generator(model: Model, recipe: str) -> FromCodes:
@@ -42,7 +45,7 @@ def pictures(model: Generates, moment: Moment) -> dict[str, Drawing]:
 def ways(model: Generates, num: int, y: Tensor | None) -> list[Way]:
     """The generator, called decoder if it is a p(x|z)."""
     with rng.seeded("export"):
-        z = model.draw_codes(num).contiguous()
+        z = model.prior().sample((num,)).contiguous()
     name = "decoder" if isinstance(model, HasLikelihood) else "generator"
     return [Way(name, lambda m: Generate(cast(Generates, m)), {"z": z, **told(y)}, ("x",))]
 
