@@ -17,7 +17,7 @@ from ganvas.core.model import Model
 from ganvas.core.schedules import Constant, Schedule
 from ganvas.data import DataInfo
 from ganvas.data.domains.examples import EXAMPLES
-from ganvas.errors import GanvasError, command, did_you_mean
+from ganvas.errors import GanvasError, did_you_mean, either
 from ganvas.training.seats import OptimizerFactory
 
 
@@ -149,7 +149,7 @@ def build(function: RecipeFunction, info: DataInfo, arguments: Mapping[str, Any]
         raise GanvasError(
             f"Recipe {recipe_name(function)!r} learns {', '.join(learnt(function))}, and this data is"
             f" {info.domain.words()}.",
-            f"Choose a recipe for this data. What each learns: {command('recipes', json=True)}",
+            f"Choose a recipe for this data. What each learns: {either('ganvas recipes --json', '`service.recipes()`')}",
         )
     recipe = function(info, **arguments)
     if isinstance(recipe, Recipe) and hasattr(recipe.model, "generate") and not hasattr(recipe.model, "sample"):

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganvas.data.dataset import Data, Split, gather
+from ganvas.data.dataset import Data, DataInfo, Split, gather
 from ganvas.data.domains.image_files import ImageOptions, adapt
 from ganvas.data.labels import numbered
 from ganvas.data.sources.depth import Depth, depth_of_numbers
@@ -90,7 +90,7 @@ def from_arrays(
         splits = [splits[0].select(torch.tensor(part, dtype=torch.int64)) for part in rows]
     if len(splits) == 2:
         splits = [s.select(keep_rows(len(s), limit)) for s in splits]
-    if examples[0].dim() == 4:
+    if DataInfo(tuple(examples[0].shape[1:])).domain.spatial:
         splits = [adapt(s, replace(options, white=None)) for s in splits]
     numbers = order = None
     if len(splits) == 1:
