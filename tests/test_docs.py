@@ -40,7 +40,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pictures = tmp_path / "my_pictures"
     pictures.mkdir()
     g = np.random.default_rng(0)
-    for n in range(100):
+    for n in range(160):
         Image.fromarray(g.integers(0, 255, (40, 36, 3), dtype=np.uint8)).save(pictures / f"{n}.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -23,6 +23,8 @@ ADAM = partial(torch.optim.Adam, lr=0.05, fused=True)
 WAITS = {
     "aae-semi": "torch looks for classes that are not there, on the CPU alone",
     "acgan": "classes that are not there are looked for, on the CPU alone",
+    "biggan": "classes that are not there are looked for, on the CPU alone",
+    "code-prior": "classes that are not there are looked for, on the CPU alone",
     "cgan": "classes that are not there are looked for, on the CPU alone",
     "cvae": "classes that are not there are looked for, on the CPU alone",
     "article-vae": "RMSprop cannot leave steps out",

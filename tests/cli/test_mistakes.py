@@ -34,7 +34,7 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["vae", "my_pictures"], "'my_pictures' is no flag. Data is named by a flag: --data my_pictures"),
         (["pictures", "--lr", "1e-4"], "Unrecognized options"),
         (["--resume", "runs/x", "--lr", "1e-4"], "Write --learning-rate 1e-4"),
-        (["flow", "--steps", "1.5"], "invalid"),
+        (["flow", "--patch", "1.5"], "invalid"),
     ],
 )
 def test_the_right_flag_is_named(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

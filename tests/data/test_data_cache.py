@@ -12,7 +12,7 @@ from PIL import Image
 
 from ganvas.cli import main
 from ganvas.data import Data, ImageOptions, open_data
-from ganvas.data.sources import cache, folder
+from ganvas.data.sources import cache, decoding
 
 
 @pytest.fixture(autouse=True)
@@ -36,13 +36,13 @@ def pictures(tmp_path: Path) -> Path:
 def decodings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Every file that is decoded from now on."""
     done: list[Path] = []
-    real = folder.decode
+    real = decoding.frames
 
     def noted(path: Path, options: ImageOptions, *more: object):
         done.append(path)
         return real(path, options, *more)
 
-    monkeypatch.setattr(folder, "decode", noted)
+    monkeypatch.setattr(decoding, "frames", noted)
     return done
 
 

@@ -18,6 +18,7 @@ from ganvas.service import export
 from ganvas.training import checkpoint
 from ganvas.training.state import variables
 from ganvas.training.trainer import Trainer
+from kinds import info_for
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from test_contract import IMAGES, POINTS, trainer_of
@@ -46,7 +47,7 @@ def start_of(run: Path) -> dict[str, torch.Tensor]:
 def test_every_recipe_begins_with_all_weights_and_averages_and_its_clocks_at_0(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    info = POINTS if name == "pacgan-ring" else IMAGES
+    info = POINTS if name == "pacgan-ring" else info_for(name, IMAGES)
     first, second = trainer_of(name, info), trainer_of(name, info)
     assert first.ema and second.ema
     with torch.no_grad():
