@@ -94,6 +94,11 @@ def test_a_second_stage_goes_on_bit_for_bit_and_stands_alone(folder: Path, tmp_p
         (folder / "away").rename(folder / "vae")
 
 
+def test_the_page_of_a_second_stage_says_what_its_codes_are(folder: Path) -> None:
+    page = service.report(folder / "flow").read_text()
+    assert "The training data are 4 codes for 8x8 grey images in 10 classes" in page
+
+
 def test_an_export_carries_both_stages(folder: Path, tmp_path: Path) -> None:
     run = ganvas.open(folder / "flow")
     service.export(run, "hub-folder", tmp_path / "hub")

@@ -43,7 +43,8 @@ class DataInfo:
         return Images(self.shape) if len(self.shape) > 1 else Points(self.shape, self.modes)
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        given = {} if self.given is None else {"words": self.given.words()}  # for readers of the file
+        return given | {
             "shape": list(self.shape),
             "classes": list(self.classes),
             "captions": self.captions,

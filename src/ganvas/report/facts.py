@@ -61,13 +61,19 @@ def facts(run: Run) -> Facts:
     )
 
 
+LONGEST = 200
+"""Letters of a description that are shown: a file may be a stranger's."""
+
+
 def _describe_data(info: Mapping[str, object]) -> str:
     """28 × 28 grey images in 62 classes"""
     shape = info.get("shape")
     sizes = [number(size) for size in shape] if isinstance(shape, list) else []
     if not sizes or not all(map(math.isfinite, sizes)):
         return ""
-    if len(sizes) == 3:
+    if isinstance(given := info.get("words"), str):
+        words = given[:LONGEST]
+    elif len(sizes) == 3:
         kind = CHANNELS.get(int(sizes[0]), f"{sizes[0]:.0f}-channel")
         words = f"{sizes[1]:.0f} × {sizes[2]:.0f} {kind} images"
     else:
